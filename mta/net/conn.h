@@ -1,0 +1,48 @@
+/* net/conn.h - one TCP (later TLS) stream: bytes in, bytes up, bytes out.
+ *
+ * Reading   the loop's shared 64 KiB buffer is lent to on_bytes; what the user does not take at
+ * once it copies. While conn_set_reading(c, false) nothing is read (the kernel's window closes:
+ * backpressure). Writing   conn_send queues a copy and sends all that was queued in this turn in
+ * one system call at its end; what the kernel does not take waits for writability. on_drained runs
+ * when the queue became empty after conn_send or conn_queued was above CONN_HIGH_BYTES. conn_send
+ * never blocks and never fails visibly: an error arrives as on_end. Ending    on_end(status)
+ * exactly once: 0 the peer closed its side, <0 error (-ETIMEDOUT by conn_set_deadline), and never
+ * after conn_close. After on_end the user still calls conn_close. conn_close flushes what is queued
+ * for at most linger_ms, then closes; frees itself; no callback afterwards.
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "loop/loop.h"
+#include "net/netaddr.h"
+
+struct conn;
+
+struct conn_user {
+    void (*on_bytes)(void *ctx, struct slice bytes);
+    void (*on_drained)(void *ctx); /* may be NULL */
+    void (*on_end)(void *ctx, int status);
+};
+#define CONN_HIGH_BYTES (128 * 1024)
+
+/* Take over a connected, non-blocking socket (closed on failure as well). Reading is off at first.
+ */
+int conn_new(
+    struct conn **out, struct loop *l, int fd, const struct conn_user *user, void *ctx) MUST_USE;
+void conn_set_user(struct conn *c, const struct conn_user *user, void *ctx);
+void conn_set_reading(struct conn *c, bool on);
+void conn_send(struct conn *c, struct slice bytes); /* copied */
+/* Send bytes that the caller keeps unchanged until on_drained or conn_close (message content: no
+ * copy). */
+void conn_send_borrowed(struct conn *c, struct slice bytes);
+size_t conn_queued(const struct conn *c); /* bytes not yet taken by the kernel */
+/* One deadline for the whole connection: on_end(-ETIMEDOUT) unless set anew. 0: none. Cheap:
+ * re-arming is a store. */
+void conn_set_deadline(struct conn *c, uint64_t in_ms);
+void conn_close(struct conn *c, uint64_t linger_ms);
+const struct netaddr *conn_peer(const struct conn *c);
+const struct netaddr *conn_local(const struct conn *c);
+/* Connections of the process now open, for limits and leak tests. */
+unsigned conn_count(void);
+
+#endif

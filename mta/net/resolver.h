@@ -1,0 +1,51 @@
+/* net/resolver.h - DNS over libunbound on the loop (pluggable event base), queries leave from the
+ * VIP (outgoing-interface).
+ *
+ * An IP literal never comes here. One context per set of sources; a changed VIP makes a new
+ * context. With no usable source every query ends BH_ENOVIP and nothing is sent.
+ */
+#ifndef NET_RESOLVER_H
+#define NET_RESOLVER_H
+
+#include "loop/loop.h"
+#include "net/netaddr.h"
+
+struct resolver;
+struct resolver_options {
+    const struct netaddr
+        *servers; /* 0: those of /etc/resolv.conf; a port in the address is honoured */
+    size_t server_count;
+    const struct netaddr *sources; /* VIPs; loopback servers are asked without outgoing-interface */
+    size_t source_count;
+    uint64_t timeout_ms; /* for a whole lookup */
+};
+int resolver_new(struct resolver **out, struct loop *l, const struct resolver_options *o) MUST_USE;
+int resolver_set_sources(struct resolver *r, const struct netaddr *sources,
+    size_t count) MUST_USE;             /* pending queries are asked anew */
+void resolver_free(struct resolver *r); /* pending callbacks do not run */
+
+#define RESOLVER_HOSTS_MAX     16
+#define RESOLVER_ADDRESSES_MAX 16
+struct resolver_host {
+    char name[256];
+    uint16_t preference;
+    struct netaddr addresses[RESOLVER_ADDRESSES_MAX]; /* AAAA and A, in the order to try */
+    unsigned address_count;
+};
+struct resolver_answer {
+    struct resolver_host hosts[RESOLVER_HOSTS_MAX]; /* by preference, equal ones shuffled */
+    unsigned host_count;
+    bool null_mx;     /* RFC 7505: the domain takes no mail */
+    bool implicit_mx; /* no MX record: the domain's own addresses (RFC 5321 section 5.1) */
+};
+/* status 0 with at least one address or null_mx; BH_EDNS_NONE: permanent; BH_EDNS_TEMP: try later.
+ */
+typedef void resolver_fn(void *ctx, int status, const struct resolver_answer *answer);
+struct resolver_query;
+int resolver_mx(struct resolver_query **out, struct resolver *r, struct slice domain,
+    resolver_fn *cb, void *ctx) MUST_USE;
+int resolver_addresses(struct resolver_query **out, struct resolver *r, struct slice name,
+    resolver_fn *cb, void *ctx) MUST_USE;
+void resolver_cancel(struct resolver_query *q);
+
+#endif
