@@ -1,0 +1,40 @@
+/* mail/envelope.h - what travels with a message but is not its content. Pure.
+ *
+ * Slices are borrowed; whoever keeps an envelope copies it. The queue encodes it into the commit
+ * record as tagged fields (docs/formats/journal.md), so that later releases may add some.
+ */
+#ifndef MAIL_ENVELOPE_H
+#define MAIL_ENVELOPE_H
+
+#include "core/slice.h"
+
+enum envelope_body { ENVELOPE_BODY_7BIT, ENVELOPE_BODY_8BITMIME };
+/* RFC 3461 NOTIFY, a set; 0: not given (failure and delay, as RFC 3461 section 4.1 says). */
+enum {
+    ENVELOPE_NOTIFY_NEVER = 1,
+    ENVELOPE_NOTIFY_SUCCESS = 2,
+    ENVELOPE_NOTIFY_FAILURE = 4,
+    ENVELOPE_NOTIFY_DELAY = 8
+};
+
+struct envelope_recipient {
+    struct slice address; /* local@domain */
+    struct slice orcpt;   /* RFC 3461, may be empty */
+    uint8_t notify;
+};
+
+struct envelope {
+    struct slice sender; /* empty: the null reverse path; never bounced */
+    struct slice envid;
+    uint8_t body;
+    uint8_t hops; /* Received lines counted at intake */
+    uint64_t received_wall_ms;
+    struct slice client; /* "[192.0.2.1]:4711 (helo.example)" for logs and queue show */
+    uint32_t recipient_count;
+    const struct envelope_recipient *recipients;
+};
+
+#define ENVELOPE_RECIPIENTS_MAX                                                                    \
+    10000 /* above limits.recipients' range; bounds what a record can ask for */
+
+#endif

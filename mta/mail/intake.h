@@ -1,0 +1,63 @@
+/* mail/intake.h - how a protocol hands a message in. A struct of function pointers that app/ fills;
+ * smtp/ and x400/ test against a fake one. All on the loop's thread.
+ *
+ * The invariant: commit's callback with status 0 is the only permission to acknowledge (250 to the
+ * final dot).
+ */
+#ifndef MAIL_INTAKE_H
+#define MAIL_INTAKE_H
+
+#include "mail/envelope.h"
+#include "core/netaddr.h"
+
+/* Who hands in. Slices live as long as the session. */
+struct intake_client {
+    struct netaddr address;
+    struct slice helo;
+    struct slice listener; /* the listener's name in the config */
+};
+
+/* An answer for one recipient. code 250 accepts. text is static or lives until the next call. */
+struct intake_verdict {
+    int code;           /* 250, 450, 451, 452, 550, 551, 553, 554 */
+    const char *status; /* RFC 3463, "2.1.5" */
+    const char *text;
+};
+
+struct intake_message; /* one being received */
+typedef void intake_resume_fn(void *ctx);
+typedef void intake_commit_fn(void *ctx, int status);
+
+struct intake_ops {
+    /* May this client send to this recipient, and where would it go? (relay control, routing)
+     * Synchronous, no I/O. */
+    struct intake_verdict (*recipient)(
+        void *ctx, const struct intake_client *client, struct slice sender, struct slice recipient);
+    /* May new mail come now? 0; BH_ESTATE (draining, recovering, quorum lost: 421), -ENOSPC
+     * (452 4.3.1). Also asked at MAIL with SIZE. */
+    int (*ready)(void *ctx, uint64_t size_bytes);
+    /* Begin a message; resume is called when writing may go on after a pause. -ENOMEM, -ENOSPC,
+     * BH_ESTATE. *id for the Received line. */
+    int (*open)(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
+        uint64_t *id);
+    /* Append content, CRLF line ends, dots unstuffed. 0; 1: taken, but wait for resume; <0: failed,
+     * abort it. The bytes are copied. */
+    int (*write)(struct intake_message *m, struct slice bytes);
+    /* Make it durable; m is consumed. 0 and cb exactly once, later; or <0 and cb never (m is
+     * aborted). cb status 0: durable under our ownership: acknowledge. <0: durability unknown: 451,
+     * and close if BH_EFENCED or -EIO. */
+    int (*commit)(
+        struct intake_message *m, const struct envelope *e, intake_commit_fn *cb, void *ctx);
+    /* Give up a message not committed. */
+    void (*abort)(struct intake_message *m);
+    /* The session that waits for cb is gone: cb will not run. The message stays as it is (durable
+     * or not). */
+    void (*forget)(void *ctx, intake_commit_fn *cb, void *cb_ctx);
+};
+
+struct intake {
+    const struct intake_ops *ops;
+    void *ctx;
+};
+
+#endif

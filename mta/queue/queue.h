@@ -1,0 +1,200 @@
+/* queue/queue.h - the durable message queue on the shared disk.
+ *
+ * Owns      the journal, its threads (writer; lease renewal), and the in-memory index.
+ * Threads   call from the loop's thread only; callbacks run there too, never inside the call that
+ * asked for them. Failure   after the first failed write or sync, or a lost lease or ownership,
+ * every call returns the same code, on_failure has run once, and the process must exit: fsync is
+ * never retried. Rules     invariants in docs/formats/journal.md; ownership rules in design and
+ * docs there.
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include "core/heap.h"
+#include "core/list.h"
+#include "core/map.h"
+#include "loop/loop.h"
+#include "mail/envelope.h"
+#include "mail/transport.h"
+
+typedef uint64_t msg_id; /* epoch << 40 | counter; shown in hexadecimal */
+
+struct queue;
+struct queue_intake; /* a message being received */
+struct queue_reader;
+
+/* ---- what is in the index. Read by anyone on the loop's thread, changed only through the calls
+ * below. */
+
+enum recipient_state {
+    RECIPIENT_QUEUED,
+    RECIPIENT_DELIVERED,
+    RECIPIENT_FAILED,
+    RECIPIENT_EXPANDED,
+    RECIPIENT_REMOVED
+};
+
+struct queue_recipient {
+    struct slice address;
+    struct slice orcpt;
+    struct slice last_reply; /* of the last deferral or failure: "450 4.2.1 …"; empty at first */
+    uint64_t next_wall_ms;   /* not before; 0: at once */
+    uint16_t attempts;
+    uint8_t state; /* enum recipient_state */
+    uint8_t notify;
+    bool in_doubt;
+    bool warned; /* a delay DSN was sent */
+};
+
+struct queue_message {
+    msg_id id;
+    struct slice sender;
+    struct slice envid, client;
+    uint64_t received_wall_ms;
+    uint64_t size_bytes;
+    uint32_t recipient_count, live_count; /* live: still RECIPIENT_QUEUED */
+    uint8_t body, hops;
+    bool held;
+    void *sched; /* the scheduler's own, NULL at first */
+    struct queue_recipient *recipients;
+};
+
+/* ---- opening: claim, seal, recover (design section 6). */
+
+struct queue_fenced { /* what the cluster confirms: this owner is dead */
+    const char *node; /* NULL: nothing confirmed */
+    uint64_t epoch;
+};
+struct queue_options {
+    const char *path;
+    const char *node;          /* this node's name in the cluster; "localhost" without one */
+    const char *run_lock_path; /* the second lock, in the run directory; NULL: none (tests) */
+    uint64_t reserve_bytes, lease_ms;
+    uint64_t segment_bytes; /* only tests differ from the store's own */
+    struct queue_fenced fenced;
+    /* A message became durable (after its commit callback), or was recovered (before opened). */
+    void (*on_message)(void *ctx, struct queue_message *m);
+    /* All its recipients are final, or it was removed: forget it; freed after this returns. */
+    void (*on_gone)(void *ctx, struct queue_message *m);
+    /* Disk space: below the reserve (new mail is refused) or above again. */
+    void (*on_space)(void *ctx, bool low);
+    /* Fail-stop: -EIO/-ENOSPC of a write or sync, BH_EFENCED. Once. */
+    void (*on_failure)(void *ctx, int rc);
+    void *ctx;
+};
+struct queue_claim { /* how it became ours: for the failover report */
+    uint64_t epoch, previous_epoch;
+    char previous_node[64];
+    char cause[32]; /* "first", "released", "dead", "same-node", "fenced", "lease" */
+    uint64_t lock_ms, claim_ms, wait_ms, replay_ms, seal_ms; /* phases */
+    uint64_t messages, recipients, replayed_bytes, torn_bytes, late_bytes;
+    uint64_t quarantined;
+};
+/* Runs in a thread of its own, so that probes are answered meanwhile (a lease wait may take
+ * seconds). cb(ctx, status, q, claim): 0; BH_ENOSTORE, BH_EOWNED, BH_EFORMAT, BH_EDAMAGED, -EIO,
+ * -EACCES …; text says what and the cure. */
+typedef void queue_open_fn(
+    void *ctx, int status, struct queue *q, const struct queue_claim *claim, const char *text);
+struct queue_opening;
+int queue_open(struct queue_opening **out, struct loop *l, const struct queue_options *o,
+    queue_open_fn *cb, void *ctx) MUST_USE;
+void queue_open_cancel(struct queue_opening *o);
+
+/* Planned end: write what is pending, seal, RELEASED, give the locks back. No call afterwards
+ * except queue_free from cb. Intakes and readers must be closed or aborted before. */
+typedef void queue_done_fn(void *ctx, int status);
+int queue_release(struct queue *q, queue_done_fn *cb, void *ctx) MUST_USE;
+void queue_free(struct queue *q);
+
+/* Ownership is gone or quorum is lost: acknowledge nothing more. fence: for ever (rc becomes the
+ * failure). */
+void queue_fence(struct queue *q, int rc);
+/* May something go out that another owner must not send as well (final dot)? 0 or BH_EFENCED. A
+ * clock read, no I/O. */
+int queue_lease_check(const struct queue *q) MUST_USE;
+
+/* ---- intake. */
+/* May size_bytes come in? 0, -ENOSPC (reserve in use), or the failure. */
+int queue_ready(const struct queue *q, uint64_t size_bytes) MUST_USE;
+/* resume(ctx) after queue_append returned 1. */
+int queue_begin(
+    struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **out, msg_id *id) MUST_USE;
+int queue_append(
+    struct queue_intake *in, struct slice bytes) MUST_USE; /* copied; 0, 1 (pause), or <0 */
+/* Consumes in. Returns 0 and cb(ctx, status) exactly once; or <0 and cb never.
+ * status 0: content and commit record are on disk under our epoch and valid lease: acknowledge. */
+int queue_commit(
+    struct queue_intake *in, const struct envelope *e, queue_done_fn *cb, void *ctx) MUST_USE;
+void queue_abort(struct queue_intake *in);
+void queue_forget(struct queue *q, queue_done_fn *cb, void *ctx);
+
+/* ---- delivery. */
+int queue_reader_open(
+    struct queue *q, const struct queue_message *m, struct queue_reader **out) MUST_USE;
+/* >0: *out has that many bytes (valid until the next call), checksum verified; 0: end; BH_EBUSY:
+ * ready(ctx) runs when to call again; BH_EDAMAGED, -EIO. First tries without blocking (page cache),
+ * then in the pool. */
+int queue_reader_next(
+    struct queue_reader *r, struct slice *out, loop_fn *ready, void *ctx) MUST_USE;
+void queue_reader_close(struct queue_reader *r);
+
+struct queue_outcome {
+    uint32_t recipient; /* index */
+    enum outcome_kind kind;
+    uint64_t next_wall_ms; /* DEFERRED */
+    struct slice reply;
+    bool in_doubt;
+};
+/* Applied to the index at once, durable with the next batch. count > 0. Ordered after everything
+ * queued before it in the journal: a DSN committed first is durable no later than the failure it
+ * reports. */
+int queue_record(struct queue *q, struct queue_message *m, const struct queue_outcome *outcomes,
+    uint32_t count) MUST_USE;
+int queue_set_held(struct queue *q, struct queue_message *m, bool held) MUST_USE;
+int queue_set_next(struct queue *q, struct queue_message *m,
+    uint64_t next_wall_ms) MUST_USE; /* all live recipients: operator's retry */
+int queue_set_warned(struct queue *q, struct queue_message *m) MUST_USE;
+/* cb when everything recorded so far is durable. */
+int queue_sync(struct queue *q, queue_done_fn *cb, void *ctx) MUST_USE;
+
+/* ---- looking. In the order of arrival. */
+struct queue_message *queue_find(const struct queue *q, msg_id id);
+struct queue_message *queue_after(const struct queue *q, msg_id id); /* 0: the first */
+
+struct queue_stats {
+    uint64_t messages, recipients, held, in_doubt, bytes; /* bytes: content of live messages */
+    uint64_t oldest_wall_ms;
+    uint64_t segments, journal_bytes, free_bytes;
+    uint64_t appended, syncs, batches, committed; /* counters */
+    uint64_t oldest_sync_ms;                      /* age of the outstanding sync; 0: none */
+    uint64_t quarantined;
+    bool space_low;
+    uint64_t epoch, lease_left_ms;
+};
+void queue_stats(const struct queue *q, struct queue_stats *out);
+const struct queue_claim *queue_claim_info(const struct queue *q);
+
+/* ---- without a daemon: the `store` commands, and bridgeheadd --release. Blocking; any thread. */
+/* Make a store in an existing, empty directory. uid, gid: its owner. -EEXIST: there is one. */
+int queue_store_init(const char *path, uint64_t segment_bytes, uint32_t uid, uint32_t gid,
+    char *text, size_t cap) MUST_USE;
+struct queue_owner {
+    char uuid[37], node[64], boot_id[64],
+        state[16]; /* state: "active", "released", "dead", "none" */
+    uint64_t epoch, lease_ms, counter;
+    bool locked; /* a live process holds LOCK */
+};
+int queue_store_owner(const char *path, struct queue_owner *out, char *text, size_t cap) MUST_USE;
+/* After a crash, on the node and boot of the dead owner: RELEASED cannot be proved, so mark DEAD.
+ * Only when both locks are free. 0 (also when there is nothing to do), BH_EOWNED, BH_ENOSTORE … */
+int queue_store_release(
+    const char *path, const char *run_lock_path, const char *node, char *text, size_t cap) MUST_USE;
+/* Walk the whole store read-only. each(finding) for damage; totals in out. */
+struct queue_check {
+    uint64_t segments, records, messages, recipients, bytes, torn_bytes, damaged;
+};
+typedef void queue_finding_fn(void *ctx, const char *segment, uint64_t offset, const char *what);
+int queue_store_check(const char *path, struct queue_check *out, queue_finding_fn *each, void *ctx,
+    char *text, size_t cap) MUST_USE;
+
+#endif
