@@ -27,16 +27,16 @@ struct log_field {
         struct slice s;
     } v;
 };
-#define LF_INT(k, x)  ((struct log_field){ k, LF_KIND_INT, { .i = (int64_t)(x) } })
-#define LF_UINT(k, x) ((struct log_field){ k, LF_KIND_UINT, { .u = (uint64_t)(x) } })
-#define LF_ID(k, x)   ((struct log_field){ k, LF_KIND_ID, { .u = (uint64_t)(x) } }) /* hexadecimal \
-                                                                                     */
-#define LF_SLICE(k, x) ((struct log_field){ k, LF_KIND_SLICE, { .s = (x) } })
-#define LF_STR(k, x)   ((struct log_field){ k, LF_KIND_SLICE, { .s = slice_of(x) } })
-#define LF_ERR(k, rc)                                                                              \
-    ((struct log_field){ k, LF_KIND_ERR, { .i = (int64_t)(rc) } }) /* error_text(rc) */
-#define LF_MS(k, x)                                                                                \
-    ((struct log_field){ k, LF_KIND_MS, { .u = (uint64_t)(x) } }) /* printed in seconds */
+/* ID is written in hexadecimal, SLICE and STR quoted and escaped, ERR as error_text(rc), MS in
+ * seconds. */
+#define LF_FIELD(k, what, member, x) ((struct log_field){ k, LF_KIND_##what, { .member = x } })
+#define LF_INT(k, x)                 LF_FIELD(k, INT, i, (int64_t)(x))
+#define LF_UINT(k, x)                LF_FIELD(k, UINT, u, (uint64_t)(x))
+#define LF_ID(k, x)                  LF_FIELD(k, ID, u, (uint64_t)(x))
+#define LF_SLICE(k, x)               LF_FIELD(k, SLICE, s, (x))
+#define LF_STR(k, x)                 LF_FIELD(k, SLICE, s, slice_of(x))
+#define LF_ERR(k, rc)                LF_FIELD(k, ERR, i, (int64_t)(rc))
+#define LF_MS(k, x)                  LF_FIELD(k, MS, u, (uint64_t)(x))
 
 #define log_event(event, ...)                                                                      \
     log_event_fields(event,                                                                        \

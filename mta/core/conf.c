@@ -1,0 +1,2 @@
+#include "core/conf.h"
+#include <libconfig.h>

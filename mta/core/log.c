@@ -1,0 +1,634 @@
+/* Invariants
+ *  1 No caller of log_event waits for a disk, syslog or a terminal: it copies a finished line into
+ *    `pending` under `lock`, which is never held across a write.
+ *  2 qblog is not thread safe (its own thread crashed in a test of 300,000 lines), so it is called
+ *    only under `writer`, by the log thread or by a command that logs without one.
+ *  3 Where both locks are held, `writer` is taken first.
+ *  4 Lines of libqb itself never reach a target: the filters name our one file name, and libqb
+ *    logs from whatever thread calls it.
+ */
+#include "core/log.h"
+#include "core/ticks.h"
+#include <pthread.h>
+#include <qb/qblog.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_BYTES_MAX    1024          /* a longer line is cut: addresses and replies fit */
+#define PENDING_BYTES_MAX (1024 * 1024) /* some 5,000 lines while a target stalls */
+/* Errors and warnings may use this much more before they are dropped too. */
+#define PENDING_RESERVE_BYTES (256 * 1024)
+#define RECENT_COUNT          1024
+#define GATHER_MS             4 /* the log thread is woken once in so long, however many lines come */
+#define BLACKBOX_BYTES        (256 * 1024)
+#define DUMP_WAIT_S           1 /* a dump after a failed CHECK waits so long for a stuck writer */
+#define EVENT_FIRST           1000
+#define EVENT_END             2200
+
+/* The file name of all our call sites, for the filters. Static, like all texts given to qblog:
+ * it keeps the pointers. */
+static const char call_site_file[] = "bridgehead-event";
+
+static const struct event_row {
+    const char *name;
+    enum log_level level;
+} event_rows[EVENT_END - EVENT_FIRST] = {
+#define ROW(symbol, number, name, level, what, cure)                                               \
+    [(number)-EVENT_FIRST] = { name, LOG_LEVEL_##level },
+    BRIDGEHEAD_EVENTS(ROW)
+#undef ROW
+};
+
+static const uint8_t priorities[] = {
+    [LOG_LEVEL_ERROR] = LOG_ERR,
+    [LOG_LEVEL_WARN] = LOG_WARNING,
+    [LOG_LEVEL_INFO] = LOG_INFO,
+    [LOG_LEVEL_DEBUG] = LOG_DEBUG,
+};
+
+/* A line on its way; `bytes` of text follow the struct. */
+struct line {
+    uint64_t wall_ms;
+    uint32_t bytes;
+    uint32_t level;
+};
+
+struct queue {
+    char *base;
+    size_t used, capacity;
+};
+
+struct recent {
+    uint64_t wall_ms;
+    enum bridgehead_event event;
+    uint32_t bytes;
+    char text[LINE_BYTES_MAX];
+};
+
+static struct log {
+    atomic_int level;
+
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct queue pending;
+    bool sleeping; /* the log thread waits on `filled`: the next line wakes it, once */
+    bool stop;
+    uint64_t dropped;
+    uint64_t seq;          /* of the newest recent event */
+    struct recent *recent; /* RECENT_COUNT slots, seq modulo */
+
+    pthread_mutex_t writer;
+    struct queue batch;
+    struct qb_log_callsite *call_sites[ARRAY_LEN(priorities)];
+    int32_t target;
+    bool is_open, threaded, stamped; /* stamped: the target wants our time in the line */
+    char to[512], ident[128], blackbox_path[512];
+    pthread_t thread;
+} logger = {
+    .level = LOG_LEVEL_INFO,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .filled = PTHREAD_COND_INITIALIZER,
+    .writer = PTHREAD_MUTEX_INITIALIZER,
+    .target = -1,
+};
+
+/* ---- formatting: into a fixed line, cut at its end ---- */
+
+struct text {
+    char *base;
+    size_t used, cap;
+};
+
+static void
+put_bytes(struct text *t, const char *p, size_t n)
+{
+    n = MIN(n, t->cap - t->used);
+    if (n > 0) {
+        memcpy(t->base + t->used, p, n);
+        t->used += n;
+    }
+}
+
+static void PRINTF(2, 3) put_format(struct text *t, const char *fmt, ...)
+{
+    char small[64];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(small, sizeof(small), fmt, ap);
+    va_end(ap);
+    put_bytes(t, small, n > 0 ? MIN((size_t)n, sizeof(small) - 1) : 0);
+}
+
+/* What a peer sent must neither end the line, nor the quotes, nor play with a terminal. */
+static void
+put_quoted(struct text *t, struct slice s)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    put_bytes(t, "\"", 1);
+    for (size_t i = 0; i < s.n && t->used < t->cap; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c == '"' || c == '\\') {
+            put_bytes(t, (char[]){ '\\', (char)c }, 2);
+        } else if (c < ' ' || c > '~') {
+            put_bytes(t, (char[]){ '\\', 'x', hex[c >> 4], hex[c & 15] }, 4);
+        } else {
+            put_bytes(t, (char[]){ (char)c }, 1);
+        }
+    }
+    put_bytes(t, "\"", 1);
+}
+
+static void
+put_field(struct text *t, const struct log_field *f)
+{
+    put_bytes(t, " ", 1);
+    put_bytes(t, f->key, strlen(f->key));
+    put_bytes(t, "=", 1);
+    switch (f->kind) {
+    case LF_KIND_INT:
+        put_format(t, "%lld", (long long)f->v.i);
+        break;
+    case LF_KIND_UINT:
+        put_format(t, "%llu", (unsigned long long)f->v.u);
+        break;
+    case LF_KIND_ID:
+        put_format(t, "%llx", (unsigned long long)f->v.u);
+        break;
+    case LF_KIND_SLICE:
+        put_quoted(t, f->v.s);
+        break;
+    case LF_KIND_ERR:
+        put_quoted(t, slice_of(error_text((int)f->v.i)));
+        break;
+    case LF_KIND_MS:
+        put_format(t, "%llu.%03u", (unsigned long long)(f->v.u / 1000), (unsigned)(f->v.u % 1000));
+        break;
+    }
+}
+
+static const struct event_row *
+row_of(enum bridgehead_event event)
+{
+    unsigned at = (unsigned)event - EVENT_FIRST;
+
+    CHECK(at < ARRAY_LEN(event_rows) && event_rows[at].name != NULL);
+    return &event_rows[at];
+}
+
+static size_t
+format_line(char out[LINE_BYTES_MAX], enum bridgehead_event event, const struct log_field *fields)
+{
+    struct text t = { out, 0, LINE_BYTES_MAX - 4 }; /* room to show that it was cut */
+
+    put_format(&t, "%d ", (int)event);
+    put_bytes(&t, row_of(event)->name, strlen(row_of(event)->name));
+    for (; fields->key != NULL; fields++) {
+        put_field(&t, fields);
+    }
+    if (t.used == t.cap) {
+        t.cap = LINE_BYTES_MAX - 1;
+        put_bytes(&t, "...", 3);
+    }
+    out[t.used] = '\0';
+    return t.used;
+}
+
+struct slice
+log_text(char out[LOG_TEXT_CAP], const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(out, LOG_TEXT_CAP, fmt, ap);
+    va_end(ap);
+    return (struct slice){ out, n > 0 ? MIN((size_t)n, (size_t)LOG_TEXT_CAP - 1) : 0 };
+}
+
+/* ---- writing, under `writer` ---- */
+
+static void
+write_line(const struct line *line, const char *text)
+{
+    char stamped[TICKS_RFC3339_CAP + 8 + LINE_BYTES_MAX];
+    char when[TICKS_RFC3339_CAP];
+
+    if (logger.stamped) {
+        static const char names[][6] = { "error", "warn", "info", "debug" };
+
+        /* qblog would take the time of writing; ours is the time of the event */
+        ticks_rfc3339(line->wall_ms, when);
+        (void)snprintf(stamped, sizeof(stamped), "%s %s %s", when, names[line->level], text);
+        text = stamped;
+    }
+    qb_log_real_(logger.call_sites[line->level], text);
+}
+
+static void
+write_dropped(uint64_t count)
+{
+    char text[LINE_BYTES_MAX];
+    struct log_field fields[] = { LF_UINT("lines", count), { NULL, LF_KIND_INT, { 0 } } };
+    struct line line = { ticks_wall_ms(), 0, LOG_LEVEL_WARN };
+
+    line.bytes = (uint32_t)format_line(text, EV_LOG_DROPPED, fields);
+    write_line(&line, text);
+}
+
+static void
+write_batch(struct queue *q)
+{
+    size_t at = 0;
+
+    while (at < q->used) {
+        struct line line;
+
+        memcpy(&line, q->base + at, sizeof(line));
+        write_line(&line, q->base + at + sizeof(line));
+        at += sizeof(line) + line.bytes + 1;
+    }
+    q->used = 0;
+}
+
+/* Swap the two queues and write what was pending. Caller holds `writer`. */
+static void
+drain(void)
+{
+    struct queue swap;
+    uint64_t dropped;
+
+    pthread_mutex_lock(&logger.lock);
+    swap = logger.pending;
+    logger.pending = logger.batch;
+    logger.batch = swap;
+    dropped = logger.dropped;
+    logger.dropped = 0;
+    pthread_mutex_unlock(&logger.lock);
+    write_batch(&logger.batch);
+    if (dropped > 0) {
+        write_dropped(dropped);
+    }
+}
+
+static void *
+log_thread(void *unused)
+{
+    static const struct timespec gather = { 0, GATHER_MS * 1000000L };
+    bool stop = false;
+
+    (void)unused;
+    while (!stop) {
+        pthread_mutex_lock(&logger.lock);
+        while (logger.pending.used == 0 && !logger.stop) {
+            logger.sleeping = true;
+            pthread_cond_wait(&logger.filled, &logger.lock);
+        }
+        logger.sleeping = false;
+        stop = logger.stop;
+        pthread_mutex_unlock(&logger.lock);
+        if (!stop) {
+            /* One wake-up for many lines: while we are here nobody signals. */
+            (void)nanosleep(&gather, NULL);
+        }
+        pthread_mutex_lock(&logger.writer);
+        drain();
+        pthread_mutex_unlock(&logger.writer);
+    }
+    return NULL;
+}
+
+/* ---- the way in ---- */
+
+static bool
+queue_append(struct queue *q, const struct line *line, const char *text, size_t limit)
+{
+    size_t need = sizeof(*line) + line->bytes + 1;
+
+    if (q->used + need > limit) {
+        return false;
+    }
+    if (q->used + need > q->capacity) {
+        size_t capacity = MAX(q->capacity * 2, (size_t)(64 * 1024));
+        char *base = realloc(q->base, capacity);
+
+        if (base == NULL) {
+            return false;
+        }
+        q->base = base;
+        q->capacity = capacity;
+    }
+    memcpy(q->base + q->used, line, sizeof(*line));
+    memcpy(q->base + q->used + sizeof(*line), text, line->bytes + 1);
+    q->used += need;
+    return true;
+}
+
+static void
+remember(enum bridgehead_event event, const struct line *line, const char *text)
+{
+    struct recent *slot;
+
+    if (logger.recent == NULL) {
+        /* Pages are touched as events come: an idle command pays for one. */
+        logger.recent = calloc(RECENT_COUNT, sizeof(*logger.recent));
+        if (logger.recent == NULL) {
+            return;
+        }
+    }
+    slot = &logger.recent[++logger.seq % RECENT_COUNT];
+    slot->wall_ms = line->wall_ms;
+    slot->event = event;
+    slot->bytes = line->bytes;
+    memcpy(slot->text, text, line->bytes + 1);
+}
+
+void
+log_event_fields(enum bridgehead_event event, const struct log_field *fields)
+{
+    enum log_level level = row_of(event)->level;
+    char text[LINE_BYTES_MAX];
+    struct line line;
+    size_t limit = PENDING_BYTES_MAX;
+    bool wake = false, at_once;
+
+    if ((int)level > atomic_load_explicit(&logger.level, memory_order_relaxed)) {
+        return;
+    }
+    line = (struct line){ ticks_wall_ms(), (uint32_t)format_line(text, event, fields), level };
+    limit += level <= LOG_LEVEL_WARN ? PENDING_RESERVE_BYTES : 0;
+    pthread_mutex_lock(&logger.lock);
+    remember(event, &line, text);
+    at_once = logger.is_open && !logger.threaded;
+    if (logger.is_open) {
+        if (!queue_append(&logger.pending, &line, text, limit)) {
+            logger.dropped++;
+        }
+        wake = logger.sleeping;
+        logger.sleeping = false;
+    }
+    pthread_mutex_unlock(&logger.lock);
+    if (wake) {
+        pthread_cond_signal(&logger.filled);
+    }
+    if (at_once) {
+        pthread_mutex_lock(&logger.writer);
+        drain();
+        pthread_mutex_unlock(&logger.writer);
+    }
+}
+
+/* ---- opening and closing, under `writer` ---- */
+
+static int
+open_target(const char *to, int32_t *target, bool *stamped)
+{
+    struct slice path = slice_of(to);
+
+    *stamped = true;
+    if (strcmp(to, "syslog") == 0) {
+        *target = QB_LOG_SYSLOG;
+        *stamped = false; /* syslogd has a clock */
+    } else if (strcmp(to, "stderr") == 0) {
+        *target = QB_LOG_STDERR;
+    } else if (slice_starts(path, SLICE_LIT("file:"))) {
+        *target = qb_log_file_open(slice_skip(path, 5).p);
+    } else {
+        return -EINVAL;
+    }
+    return *target < 0 ? *target : 0;
+}
+
+static void
+enable_target(int32_t target)
+{
+    (void)qb_log_filter_ctl(target, QB_LOG_FILTER_CLEAR_ALL, QB_LOG_FILTER_FILE, "*", LOG_TRACE);
+    (void)qb_log_filter_ctl(
+        target, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, call_site_file, LOG_DEBUG);
+    if (target != QB_LOG_BLACKBOX) {
+        qb_log_format_set(target, "%b");
+    }
+    (void)qb_log_ctl(target, QB_LOG_CONF_MAX_LINE_LEN, 2 * LINE_BYTES_MAX);
+    (void)qb_log_ctl(target, QB_LOG_CONF_ENABLED, QB_TRUE);
+}
+
+static void
+close_target(int32_t target)
+{
+    if (target >= QB_LOG_TARGET_DYNAMIC_START) {
+        qb_log_file_close(target);
+    } else if (target >= 0) {
+        (void)qb_log_ctl(target, QB_LOG_CONF_ENABLED, QB_FALSE);
+    }
+}
+
+static int
+switch_target(const char *to)
+{
+    int32_t target, old = logger.target;
+    bool stamped;
+    int rc;
+
+    if (old >= 0 && strcmp(to, logger.to) == 0) {
+        return 0;
+    }
+    rc = slice_copy(slice_of(to), logger.to, sizeof(logger.to));
+    if (rc == 0) {
+        rc = open_target(to, &target, &stamped);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    enable_target(target);
+    logger.target = target;
+    logger.stamped = stamped;
+    if (old != target) {
+        close_target(old);
+    }
+    return 0;
+}
+
+static void
+start_qblog(const struct log_options *o)
+{
+    /* The name becomes part of the blackbox's file in /dev/shm: no slash. */
+    static char name[sizeof(logger.ident)];
+
+    (void)snprintf(logger.ident, sizeof(logger.ident), "%s", o->ident);
+    (void)snprintf(name, sizeof(name), "%s", o->ident);
+    for (char *p = name; *p != '\0'; p++) {
+        *p = *p == '/' ? '-' : *p;
+    }
+    qb_log_init(name, LOG_MAIL, LOG_DEBUG);
+    (void)qb_log_ctl(QB_LOG_SYSLOG, QB_LOG_CONF_ENABLED, QB_FALSE);
+    (void)qb_log_ctl2(QB_LOG_SYSLOG, QB_LOG_CONF_IDENT, QB_LOG_CTL2_S(logger.ident));
+    for (uint32_t level = 0; level < ARRAY_LEN(priorities); level++) {
+        logger.call_sites[level] =
+            qb_log_callsite_get("event", call_site_file, "%s", priorities[level], level + 1, 0);
+    }
+    logger.blackbox_path[0] = '\0';
+    if (o->blackbox_path != NULL && slice_copy(slice_of(o->blackbox_path), logger.blackbox_path,
+                                        sizeof(logger.blackbox_path)) == 0) {
+        (void)qb_log_ctl(QB_LOG_BLACKBOX, QB_LOG_CONF_SIZE, BLACKBOX_BYTES);
+        enable_target(QB_LOG_BLACKBOX);
+    }
+}
+
+static int
+start_thread(void)
+{
+    sigset_t all, before;
+    int rc;
+
+    /* Signals are the loop's; this thread must not swallow one. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    logger.stop = false;
+    rc = -pthread_create(&logger.thread, NULL, log_thread, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+static void
+set_open(bool is_open, bool threaded)
+{
+    pthread_mutex_lock(&logger.lock);
+    logger.is_open = is_open;
+    logger.threaded = threaded;
+    pthread_mutex_unlock(&logger.lock);
+}
+
+int
+log_open(const struct log_options *o)
+{
+    int rc;
+
+    CHECK(!logger.is_open);
+    pthread_mutex_lock(&logger.writer);
+    start_qblog(o);
+    rc = switch_target(o->to);
+    if (rc == 0 && o->threaded) {
+        rc = start_thread();
+    }
+    if (rc < 0) {
+        close_target(logger.target);
+        logger.target = -1;
+        qb_log_fini();
+    }
+    pthread_mutex_unlock(&logger.writer);
+    if (rc == 0) {
+        atomic_store(&logger.level, (int)o->level);
+        set_open(true, o->threaded);
+    }
+    return rc;
+}
+
+int
+log_reopen(const struct log_options *o)
+{
+    int rc;
+
+    CHECK(logger.is_open);
+    atomic_store(&logger.level, (int)o->level);
+    pthread_mutex_lock(&logger.writer);
+    drain(); /* what came before the reload belongs in the old target */
+    rc = switch_target(o->to);
+    pthread_mutex_unlock(&logger.writer);
+    return rc;
+}
+
+void
+log_close(void)
+{
+    bool threaded = logger.threaded;
+
+    if (!logger.is_open) {
+        return;
+    }
+    set_open(false, false);
+    if (threaded) {
+        pthread_mutex_lock(&logger.lock);
+        logger.stop = true;
+        pthread_mutex_unlock(&logger.lock);
+        pthread_cond_signal(&logger.filled);
+        pthread_join(logger.thread, NULL);
+    }
+    pthread_mutex_lock(&logger.writer);
+    drain();
+    close_target(logger.target);
+    logger.target = -1;
+    qb_log_fini();
+    free(logger.batch.base);
+    logger.batch = (struct queue){ 0 };
+    pthread_mutex_unlock(&logger.writer);
+    pthread_mutex_lock(&logger.lock);
+    free(logger.pending.base);
+    logger.pending = (struct queue){ 0 };
+    pthread_mutex_unlock(&logger.lock);
+}
+
+/* ---- looking back ---- */
+
+static bool
+copy_recent(uint64_t *seq, struct recent *out)
+{
+    bool found = false;
+    uint64_t oldest;
+
+    pthread_mutex_lock(&logger.lock);
+    oldest = logger.seq > RECENT_COUNT ? logger.seq - RECENT_COUNT + 1 : 1;
+    *seq = MAX(*seq, oldest);
+    if (logger.recent != NULL && *seq <= logger.seq) {
+        *out = logger.recent[*seq % RECENT_COUNT];
+        found = true;
+    }
+    pthread_mutex_unlock(&logger.lock);
+    return found;
+}
+
+void
+log_recent(uint64_t since_seq, log_each_fn *each, void *ctx)
+{
+    struct recent one;
+
+    /* One copy at a time, so that `each` may log, and no thread waits for it. */
+    for (uint64_t seq = since_seq + 1; copy_recent(&seq, &one); seq++) {
+        if (!each(ctx, seq, one.wall_ms, one.event, (struct slice){ one.text, one.bytes })) {
+            return;
+        }
+    }
+}
+
+int
+log_dump_blackbox(void)
+{
+    struct timespec until;
+    ssize_t n;
+    bool locked;
+
+    if (logger.blackbox_path[0] == '\0' || !logger.is_open) {
+        return -ENOENT;
+    }
+    /* A writer that is stuck in another target, or that failed a CHECK itself, keeps the lock for
+     * ever: then the dump goes without the lines still pending. */
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += DUMP_WAIT_S;
+    locked = pthread_mutex_timedlock(&logger.writer, &until) == 0;
+    if (locked) {
+        drain();
+    }
+    (void)!unlink(logger.blackbox_path); /* qblog does not truncate */
+    n = qb_log_blackbox_write_to_file(logger.blackbox_path);
+    if (locked) {
+        pthread_mutex_unlock(&logger.writer);
+    }
+    return n < 0 ? (int)n : 0;
+}
