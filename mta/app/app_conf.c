@@ -1,0 +1,638 @@
+#include "app/app_conf.h"
+#include "core/log.h"
+#include "core/ticks.h"
+#include "mail/address.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MS(n)     ((uint64_t)(n))
+#define SEC(n)    ((uint64_t)(n)*1000)
+#define MIN_MS(n) (SEC(n) * 60)
+#define DAY(n)    (MIN_MS(n) * 60 * 24)
+
+/* clang-format off */
+static const struct conf_key table[] = {
+    { "instance", CONF_STRING, 1, 63, NULL, NULL, false, false, "Name of this instance. Defaults to the file's base name; if given it must be the same." },
+    { "hostname", CONF_STRING, 1, 255, NULL, NULL, true, true, "The name in the greeting, in EHLO, in Received lines and in notifications." },
+    { "user", CONF_STRING, 1, 63, "bridgehead", NULL, false, false, "The account the server runs under. Members of its group may use the control socket." },
+    { "vip", CONF_STRINGS, 0, APP_VIPS_MAX, NULL, NULL, false, false, "The virtual IPs, the only addresses mail is sent from. The first of each family is the default source. Under Pacemaker the agent passes them; where both are given they must be the same." },
+    { "vip_grace", CONF_DURATION, 0, MIN_MS(10), "10s", NULL, false, true, "How long a virtual IP may be missing after start before the state becomes degraded." },
+    { "drain", CONF_DURATION, 0, MIN_MS(5), "10s", NULL, false, true, "Longest time a planned stop waits for replies already earned and deliveries under way." },
+    { "store", CONF_GROUP, 0, 0, NULL, NULL, true, false, "Where the queue lives." },
+    { "store.path", CONF_STRING, 1, APP_PATH_CAP - 1, NULL, NULL, true, false, "The store's directory, on the filesystem the cluster mounts. Made by bridgehead store init." },
+    { "store.reserve", CONF_SIZE, 8 * MIB, 1024 * GIB, "256MiB", NULL, false, false, "Space that new mail may not use, kept for outcomes." },
+    { "store.lease", CONF_DURATION, SEC(1), MIN_MS(5), "6s", NULL, false, false, "Ownership lapses when it could not be renewed for so long; without fencing a takeover waits 1.25 times this." },
+    { "cluster", CONF_GROUP, 0, 0, NULL, NULL, false, false, "How this node belongs to a cluster." },
+    { "cluster.mode", CONF_ENUM, 0, 0, "none", "none|pacemaker", false, false, "pacemaker: quorum and peers are watched through corosync. none: a single node." },
+    { "dns", CONF_GROUP, 0, 0, NULL, NULL, false, false, "Name resolution." },
+    { "dns.servers", CONF_STRINGS, 0, APP_DNS_SERVERS_MAX, NULL, NULL, false, false, "Resolvers to ask, as addresses with an optional port. Default: those of /etc/resolv.conf." },
+    { "dns.timeout", CONF_DURATION, SEC(1), MIN_MS(5), "30s", NULL, false, false, "For a whole lookup." },
+    { "log", CONF_GROUP, 0, 0, NULL, NULL, false, true, "Where events go." },
+    { "log.to", CONF_STRING, 1, APP_PATH_CAP - 1, "syslog", NULL, false, true, "syslog, stderr or file:PATH." },
+    { "log.level", CONF_ENUM, 0, 0, "info", "error|warn|info|debug", false, true, "The least important events that are logged." },
+    { "limits", CONF_GROUP, 0, 0, NULL, NULL, false, true, "What one client or message may use." },
+    { "limits.sessions", CONF_INT, 1, 100000, "5000", NULL, false, true, "Inbound sessions at a time; more get 421." },
+    { "limits.sessions_per_client", CONF_INT, 0, 100000, "0", NULL, false, true, "Inbound sessions of one address at a time; 0: no limit." },
+    { "limits.message_size", CONF_SIZE, 64 * KIB, 1024 * GIB, "100MiB", NULL, false, true, "Largest message, announced by SIZE." },
+    { "limits.recipients", CONF_INT, 100, 10000, "1000", NULL, false, true, "Recipients of one message; more get 452. RFC 5321 asks for at least 100." },
+    { "limits.errors", CONF_INT, 1, 1000, "20", NULL, false, true, "Bad commands of one session before 421." },
+    { "limits.command_timeout", CONF_DURATION, SEC(1), MIN_MS(60), "5min", NULL, false, true, "Longest wait for a client's next command." },
+    { "limits.data_timeout", CONF_DURATION, SEC(1), MIN_MS(60), "10min", NULL, false, true, "Longest wait for a client's next piece of a message." },
+    { "listener", CONF_GROUP, 0, 0, NULL, NULL, false, true, "Where mail comes in, one group for each name." },
+    { "listener.*", CONF_GROUP, 0, 0, NULL, NULL, false, true, "A listener." },
+    { "listener.*.protocol", CONF_ENUM, 0, 0, NULL, "smtp|x400", true, true, "The protocol spoken." },
+    { "listener.*.address", CONF_STRING, 1, 64, "vip", NULL, false, true, "vip: every virtual IP. Else one address of this host." },
+    { "listener.*.port", CONF_INT, 1, 65535, NULL, NULL, true, true, "The TCP port." },
+    { "relay", CONF_GROUP, 0, 0, NULL, NULL, false, true, "Who may relay: a client's network or a recipient's domain, either one permits. Default: nobody." },
+    { "relay.clients", CONF_STRINGS, 0, APP_CLIENTS_MAX, NULL, NULL, false, true, "Networks (address/bits) whose clients may send to any recipient." },
+    { "relay.domains", CONF_STRINGS, 0, APP_DOMAINS_MAX, NULL, NULL, false, true, "Recipient domains anybody may send to; *.example.org matches names below it." },
+    { "relay.postmaster", CONF_STRING, 3, 319, NULL, NULL, false, true, "Where mail for <postmaster> and postmaster at the hostname goes. Default: postmaster at the hostname, by route." },
+    { "connector", CONF_GROUP, 0, 0, NULL, NULL, false, true, "Where mail goes out, one group for each name." },
+    { "connector.*", CONF_GROUP, 0, 0, NULL, NULL, false, true, "A connector." },
+    { "connector.*.protocol", CONF_ENUM, 0, 0, NULL, "smtp|lmtp|x400", true, true, "The protocol spoken." },
+    { "connector.*.next_hop", CONF_STRINGS, 1, APP_HOPS_MAX, NULL, NULL, false, true, "Hosts tried in order: [address]:port, or a name with an optional :port. Without it the recipient's domain is looked up (MX)." },
+    { "connector.*.source", CONF_STRINGS, 1, APP_VIPS_MAX, NULL, NULL, false, true, "Virtual IPs to send from. Default: the first of each family." },
+    { "connector.*.port", CONF_INT, 1, 65535, "25", NULL, false, true, "Port for hosts without one." },
+    { "connector.*.concurrency", CONF_INT, 1, 1000, "20", NULL, false, true, "Sessions to one destination." },
+    { "connector.*.limit", CONF_INT, 0, 100000, "500", NULL, false, true, "Sessions of the connector; 0: no limit." },
+    { "connector.*.recipients", CONF_INT, 1, 1000, "100", NULL, false, true, "Recipients in one transaction." },
+    { "connector.*.messages_per_session", CONF_INT, 0, 1000000, "1000", NULL, false, true, "Messages before a session is closed; 0: no limit." },
+    { "connector.*.idle", CONF_DURATION, 0, MIN_MS(60), "5s", NULL, false, true, "How long an idle session is kept." },
+    { "connector.*.down_after", CONF_DURATION, SEC(1), DAY(1), "5min", NULL, false, true, "A connector none of whose destinations could be reached for so long makes the state degraded." },
+    { "connector.*.connect_timeout", CONF_DURATION, MS(100), MIN_MS(10), "30s", NULL, false, true, "For a connection to open." },
+    { "connector.*.greeting_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "For the greeting." },
+    { "connector.*.command_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "For the answer to EHLO, MAIL or RCPT." },
+    { "connector.*.data_init_timeout", CONF_DURATION, MS(100), MIN_MS(60), "2min", NULL, false, true, "For the answer to DATA." },
+    { "connector.*.data_block_timeout", CONF_DURATION, MS(100), MIN_MS(60), "3min", NULL, false, true, "For the peer to take a piece of the message." },
+    { "connector.*.data_done_timeout", CONF_DURATION, MS(100), MIN_MS(60), "10min", NULL, false, true, "For the answer to the final dot." },
+    { "route", CONF_LIST, 0, APP_ROUTES_MAX, NULL, NULL, false, true, "Which connector a recipient goes to; the longest match wins, whatever the order." },
+    { "route[].to", CONF_STRING, 1, 320, NULL, NULL, true, true, "example.org, *.example.org, an address literal, or * for all." },
+    { "route[].via", CONF_STRINGS, 1, APP_VIA_MAX, NULL, NULL, true, true, "Connectors in the order of preference; a later one is used while those before it are down." },
+    { "retry", CONF_GROUP, 0, 0, NULL, NULL, false, true, "When to try again." },
+    { "retry.schedule", CONF_STRINGS, 1, RETRY_STEPS_MAX, "[\"30s\", \"1min\", \"5min\", \"15min\", \"30min\", \"1h\"]", NULL, false, true, "Delays of a recipient its next hop deferred; the last repeats." },
+    { "retry.destination", CONF_STRINGS, 1, RETRY_STEPS_MAX, "[\"5s\", \"10s\", \"30s\", \"1min\", \"5min\"]", NULL, false, true, "Delays of a destination that cannot be reached; the last repeats." },
+    { "retry.expire", CONF_DURATION, SEC(1), DAY(60), "5d", NULL, false, true, "A message not delivered for so long is returned." },
+    { "retry.warn_after", CONF_DURATION, 0, DAY(60), "4h", NULL, false, true, "A delay notification is sent after so long; 0: never." },
+    { "retry.in_doubt", CONF_ENUM, 0, 0, "retry", "retry|hold", false, true, "What to do with a recipient whose delivery was confirmed by nobody: the final dot was sent and the answer lost." },
+};
+/* clang-format on */
+
+const struct conf_key *
+app_conf_table(size_t *rows)
+{
+    *rows = ARRAY_LEN(table);
+    return table;
+}
+
+/* One pass of checks; errors are counted, so that all are reported. */
+struct pass {
+    struct app_conf *c;
+    conf_error_fn *on_error;
+    void *ctx;
+    unsigned errors;
+};
+
+static void fault(struct pass *p, const char *key, const char *cure, const char *fmt, ...)
+    PRINTF(4, 5);
+
+static void
+fault(struct pass *p, const char *key, const char *cure, const char *fmt, ...)
+{
+    struct conf_error e = { .file = p->c->file };
+    va_list ap;
+
+    e.line = key[0] != '\0' ? conf_line_of(p->c->conf, key) : 0;
+    (void)snprintf(e.key, sizeof(e.key), "%s", key);
+    va_start(ap, fmt);
+    (void)vsnprintf(e.message, sizeof(e.message), fmt, ap);
+    va_end(ap);
+    (void)snprintf(e.cure, sizeof(e.cure), "%s", cure);
+    p->errors++;
+    p->on_error(p->ctx, &e);
+}
+
+void
+app_conf_error_text(const struct conf_error *e, char *out, size_t cap)
+{
+    if (e->line > 0) {
+        (void)snprintf(out, cap, "%s:%d: %s%s%s (%s)", e->file, e->line, e->key,
+            e->key[0] != '\0' ? ": " : "", e->message, e->cure);
+    } else {
+        (void)snprintf(out, cap, "%s: %s%s%s (%s)", e->file, e->key, e->key[0] != '\0' ? ": " : "",
+            e->message, e->cure);
+    }
+}
+
+/* The table bounds every string below its array's size. */
+static void
+take_string(struct pass *p, const char *key, char *out, size_t cap)
+{
+    struct slice s = conf_string(p->c->conf, key);
+
+    out[0] = '\0';
+    if (s.p != NULL && slice_copy(s, out, cap) < 0) {
+        fault(p, key, "Shorten it.", "longer than %zu bytes", cap - 1);
+    }
+}
+
+static const char *
+key_of(char out[160], const char *group, struct slice name, const char *leaf)
+{
+    (void)snprintf(out, 160, "%s.%.*s.%s", group, SLICE_FMT(name), leaf);
+    return out;
+}
+
+static void
+take_instance(struct pass *p)
+{
+    struct slice path = slice_of(p->c->file);
+    struct slice base =
+        slice_skip(path, slice_rfind(path, '/') < path.n ? slice_rfind(path, '/') + 1 : 0);
+
+    if (slice_iends(base, SLICE_LIT(".conf"))) {
+        base.n -= 5;
+    }
+    if (base.n == 0 || slice_copy(base, p->c->instance, sizeof(p->c->instance)) < 0) {
+        fault(p, "", "Name the file INSTANCE.conf, at most 63 bytes.",
+            "the file's base name is no instance name");
+        return;
+    }
+    for (size_t i = 0; i < base.n; i++) {
+        bool word = (base.p[i] >= 'a' && base.p[i] <= 'z') ||
+                    (base.p[i] >= '0' && base.p[i] <= '9') || base.p[i] == '-' ||
+                    base.p[i] == '_' || (base.p[i] >= 'A' && base.p[i] <= 'Z');
+
+        if (!word) {
+            fault(p, "", "Use letters, digits, - and _ in the file's name.",
+                "the instance name \"%s\" has a character that is not allowed", p->c->instance);
+            return;
+        }
+    }
+    if (conf_is_set(p->c->conf, "instance") &&
+        !slice_eq(conf_string(p->c->conf, "instance"), base)) {
+        fault(p, "instance", "Make it the file's base name, or rename the file.",
+            "is not the file's base name \"%s\"", p->c->instance);
+    }
+}
+
+static bool
+vip_known(const struct app_conf *c, const struct netaddr *a)
+{
+    for (size_t i = 0; i < c->vip_count; i++) {
+        if (netaddr_eq(&c->vips[i], a)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+add_vip(struct pass *p, struct slice text, const char *key)
+{
+    struct netaddr a;
+
+    if (netaddr_parse(text, &a) < 0) {
+        fault(p, key, "Write an IPv4 or IPv6 address without prefix length.",
+            "\"%.*s\" is not an address", SLICE_FMT(text));
+    } else if (vip_known(p->c, &a)) {
+        fault(p, key, "Remove one of the two.", "\"%.*s\" is listed twice", SLICE_FMT(text));
+    } else if (p->c->vip_count == APP_VIPS_MAX) {
+        fault(p, key, "Use another instance for more addresses.", "more than %d addresses",
+            APP_VIPS_MAX);
+    } else {
+        p->c->vips[p->c->vip_count++] = a;
+    }
+}
+
+/* The agent's --vip and the file's vip must be the same set; the file's order counts (default
+ * source). */
+static void
+take_vips(struct pass *p, const char *vip_text)
+{
+    struct app_conf *c = p->c;
+    struct slice rest = slice_of(vip_text), one;
+    size_t in_file, given = 0;
+
+    for (size_t i = 0; i < conf_strings_count(c->conf, "vip"); i++) {
+        add_vip(p, conf_strings_at(c->conf, "vip", i), "vip");
+    }
+    in_file = c->vip_count;
+    while (slice_next(&rest, ',', &one)) {
+        struct netaddr a;
+
+        one = slice_trim(one);
+        given++;
+        if (in_file == 0) {
+            add_vip(p, one, "--vip");
+        } else if (netaddr_parse(one, &a) < 0 || !vip_known(c, &a)) {
+            fault(p, "vip",
+                "Make the file's vip and the cluster's IPaddr2 resources the same, or leave vip "
+                "out of the file.",
+                "the cluster's virtual IP %.*s is not listed", SLICE_FMT(one));
+        }
+    }
+    if (in_file > 0 && given > 0 && given != in_file) {
+        fault(p, "vip",
+            "Make the file's vip and the cluster's IPaddr2 resources the same, or leave vip out of "
+            "the file.",
+            "lists %zu addresses, the cluster gives %zu", in_file, given);
+    }
+    if (c->vip_count == 0 && p->errors == 0) {
+        fault(p, "vip", "Add vip = [\"ADDRESS\"], or give --vip.", "no virtual IP is given");
+    }
+}
+
+static void
+take_listener(struct pass *p, struct slice name)
+{
+    struct app_conf *c = p->c;
+    struct app_listener *l = &c->listeners[c->listener_count];
+    char key[160];
+    struct slice address;
+
+    if (c->listener_count == APP_LISTENERS_MAX || slice_copy(name, l->name, sizeof(l->name)) < 0) {
+        fault(p, "listener", "Remove some, or shorten the name.",
+            "more than %d listeners, or a name of over 63 bytes", APP_LISTENERS_MAX);
+        return;
+    }
+    l->protocol =
+        conf_enum(c->conf, key_of(key, "listener", name, "protocol")) == 0 ? APP_SMTP : APP_X400;
+    if (l->protocol == APP_X400) {
+        fault(p, key, "Use protocol = \"smtp\".", "this release speaks no X.400 yet");
+    }
+    l->port = (uint16_t)conf_uint(c->conf, key_of(key, "listener", name, "port"));
+    address = conf_string(c->conf, key_of(key, "listener", name, "address"));
+    if (slice_eq(address, SLICE_LIT("vip"))) {
+        for (size_t i = 0; i < c->vip_count; i++) {
+            l->addresses[l->address_count++] = c->vips[i];
+        }
+    } else if (netaddr_parse(address, &l->addresses[0]) < 0) {
+        fault(p, key, "Write \"vip\" or an address.", "\"%.*s\" is not an address",
+            SLICE_FMT(address));
+    } else {
+        l->address_count = 1;
+    }
+    for (size_t i = 0; i < l->address_count; i++) {
+        l->addresses[i].port = l->port;
+    }
+    c->listener_count++;
+}
+
+static void
+take_hop(struct pass *p, struct app_connector *o, const char *key, struct slice text)
+{
+    struct app_hop *hop = &o->hops[o->hop_count];
+    struct slice host = text;
+    size_t colon;
+    uint64_t port = o->port;
+
+    *hop = (struct app_hop){ .port = o->port };
+    if (netaddr_parse_port(text, o->port, &hop->address) == 0) {
+        hop->port = hop->address.port;
+        o->hop_count++;
+        return;
+    }
+    colon = slice_rfind(text, ':');
+    if (colon < text.n) {
+        host = slice_sub(text, 0, colon);
+        if (slice_u64(slice_skip(text, colon + 1), 65535, &port) < 0 || port == 0) {
+            fault(p, key, "Write a port from 1 to 65535.", "\"%.*s\" has no valid port",
+                SLICE_FMT(text));
+            return;
+        }
+    }
+    if (!address_domain_valid(host) || slice_copy(host, hop->name, sizeof(hop->name)) < 0) {
+        fault(p, key, "Write [address]:port or a host name.",
+            "\"%.*s\" is neither an address nor a host name", SLICE_FMT(text));
+        return;
+    }
+    hop->address = (struct netaddr){ 0 };
+    hop->port = (uint16_t)port;
+    o->hop_count++;
+}
+
+static void
+take_sources(struct pass *p, struct app_connector *o, const char *key)
+{
+    const struct app_conf *c = p->c;
+    size_t count = conf_strings_count(c->conf, key);
+
+    for (size_t i = 0; i < count; i++) {
+        struct slice text = conf_strings_at(c->conf, key, i);
+        struct netaddr a;
+
+        if (netaddr_parse(text, &a) < 0 || !vip_known(c, &a)) {
+            fault(p, key, "Name one of the virtual IPs; nothing is ever sent from another address.",
+                "\"%.*s\" is not a virtual IP of this instance", SLICE_FMT(text));
+        } else {
+            o->sources[o->source_count++] = a;
+        }
+    }
+    for (size_t i = 0; count == 0 && i < c->vip_count; i++) { /* the first of each family */
+        bool have = false;
+
+        for (size_t j = 0; j < o->source_count; j++) {
+            have = have || o->sources[j].family == c->vips[i].family;
+        }
+        if (!have) {
+            o->sources[o->source_count++] = c->vips[i];
+        }
+    }
+}
+
+static void
+take_connector(struct pass *p, struct slice name, struct app_connector *o)
+{
+    const struct conf *conf = p->c->conf;
+    char key[160];
+    size_t hops;
+
+    if (slice_copy(name, o->name, sizeof(o->name)) < 0) {
+        fault(p, "connector", "Shorten it.", "the name \"%.*s\" is longer than 63 bytes",
+            SLICE_FMT(name));
+    }
+    o->protocol = (enum app_protocol)conf_enum(conf, key_of(key, "connector", name, "protocol"));
+    if (o->protocol == APP_X400) {
+        fault(p, key, "Use protocol = \"smtp\" or \"lmtp\".", "this release speaks no X.400 yet");
+    }
+    o->port = (uint16_t)conf_uint(conf, key_of(key, "connector", name, "port"));
+    key_of(key, "connector", name, "next_hop");
+    hops = conf_strings_count(conf, key);
+    for (size_t i = 0; i < hops && i < APP_HOPS_MAX; i++) {
+        take_hop(p, o, key, conf_strings_at(conf, key, i));
+    }
+    if (o->protocol == APP_LMTP && hops == 0) {
+        fault(p, key_of(key, "connector", name, "protocol"), "Add next_hop.",
+            "lmtp needs a next_hop");
+    }
+    take_sources(p, o, key_of(key, "connector", name, "source"));
+    o->concurrency = (uint32_t)conf_uint(conf, key_of(key, "connector", name, "concurrency"));
+    o->limit = (uint32_t)conf_uint(conf, key_of(key, "connector", name, "limit"));
+    o->recipients = (uint32_t)conf_uint(conf, key_of(key, "connector", name, "recipients"));
+    o->messages_per_session =
+        (uint32_t)conf_uint(conf, key_of(key, "connector", name, "messages_per_session"));
+    o->idle_ms = conf_uint(conf, key_of(key, "connector", name, "idle"));
+    o->down_after_ms = conf_uint(conf, key_of(key, "connector", name, "down_after"));
+    o->connect_ms = conf_uint(conf, key_of(key, "connector", name, "connect_timeout"));
+    o->greeting_ms = conf_uint(conf, key_of(key, "connector", name, "greeting_timeout"));
+    o->command_ms = conf_uint(conf, key_of(key, "connector", name, "command_timeout"));
+    o->data_init_ms = conf_uint(conf, key_of(key, "connector", name, "data_init_timeout"));
+    o->data_block_ms = conf_uint(conf, key_of(key, "connector", name, "data_block_timeout"));
+    o->data_done_ms = conf_uint(conf, key_of(key, "connector", name, "data_done_timeout"));
+}
+
+static int
+take_connectors(struct pass *p)
+{
+    struct app_conf *c = p->c;
+    size_t count = conf_children_count(c->conf, "connector");
+
+    if (count > APP_CONNECTORS_MAX) {
+        fault(
+            p, "connector", "Use another instance.", "more than %d connectors", APP_CONNECTORS_MAX);
+        return 0;
+    }
+    c->connectors = calloc(count + 1, sizeof(*c->connectors));
+    if (c->connectors == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        take_connector(p, conf_child_name(c->conf, "connector", i), &c->connectors[i]);
+    }
+    c->connector_count = count;
+    return 0;
+}
+
+static void
+take_route(struct pass *p, size_t index, struct app_route *r)
+{
+    struct app_conf *c = p->c;
+    char key[64];
+
+    (void)snprintf(key, sizeof(key), "route[%zu].to", index);
+    r->to = conf_string(c->conf, key);
+    for (size_t i = 0; i < index; i++) {
+        if (slice_ieq(c->routes[i].to, r->to)) {
+            fault(
+                p, key, "Remove one of the two.", "\"%.*s\" has a route already", SLICE_FMT(r->to));
+        }
+    }
+    (void)snprintf(key, sizeof(key), "route[%zu].via", index);
+    for (size_t i = 0; i < conf_strings_count(c->conf, key) && i < APP_VIA_MAX; i++) {
+        struct slice name = conf_strings_at(c->conf, key, i);
+        size_t n = 0;
+
+        while (n < c->connector_count && !slice_eq(slice_of(c->connectors[n].name), name)) {
+            n++;
+        }
+        if (n == c->connector_count) {
+            fault(p, key, "Name a group of the connector section.",
+                "there is no connector \"%.*s\"", SLICE_FMT(name));
+        } else {
+            r->via[r->via_count++] = (uint16_t)n;
+        }
+    }
+}
+
+static int
+take_routes(struct pass *p)
+{
+    struct app_conf *c = p->c;
+    size_t count = conf_list_count(c->conf, "route");
+
+    c->routes = calloc(count + 1, sizeof(*c->routes));
+    if (c->routes == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        take_route(p, i, &c->routes[i]);
+        c->route_count = i + 1;
+    }
+    return 0;
+}
+
+static int
+take_relay(struct pass *p)
+{
+    struct app_conf *c = p->c;
+    size_t domains = conf_strings_count(c->conf, "relay.domains");
+
+    for (size_t i = 0; i < conf_strings_count(c->conf, "relay.clients"); i++) {
+        struct slice text = conf_strings_at(c->conf, "relay.clients", i);
+
+        if (netaddr_parse_prefix(text, &c->clients[c->client_count]) < 0) {
+            fault(p, "relay.clients", "Write ADDRESS/BITS with no bits set behind the prefix.",
+                "\"%.*s\" is not a network", SLICE_FMT(text));
+        } else {
+            c->client_count++;
+        }
+    }
+    c->domains = calloc(domains + 1, sizeof(*c->domains));
+    if (c->domains == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < domains; i++) {
+        struct slice text = conf_strings_at(c->conf, "relay.domains", i);
+        struct slice bare = slice_starts(text, SLICE_LIT("*.")) ? slice_skip(text, 2) : text;
+
+        if (!address_domain_valid(bare)) {
+            fault(p, "relay.domains", "Write example.org or *.example.org.",
+                "\"%.*s\" is not a domain", SLICE_FMT(text));
+        }
+        c->domains[c->domain_count++] = text;
+    }
+    return 0;
+}
+
+static void
+take_schedule(struct pass *p, const char *key, struct retry_schedule *s)
+{
+    size_t count = conf_strings_count(p->c->conf, key);
+
+    for (size_t i = 0; i < count && i < RETRY_STEPS_MAX; i++) {
+        struct slice text = conf_strings_at(p->c->conf, key, i);
+
+        if (ticks_parse_duration(text, &s->steps_ms[s->count]) < 0 || s->steps_ms[s->count] < 100) {
+            fault(p, key, "Write durations of 100ms or more, like \"30s\" or \"5min\".",
+                "\"%.*s\" is no delay", SLICE_FMT(text));
+        } else {
+            s->count++;
+        }
+    }
+    if (s->count == 0) { /* an error was reported */
+        s->steps_ms[s->count++] = SEC(30);
+    }
+}
+
+static void
+take_dns(struct pass *p)
+{
+    struct app_conf *c = p->c;
+
+    for (size_t i = 0; i < conf_strings_count(c->conf, "dns.servers"); i++) {
+        struct slice text = conf_strings_at(c->conf, "dns.servers", i);
+
+        if (netaddr_parse_port(text, 53, &c->dns_servers[c->dns_server_count]) < 0) {
+            fault(p, "dns.servers", "Write an address, or [address]:port.",
+                "\"%.*s\" is not an address", SLICE_FMT(text));
+        } else {
+            c->dns_server_count++;
+        }
+    }
+    c->dns_timeout_ms = conf_uint(c->conf, "dns.timeout");
+}
+
+static void
+take_scalars(struct pass *p)
+{
+    struct app_conf *c = p->c;
+    const struct conf *conf = c->conf;
+
+    take_string(p, "hostname", c->hostname, sizeof(c->hostname));
+    if (!address_domain_valid(slice_of(c->hostname))) {
+        fault(p, "hostname", "Write a fully qualified host name.", "\"%s\" is not a host name",
+            c->hostname);
+    }
+    take_string(p, "user", c->user, sizeof(c->user));
+    take_string(p, "store.path", c->store_path, sizeof(c->store_path));
+    if (c->store_path[0] != '/') {
+        fault(p, "store.path", "Write an absolute path.", "\"%s\" is not absolute", c->store_path);
+    }
+    take_string(p, "log.to", c->log_to, sizeof(c->log_to));
+    if (strcmp(c->log_to, "syslog") != 0 && strcmp(c->log_to, "stderr") != 0 &&
+        strncmp(c->log_to, "file:/", 6) != 0) {
+        fault(p, "log.to", "Write syslog, stderr or file:/PATH.", "\"%s\" is no log target",
+            c->log_to);
+    }
+    take_string(p, "relay.postmaster", c->postmaster, sizeof(c->postmaster));
+    c->vip_grace_ms = conf_uint(conf, "vip_grace");
+    c->drain_ms = conf_uint(conf, "drain");
+    c->store_reserve_bytes = conf_uint(conf, "store.reserve");
+    c->store_lease_ms = conf_uint(conf, "store.lease");
+    c->pacemaker = conf_enum(conf, "cluster.mode") == 1;
+    c->log_level = conf_enum(conf, "log.level");
+    c->sessions_max = (uint32_t)conf_uint(conf, "limits.sessions");
+    c->sessions_per_client_max = (uint32_t)conf_uint(conf, "limits.sessions_per_client");
+    c->message_bytes_max = conf_uint(conf, "limits.message_size");
+    c->recipients_max = (uint32_t)conf_uint(conf, "limits.recipients");
+    c->errors_max = (uint32_t)conf_uint(conf, "limits.errors");
+    c->command_timeout_ms = conf_uint(conf, "limits.command_timeout");
+    c->data_timeout_ms = conf_uint(conf, "limits.data_timeout");
+    c->expire_ms = conf_uint(conf, "retry.expire");
+    c->warn_after_ms = conf_uint(conf, "retry.warn_after");
+    c->in_doubt_hold = conf_enum(conf, "retry.in_doubt") == 1;
+    take_schedule(p, "retry.schedule", &c->retry);
+    take_schedule(p, "retry.destination", &c->backoff);
+}
+
+static int
+take_all(struct pass *p, const char *vip_text)
+{
+    int rc;
+
+    take_instance(p);
+    take_scalars(p);
+    take_vips(p, vip_text);
+    take_dns(p);
+    for (size_t i = 0; i < conf_children_count(p->c->conf, "listener"); i++) {
+        take_listener(p, conf_child_name(p->c->conf, "listener", i));
+    }
+    rc = take_relay(p);
+    if (rc == 0) {
+        rc = take_connectors(p);
+    }
+    if (rc == 0) {
+        rc = take_routes(p);
+    }
+    if (rc == 0 && p->errors > 0) {
+        rc = BH_ECONFIG;
+    }
+    return rc;
+}
+
+int
+app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
+    conf_error_fn *on_error, void *ctx)
+{
+    struct pass p = { .on_error = on_error, .ctx = ctx };
+    struct app_conf *c = calloc(1, sizeof(*c));
+    int rc;
+
+    if (c == NULL) {
+        return -ENOMEM;
+    }
+    p.c = c;
+    rc = slice_copy(slice_of(path), c->file, sizeof(c->file));
+    if (rc == 0) {
+        rc = conf_load(&c->conf, path, table, ARRAY_LEN(table), on_error, ctx);
+    }
+    if (rc == 0) {
+        rc = take_all(&p, vip_text);
+    }
+    if (rc < 0) {
+        app_conf_free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void
+app_conf_free(struct app_conf *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    free(c->connectors);
+    free(c->routes);
+    free(c->domains);
+    conf_free(c->conf);
+    free(c);
+}
+
+void
+app_run_dir(const struct app_conf *c, char out[APP_PATH_CAP])
+{
+    (void)snprintf(out, APP_PATH_CAP, "/run/bridgehead/%s", c->instance);
+}

@@ -1,0 +1,108 @@
+/* app/app_conf.h - the configuration file as the program sees it: one table of keys, one struct of
+ * values.
+ *
+ * app_conf_load checks what the table can check (types, ranges) and then what it cannot: references
+ * between sections, addresses, VIPs given twice. All errors of a file are reported, each with file,
+ * line, key and cure. Everything in the struct is owned by it.
+ */
+#ifndef APP_APP_CONF_H
+#define APP_APP_CONF_H
+
+#include "core/conf.h"
+#include "core/netaddr.h"
+#include "sched/retry.h"
+
+#define APP_NAME_CAP        64
+#define APP_PATH_CAP        256
+#define APP_VIPS_MAX        16
+#define APP_LISTENERS_MAX   32
+#define APP_CONNECTORS_MAX  256
+#define APP_HOPS_MAX        16
+#define APP_ROUTES_MAX      4096
+#define APP_CLIENTS_MAX     256
+#define APP_DOMAINS_MAX     4096
+#define APP_DNS_SERVERS_MAX 8
+#define APP_VIA_MAX         8
+
+enum app_protocol { APP_SMTP, APP_LMTP, APP_X400 };
+
+struct app_listener {
+    char name[APP_NAME_CAP];
+    enum app_protocol protocol;
+    struct netaddr addresses[APP_VIPS_MAX];
+    size_t address_count;
+    uint16_t port;
+};
+struct app_hop {
+    char name[256]; /* empty: a literal */
+    struct netaddr address;
+    uint16_t port;
+};
+struct app_connector {
+    char name[APP_NAME_CAP];
+    enum app_protocol protocol;
+    struct app_hop hops[APP_HOPS_MAX];
+    size_t hop_count;
+    struct netaddr sources[APP_VIPS_MAX];
+    size_t source_count;
+    uint16_t port;
+    uint32_t concurrency, limit, recipients, messages_per_session;
+    uint64_t idle_ms, down_after_ms;
+    uint64_t connect_ms, greeting_ms, command_ms, data_init_ms, data_block_ms, data_done_ms;
+};
+struct app_route {
+    struct slice to; /* in the conf */
+    uint16_t via[APP_VIA_MAX];
+    size_t via_count;
+};
+
+struct app_conf {
+    struct conf *conf;
+    char file[APP_PATH_CAP];
+    char instance[APP_NAME_CAP];
+    char hostname[256];
+    char user[APP_NAME_CAP];
+    struct netaddr vips[APP_VIPS_MAX];
+    size_t vip_count;
+    uint64_t vip_grace_ms;
+    char store_path[APP_PATH_CAP];
+    uint64_t store_reserve_bytes, store_lease_ms;
+    bool pacemaker; /* cluster.mode */
+    struct netaddr dns_servers[APP_DNS_SERVERS_MAX];
+    size_t dns_server_count;
+    uint64_t dns_timeout_ms;
+    char log_to[APP_PATH_CAP];
+    int log_level; /* enum log_level */
+    uint32_t sessions_max, sessions_per_client_max, recipients_max, errors_max;
+    uint64_t message_bytes_max;
+    uint64_t command_timeout_ms, data_timeout_ms, drain_ms;
+    char postmaster[320];
+    struct netaddr_prefix clients[APP_CLIENTS_MAX];
+    size_t client_count;
+    struct slice *domains; /* in the conf */
+    size_t domain_count;
+    struct app_listener listeners[APP_LISTENERS_MAX];
+    size_t listener_count;
+    struct app_connector *connectors;
+    size_t connector_count;
+    struct app_route *routes;
+    size_t route_count;
+    struct retry_schedule retry, backoff;
+    uint64_t expire_ms, warn_after_ms;
+    bool in_doubt_hold;
+};
+
+/* vip_text: what --vip gave ("192.0.2.10,2001:db8::10"), or NULL. Where the file lists VIPs too
+ * they must be the same set. 0; BH_ECONFIG after on_error was called for each fault; -ENOMEM. */
+int app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
+    conf_error_fn *on_error, void *ctx) MUST_USE;
+void app_conf_free(struct app_conf *c);
+/* The table, for the manual page and for reload. */
+const struct conf_key *app_conf_table(size_t *rows);
+/* "FILE:LINE: KEY: MESSAGE (CURE)" to a stream-like sink; the conf_error_fn that commands use. */
+void app_conf_error_text(const struct conf_error *e, char *out, size_t cap);
+
+/* Paths that follow from the instance. */
+void app_run_dir(const struct app_conf *c, char out[APP_PATH_CAP]); /* /run/bridgehead/NAME */
+
+#endif
