@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+"""Results of tests/bench/run: keep them, a JSON object a line, and print them as Markdown tables.
+
+    report.py record FILE part=P target=T round=N KEY=VALUE...    a value @PATH is the JSON in PATH
+    report.py table FILE...
+"""
+
+import json
+import statistics
+import sys
+
+BASELINE = "postfix"
+
+
+def value_of(text):
+    if text.startswith("@"):
+        with open(text[1:], encoding="utf-8") as file:
+            return json.load(file)
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def record(path, pairs):
+    entry = {}
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        entry[key] = value_of(text)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def number(value, digits=0):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def median(values):
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
+
+
+def ratio_text(value):
+    return "-" if value is None else f"{value:.2f}x"
+
+
+def targets_of(entries):
+    found = []
+    for entry in entries:
+        if entry["target"] not in found:
+            found.append(entry["target"])
+    return sorted(found, key=lambda name: (name != BASELINE, name))
+
+
+def ratio_to_baseline(entries, target, measure):
+    """Median of the ratios of each round: what was measured minutes apart is not compared."""
+    base = {}
+    for entry in entries:
+        if entry["target"] == BASELINE:
+            base[entry["round"]] = measure(entry)
+    ratios = []
+    for entry in entries:
+        value = measure(entry)
+        if entry["target"] == target and value is not None and base.get(entry["round"]):
+            ratios.append(value / base[entry["round"]])
+    return median(ratios)
+
+
+def table(title, header, rows):
+    print(f"\n### {title}\n")
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+
+
+def seconds_to_last(entry, endpoint=None):
+    """From the loader's first MAIL to the last message at the sink (or one of its endpoints)."""
+    source = entry["sink"] if endpoint is None else entry["sink"]["endpoints"][endpoint]
+    span = source["last_ns"] - entry["load"]["start_ns"]
+    return span / 1e9 if span > 0 and entry["load"]["start_ns"] > 0 else None
+
+
+def relay_rate(entry):
+    seconds = seconds_to_last(entry)
+    return entry["sink"]["distinct"] / seconds if seconds else None
+
+
+def cpu_per_10k(entry, key="cpu_s"):
+    done = entry["sink"]["distinct"]
+    return entry["meter"][key] * 10000 / done if done else None
+
+
+def part_relay(entries):
+    rows = []
+    for target in targets_of(entries):
+        own = [entry for entry in entries if entry["target"] == target]
+        rates = [relay_rate(entry) or 0 for entry in own]
+        sinks = [entry["sink"] for entry in own]
+        rows.append([
+            target, number(median(rates)), f"{number(min(rates))}..{number(max(rates))}",
+            ratio_text(ratio_to_baseline(entries, target, relay_rate)),
+            number(median([entry["load"]["rate"] for entry in own])),
+            number(median([cpu_per_10k(entry) for entry in own]), 2),
+            number(median([cpu_per_10k(entry, "cpu_user_s") for entry in own]), 2) + " / "
+            + number(median([cpu_per_10k(entry, "cpu_system_s") for entry in own]), 2),
+            number(median([entry["meter"]["peak_pss_kib"] / 1024 for entry in own])),
+            number(median([entry["meter"]["processes"] for entry in own])),
+            number(median([sink["endpoints"][0]["connections"] for sink in sinks])),
+            sum(sink["duplicates"] for sink in sinks),
+            sum(entry["load"]["acked"] - entry["sink"]["distinct"] for entry in own),
+            sum(entry["load"]["failed"] + entry["load"]["unknown"] for entry in own),
+        ])
+    messages = entries[0]["messages"]
+    table(f"Relay: {messages:,} messages, 4 KiB, 100 sessions",
+          ["target", "relayed/s (median)", "min..max", "vs postfix", "accepted/s meanwhile",
+           "CPU s per 10k", "user / sys", "peak PSS MiB", "procs", "sink conns", "duplicates",
+           "not delivered", "failed"], rows)
+
+
+def part_accept(entries):
+    rows = []
+    for sessions in sorted({entry["sessions"] for entry in entries}):
+        cell = [entry for entry in entries if entry["sessions"] == sessions]
+        for target in targets_of(cell):
+            loads = [entry["load"] for entry in cell if entry["target"] == target]
+            rate = ratio_to_baseline(cell, target, lambda entry: entry["load"]["rate"])
+            rows.append([
+                sessions, target, number(median([load["rate"] for load in loads])),
+                ratio_text(rate),
+                number(median([load["dot_ms"]["p50"] for load in loads]), 2),
+                number(median([load["dot_ms"]["p99"] for load in loads]), 2),
+                sum(load["failed"] + load["unknown"] for load in loads),
+            ])
+    table("Accept: 1 KiB, many messages a connection, nothing delivered",
+          ["sessions", "target", "accepted/s", "vs postfix", "dot to 250 p50 ms", "p99 ms",
+           "failed"], rows)
+
+
+def part_latency(entries):
+    rows = []
+    for target in targets_of(entries):
+        own = [entry for entry in entries if entry["target"] == target]
+        sinks = [entry["sink"]["endpoints"][0] for entry in own]
+        loads = [entry["load"] for entry in own]
+        rows.append([target] + [
+            number(median([source[name][quantile] for source in group]), 2)
+            for group, name, quantile in (
+                (loads, "dot_ms", "p50"), (loads, "dot_ms", "p99"), (loads, "mail_ms", "p50"),
+                (sinks, "from_data_ms", "p50"), (sinks, "from_data_ms", "p99"),
+                (sinks, "from_mail_ms", "p50"), (sinks, "from_mail_ms", "p99"))
+        ])
+    table("Latency of a lone message: 5 a second, 4 KiB, ms",
+          ["target", "dot to 250 p50", "p99", "MAIL to 250 p50", "content to sink p50", "p99",
+           "MAIL to sink p50", "p99"], rows)
+
+
+def part_idle(entries):
+    rows = []
+    for target in targets_of(entries):
+        own = [entry for entry in entries if entry["target"] == target]
+        each = [(entry["after"]["last_pss_kib"] - entry["before"]["last_pss_kib"])
+                / entry["sessions"] for entry in own]
+        rows.append([
+            target, number(median([entry["load"]["idle_open"] for entry in own])),
+            number(median([entry["before"]["last_pss_kib"] / 1024 for entry in own]), 1),
+            number(median([entry["after"]["last_pss_kib"] / 1024 for entry in own]), 1),
+            number(median([entry["after"]["processes"] for entry in own])),
+            number(median(each), 1),
+        ])
+    table("Idle sessions", ["target", "sessions open", "PSS MiB before", "PSS MiB", "procs",
+                            "KiB a session"], rows)
+
+
+def part_large(entries):
+    rows = []
+    for target in targets_of(entries):
+        own = [entry for entry in entries if entry["target"] == target]
+        meters = [entry["meter"] for entry in own]
+        rows.append([
+            target, number(median([meter["first_private_kib"] / 1024 for meter in meters]), 1),
+            number(median([meter["peak_private_kib"] / 1024 for meter in meters]), 1),
+            number(median([meter["peak_pss_kib"] / 1024 for meter in meters]), 1),
+            number(median([entry["load"]["seconds"] for entry in own]), 2),
+            number(median([seconds_to_last(entry) for entry in own]), 2),
+            number(median([meter["cpu_s"] for meter in meters]), 2),
+            f"{sum(entry['sink']['distinct'] for entry in own)} of {len(own)}",
+        ])
+    size = entries[0]["bytes"]
+    table(f"One message of {size:,} bytes",
+          ["target", "RssAnon + RssShmem before, MiB", "peak", "peak PSS MiB", "s to 250",
+           "s to sink", "CPU s", "delivered"], rows)
+
+
+def good_rate(entry):
+    seconds = seconds_to_last(entry, 0)
+    return entry["sink"]["endpoints"][0]["messages"] / seconds if seconds else None
+
+
+def good_share(entry):
+    return 100 * entry["sink"]["endpoints"][0]["messages"] / (entry["messages"] / 2)
+
+
+def isolation_table(entries, title):
+    rows = []
+    for target in targets_of(entries):
+        own = [entry for entry in entries if entry["target"] == target]
+        healthy = [entry for entry in own if entry["second"] == "normal"]
+        hole = [entry for entry in own if entry["second"] == "blackhole"]
+        pairs = []
+        for entry in hole:
+            partner = [other for other in healthy if other["round"] == entry["round"]]
+            if partner and good_rate(partner[0]):
+                pairs.append((good_rate(entry) or 0) / good_rate(partner[0]))
+        rows.append([
+            target, number(median([good_rate(entry) for entry in healthy])),
+            number(median([good_rate(entry) for entry in hole])), number(median(pairs), 2),
+            " ".join(number(pair, 2) for pair in pairs),
+            number(min((good_share(entry) for entry in hole), default=0), 1) + " %",
+            number(median([entry["sink"]["endpoints"][0]["from_data_ms"]["p99"]
+                           for entry in healthy])),
+            number(median([entry["sink"]["endpoints"][0]["from_data_ms"]["p99"]
+                           for entry in hole])),
+            number(median([entry["sink"]["endpoints"][1]["open_peak"] for entry in hole])),
+            number(median([entry["meter"]["peak_pss_kib"] / 1024 for entry in hole])),
+        ])
+    table(title, ["target", "good/s, healthy", "good/s, black hole", "ratio (median)",
+                  "each pair", "good delivered", "good p99 ms, healthy", "black hole",
+                  "conns into hole", "peak PSS MiB"], rows)
+
+
+def part_isolation(entries):
+    isolation_table(entries, f"Isolation: {entries[0]['messages']:,} messages, half of them for a "
+                             "second domain, healthy / a black hole")
+
+
+def part_deep(entries):
+    isolation_table(entries, "Isolation with more stuck mail than Postfix's active queue "
+                             f"(cut to 2,000): {entries[0]['messages']:,} messages, half stuck")
+
+
+def part_disk(entries):
+    rows = [[entry["disk"]["pattern"], entry["disk"]["batch"],
+             number(entry["disk"]["syncs_per_s"]), number(entry["disk"]["records_per_s"]),
+             number(entry["disk"]["sync_ms"]["p50"], 3), number(entry["disk"]["sync_ms"]["p99"], 3)]
+            for entry in entries]
+    table("Disk: records of 4 KiB, one writer, fdatasync",
+          ["pattern", "records per sync", "syncs/s", "records/s", "p50 ms", "p99 ms"], rows)
+
+
+def part_loopback(entries):
+    rows = []
+    for entry in entries:
+        cpu = entry["load"]["cpu_s"] + entry["sink"]["cpu_s"]
+        rows.append([entry["sessions"], number(relay_rate(entry)),
+                     number(cpu * 10000 / max(entry["sink"]["distinct"], 1), 2)])
+    table("Load generator to sink, nothing between: 4 KiB",
+          ["sessions", "messages/s", "CPU s per 10k, both together"], rows)
+
+
+PARTS = {"disk": part_disk, "loopback": part_loopback, "relay": part_relay,
+         "latency": part_latency, "accept": part_accept, "idle": part_idle, "large": part_large,
+         "isolation": part_isolation, "deep": part_deep}
+
+
+def print_tables(paths):
+    entries = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            entries += [json.loads(line) for line in file if line.strip()]
+    for name, show in PARTS.items():
+        own = [entry for entry in entries if entry["part"] == name]
+        if own:
+            show(own)
+
+
+def main(arguments):
+    if len(arguments) >= 3 and arguments[0] == "record":
+        record(arguments[1], arguments[2:])
+    elif len(arguments) >= 2 and arguments[0] == "table":
+        print_tables(arguments[1:])
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
