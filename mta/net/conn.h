@@ -1,20 +1,24 @@
 /* net/conn.h - one TCP (later TLS) stream: bytes in, bytes up, bytes out.
  *
  * Reading   the loop's shared 64 KiB buffer is lent to on_bytes; what the user does not take at
- * once it copies. While conn_set_reading(c, false) nothing is read (the kernel's window closes:
- * backpressure). Writing   conn_send queues a copy and sends all that was queued in this turn in
- * one system call at its end; what the kernel does not take waits for writability. on_drained runs
- * when the queue became empty after conn_send or conn_queued was above CONN_HIGH_BYTES. conn_send
- * never blocks and never fails visibly: an error arrives as on_end. Ending    on_end(status)
- * exactly once: 0 the peer closed its side, <0 error (-ETIMEDOUT by conn_set_deadline), and never
- * after conn_close. After on_end the user still calls conn_close. conn_close flushes what is queued
- * for at most linger_ms, then closes; frees itself; no callback afterwards.
+ *           once it copies. While conn_set_reading(c, false) nothing is read, not even the end (the
+ *           kernel's window closes: backpressure). Pausing and going on cost no system call.
+ * Writing   conn_send queues a copy; all that was queued in this turn goes out in one system call
+ *           at its end; what the kernel does not take waits for writability. on_drained runs, never
+ *           inside conn_send, each time the queue has become empty. conn_send never blocks and
+ *           never fails visibly: an error arrives as on_end.
+ * Ending    on_end(status) exactly once: 0 the peer closed its side (replies may still be sent), <0
+ *           error (-ETIMEDOUT by conn_set_deadline); never after conn_close. After on_end the user
+ *           still calls conn_close. A failed write is told after what can still be read was read.
+ * Closing   conn_close flushes what is queued for at most linger_ms, then closes; frees itself; no
+ *           callback afterwards. It may be called in any callback. Borrowed bytes not yet sent are
+ *           dropped with all that follows them.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
+#include "core/netaddr.h"
 #include "loop/loop.h"
-#include "net/netaddr.h"
 
 struct conn;
 
@@ -25,8 +29,8 @@ struct conn_user {
 };
 #define CONN_HIGH_BYTES (128 * 1024)
 
-/* Take over a connected, non-blocking socket (closed on failure as well). Reading is off at first.
- */
+/* Take over a connected socket (closed on failure as well). Reading is off at first. TCP_NODELAY is
+ * set by whoever made the socket: listener (inherited) and egress. */
 int conn_new(
     struct conn **out, struct loop *l, int fd, const struct conn_user *user, void *ctx) MUST_USE;
 void conn_set_user(struct conn *c, const struct conn_user *user, void *ctx);
@@ -42,7 +46,13 @@ void conn_set_deadline(struct conn *c, uint64_t in_ms);
 void conn_close(struct conn *c, uint64_t linger_ms);
 const struct netaddr *conn_peer(const struct conn *c);
 const struct netaddr *conn_local(const struct conn *c);
-/* Connections of the process now open, for limits and leak tests. */
+/* Connections of the process now open (lingering ones too), for limits and leak tests. */
 unsigned conn_count(void);
+
+/* For egress only: it keeps a list of the connections it made, from which they vanish by themselves
+ * when their handle closes; and cuts one: nothing more leaves, no FIN, then on_end(status). */
+void conn_join(struct conn *c, struct list *owner);
+struct conn *conn_of_owner(struct list *link);
+void conn_cut(struct conn *c, int status);
 
 #endif

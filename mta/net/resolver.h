@@ -8,7 +8,7 @@
 #define NET_RESOLVER_H
 
 #include "loop/loop.h"
-#include "net/netaddr.h"
+#include "core/netaddr.h"
 
 struct resolver;
 struct resolver_options {

@@ -10,7 +10,7 @@
 #define NET_VIP_WATCH_H
 
 #include "loop/loop.h"
-#include "net/netaddr.h"
+#include "core/netaddr.h"
 
 struct vip_watch;
 enum vip_state { VIP_ABSENT, VIP_TENTATIVE, VIP_PRESENT };

@@ -1,1 +1,0 @@
-#include "core/netaddr.h" /* on its way there: the .c follows */
