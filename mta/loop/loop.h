@@ -15,8 +15,10 @@
 struct loop;
 
 int loop_new(struct loop **out) MUST_USE;
-void loop_free(struct loop *l); /* all handles closed, or CHECK */
-/* Runs until loop_stop; then closes. */
+/* Waits for work in the pool, runs what is scheduled, then: all handles closed, or CHECK (after
+ * printing them). */
+void loop_free(struct loop *l);
+/* Runs until loop_stop, whether or not anything is open. May be run again. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* The time of this turn (ticks), without a system call. */
@@ -47,12 +49,16 @@ struct loop_timer {
     loop_fn *run;
     void *ctx;
     struct loop *loop;
+    struct loop_timer *starved_next; /* internal: no memory for the heap */
+    bool starved;
 };
 void loop_timer_init(struct loop *l, struct loop_timer *t, loop_fn *run, void *ctx);
 void loop_timer_start(struct loop_timer *t,
     uint64_t in_ms); /* restarts; out of memory: CHECK-free, runs at the next turn */
 void loop_timer_stop(struct loop_timer *t); /* at once; memory free afterwards */
 bool loop_timer_running(const struct loop_timer *t);
+/* When it runs (ticks); UINT64_MAX when it is stopped. */
+uint64_t loop_timer_due_ms(const struct loop_timer *t);
 
 /* ---- wake: from any thread, coalesced (uv_async). */
 struct loop_wake;
@@ -89,5 +95,9 @@ void loop_signal_free(struct loop_signal *s);
 /* For net/ and ctl_server.c only. */
 struct uv_loop_s;
 struct uv_loop_s *loop_uv(struct loop *l);
+/* For net/conn: one piece of malloc'ed memory that lives as long as the loop. loop_free runs fini
+ * first (close what is left), then closes the loop, then frees the memory. */
+void *loop_local(const struct loop *l);
+void loop_set_local(struct loop *l, void *memory, loop_fn *fini);
 
 #endif
