@@ -45,7 +45,14 @@
     X(EV_OWNER_CLAIMED, 1500, "owner.claimed", INFO, "This daemon became the owner of the store under a new epoch.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_NET(X) \
-    X(EV_VIP_PRESENT, 1600, "vip.present", INFO, "A virtual IP is on this host and usable.", "None needed.")
+    X(EV_VIP_PRESENT, 1600, "vip.present", INFO, "A virtual IP is on this host and usable.", "None needed.") \
+    X(EV_VIP_ABSENT, 1601, "vip.absent", WARN, "A virtual IP is not (or no longer) on this host; nothing is sent from it and nothing is sent from another address instead.", "See crm_mon for the IPaddr2 resource; with cluster.mode none, add the address to an interface that is up.") \
+    X(EV_VIP_TENTATIVE, 1602, "vip.tentative", WARN, "A virtual IPv6 address is being checked for duplicates (or failed that check); nothing is sent from it yet.", "Give IPaddr2 nodad=true; if the check failed, find the other host that has the address.") \
+    X(EV_VIP_LOST_SYNC, 1603, "vip.lost-sync", WARN, "The kernel dropped address change messages; all addresses are read anew and count as absent until then.", "None needed; if it repeats, look for something that changes addresses in a loop.") \
+    X(EV_VIP_WATCH_FAILED, 1604, "vip.watch-failed", ERROR, "The kernel's address list cannot be read; every virtual IP counts as absent.", "Look at the error; the read is tried again each second.") \
+    X(EV_ACCEPT_FAILED, 1610, "net.accept-failed", WARN, "New connections cannot be accepted for want of descriptors or memory; they wait in the kernel.", "Raise LimitNOFILE or lower limits.sessions.") \
+    X(EV_EGRESS_CUT, 1620, "egress.cut", WARN, "Outgoing connections were cut because their source address left or sending was forbidden.", "See the event before it; delivery is tried again by itself.") \
+    X(EV_RESOLVER_FAILED, 1710, "dns.setup-failed", ERROR, "The DNS resolver could not be set up.", "Check dns.servers and /etc/resolv.conf.")
 
 #define BRIDGEHEAD_EVENTS_ROUTE(X) \
     X(EV_ROUTE_NONE, 1700, "route.none", WARN, "No route matches a recipient.", "Add a route with to = \"*\", or one for the recipient's domain.")
