@@ -36,7 +36,7 @@ struct conf_key {
 };
 
 struct conf_error {
-    const char *file;
+    const char *file; /* lives until the callback returns */
     int line;
     char key[128];
     char message[256];
@@ -69,7 +69,8 @@ bool conf_is_set(const struct conf *c, const char *path);
 size_t conf_children_count(const struct conf *c, const char *path);
 struct slice conf_child_name(const struct conf *c, const char *path, size_t i);
 size_t conf_list_count(const struct conf *c, const char *path);
-/* Where a value was written, for errors found later by a module (line 0: a default). */
+/* Where a value was written, for errors found later by a module (line 0: a default); an included
+ * file is named as the @include line names it. */
 const char *conf_file_of(const struct conf *c, const char *path);
 int conf_line_of(const struct conf *c, const char *path);
 
