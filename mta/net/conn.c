@@ -288,7 +288,7 @@ on_read(uv_stream_t *tcp, ssize_t nread, const uv_buf_t *buf)
         close_handle(c); /* lingering, and the peer is done too */
     } else if (nread < 0) {
         c->polling = false; /* libuv has stopped by itself */
-        c->peer_ended = true;
+        c->peer_ended = nread == UV_EOF && c->error == 0;
         conn_end(c, end_status(c, nread));
     } else if (nread > 0) {
         c->user->on_bytes(c->ctx, (struct slice){ buf->base, (size_t)nread });
