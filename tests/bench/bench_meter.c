@@ -241,6 +241,28 @@ cpu_now(void)
     return cpu;
 }
 
+/* Busy time of all processors since boot: what is not ours in it tells how quiet the machine was.
+ */
+static double
+host_busy_s(void)
+{
+    char line[256];
+    uint64_t busy = 0;
+    char *at = line + 4; /* after "cpu " */
+    FILE *file = fopen("/proc/stat", "re");
+
+    if (file == NULL || fgets(line, sizeof(line), file) == NULL) {
+        bench_die(EXIT_FAILED, "/proc/stat: %s", strerror(errno));
+    }
+    (void)fclose(file);
+    for (int field = 0; field < 8; field++) { /* user nice system idle iowait irq softirq steal */
+        uint64_t ticks = strtoull(at, &at, 10);
+
+        busy += field == 3 || field == 4 ? 0 : ticks;
+    }
+    return (double)busy / (double)sysconf(_SC_CLK_TCK);
+}
+
 static void
 nap(void)
 {
@@ -264,6 +286,7 @@ measure(FILE *file)
     struct sample first = take_sample();
     struct sample last = first;
     struct sample peak = first;
+    double busy_s = host_busy_s();
 
     while (!bench_stop_asked && !meter.once) {
         nap();
@@ -273,14 +296,16 @@ measure(FILE *file)
         keep_peak(&peak.processes, last.processes);
     }
     after = cpu_now();
+    busy_s = host_busy_s() - busy_s;
     (void)fprintf(file,
         "{\"cpu_user_s\": %.3f, \"cpu_system_s\": %.3f, \"cpu_s\": %.3f, \"cpu_exact\": %s, "
+        "\"host_busy_s\": %.3f, "
         "\"first_pss_kib\": %llu, \"last_pss_kib\": %llu, \"peak_pss_kib\": %llu, "
         "\"first_private_kib\": %llu, \"last_private_kib\": %llu, \"peak_private_kib\": %llu, "
         "\"processes\": %llu}\n",
         after.user_s - before.user_s, after.system_s - before.system_s,
         after.user_s + after.system_s - before.user_s - before.system_s,
-        meter.cgroup != NULL ? "true" : "false", (unsigned long long)first.pss_kib,
+        meter.cgroup != NULL ? "true" : "false", busy_s, (unsigned long long)first.pss_kib,
         (unsigned long long)last.pss_kib, (unsigned long long)peak.pss_kib,
         (unsigned long long)first.private_kib, (unsigned long long)last.private_kib,
         (unsigned long long)peak.private_kib, (unsigned long long)peak.processes);

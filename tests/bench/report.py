@@ -91,6 +91,12 @@ def cpu_per_10k(entry, key="cpu_s"):
     return entry["meter"][key] * 10000 / done if done else None
 
 
+def cpu_not_ours(entry):
+    """Seconds the processors spent on neither server nor load nor sink: how quiet it was."""
+    ours = entry["meter"]["cpu_s"] + entry["load"]["cpu_s"] + entry["sink"]["cpu_s"]
+    return entry["meter"]["host_busy_s"] - ours
+
+
 def part_relay(entries):
     rows = []
     for target in targets_of(entries):
@@ -107,6 +113,7 @@ def part_relay(entries):
             number(median([entry["meter"]["peak_pss_kib"] / 1024 for entry in own])),
             number(median([entry["meter"]["processes"] for entry in own])),
             number(median([sink["endpoints"][0]["connections"] for sink in sinks])),
+            number(median([cpu_not_ours(entry) for entry in own]), 1),
             sum(sink["duplicates"] for sink in sinks),
             sum(entry["load"]["acked"] - entry["sink"]["distinct"] for entry in own),
             sum(entry["load"]["failed"] + entry["load"]["unknown"] for entry in own),
@@ -114,8 +121,8 @@ def part_relay(entries):
     messages = entries[0]["messages"]
     table(f"Relay: {messages:,} messages, 4 KiB, 100 sessions",
           ["target", "relayed/s (median)", "min..max", "vs postfix", "accepted/s meanwhile",
-           "CPU s per 10k", "user / sys", "peak PSS MiB", "procs", "sink conns", "duplicates",
-           "not delivered", "failed"], rows)
+           "CPU s per 10k", "user / sys", "peak PSS MiB", "procs", "sink conns",
+           "CPU s not ours", "duplicates", "not delivered", "failed"], rows)
 
 
 def part_accept(entries):
