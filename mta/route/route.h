@@ -23,7 +23,8 @@ struct route_table_options { /* all borrowed during the call */
 int route_table_new(struct route_table **out, const struct route_table_options *o) MUST_USE;
 void route_table_free(struct route_table *t);
 /* Add a route: to = pattern, via = connector indexes (numbers of the app), in order of preference.
- * -EEXIST: pattern twice; BH_ESYNTAX. */
+ * -EEXIST: pattern twice; BH_ESYNTAX: not a domain pattern (O/R addresses come with X.400);
+ * BH_ETOOBIG: none or more than ROUTE_VIA_MAX connectors. */
 #define ROUTE_VIA_MAX 8
 int route_table_add(
     struct route_table *t, struct slice to, const uint16_t *via, size_t via_count) MUST_USE;
@@ -32,10 +33,11 @@ struct route {
     uint16_t via[ROUTE_VIA_MAX];
     uint8_t via_count;
 };
-/* The route for a recipient's domain (any case), or NULL. */
+/* The route for a recipient's domain (any case, a final dot or none), or NULL. An empty domain (a
+ * bare postmaster) is the hostname's. */
 const struct route *route_find(const struct route_table *t, struct slice domain);
 /* Relay control: the client's network or the recipient's domain permits (either one). No route is
- * needed for the answer. */
+ * needed for the answer. An empty domain needs the network. */
 bool route_permits(const struct route_table *t, const struct netaddr *client, struct slice domain);
 /* Postmaster is always accepted (RFC 5321 4.5.1): the address it is delivered to, or empty. */
 struct slice route_postmaster(const struct route_table *t);
