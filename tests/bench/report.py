@@ -3,6 +3,7 @@
 
     report.py record FILE part=P target=T round=N KEY=VALUE...    a value @PATH is the JSON in PATH
     report.py table FILE...
+    report.py batch FILE      messages per sync of a bench_journal result, a whole number above 0
 """
 
 import json
@@ -255,6 +256,22 @@ def part_disk(entries):
           ["pattern", "records per sync", "syncs/s", "records/s", "p50 ms", "p99 ms"], rows)
 
 
+def part_journal(entries):
+    rows = []
+    for entry in entries:
+        journal, disk = entry["journal"], entry["disk"]
+        rows.append([
+            journal["writers"], number(journal["messages_per_s"]),
+            number(journal["messages_per_sync"], 1), number(journal["commit_ms"]["p50"], 3),
+            number(journal["commit_ms"]["p99"], 3), number(journal["cpu_s_per_10k"], 2),
+            number(disk["records_per_s"]),
+            number(journal["messages_per_s"] / disk["records_per_s"], 2)])
+    table("The journal by itself: messages of 4 KiB, each with its outcome; and the bare loop "
+          "with the same batch",
+          ["writers", "messages/s", "messages per sync", "commit p50 ms", "p99 ms",
+           "CPU s per 10k", "bare loop records/s", "journal / bare"], rows)
+
+
 def part_loopback(entries):
     rows = []
     for entry in entries:
@@ -265,7 +282,7 @@ def part_loopback(entries):
           ["sessions", "messages/s", "CPU s per 10k, both together"], rows)
 
 
-PARTS = {"disk": part_disk, "loopback": part_loopback, "relay": part_relay,
+PARTS = {"disk": part_disk, "journal": part_journal, "loopback": part_loopback, "relay": part_relay,
          "latency": part_latency, "accept": part_accept, "idle": part_idle, "large": part_large,
          "isolation": part_isolation, "deep": part_deep}
 
@@ -284,6 +301,8 @@ def print_tables(paths):
 def main(arguments):
     if len(arguments) >= 3 and arguments[0] == "record":
         record(arguments[1], arguments[2:])
+    elif len(arguments) == 2 and arguments[0] == "batch":
+        print(max(1, round(value_of("@" + arguments[1])["messages_per_sync"])))
     elif len(arguments) >= 2 and arguments[0] == "table":
         print_tables(arguments[1:])
     else:

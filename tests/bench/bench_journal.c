@@ -1,0 +1,333 @@
+/* bench_journal.c - the queue by itself: begin, append, commit, outcome, with no protocol around
+ * it.
+ *
+ * To be read beside bench_disk with the batch size that comes out here (messages per sync): the
+ * difference is what the journal costs over a bare append-and-fdatasync loop.
+ */
+#include "bench_util.h"
+#include "core/base.h"
+#include "loop/loop.h"
+#include "queue/queue.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    WRITERS_MAX = 4096,
+    TEXT_BYTES = 512,
+};
+
+/* A session that sends one message after the other. */
+struct writer {
+    struct queue_intake *in;
+    struct loop_task again;
+    uint64_t begun_ns;
+};
+
+static struct {
+    const char *dir;
+    uint64_t writers, seconds, bytes;
+    bool keep;
+} opt = { .writers = 100, .seconds = 3, .bytes = 4096 };
+
+static struct {
+    struct loop *loop;
+    struct queue *queue;
+    struct loop_task settle; /* records the outcomes of what became durable in this turn */
+    struct writer writer[WRITERS_MAX];
+    msg_id durable[WRITERS_MAX];
+    size_t durable_count;
+    uint64_t running, committed, start_ns, end_ns;
+    struct queue_stats before;
+    struct histogram latency;
+    char *content;
+} bench;
+
+static void writer_next(void *ctx);
+
+static void
+fail(const char *what, int rc)
+{
+    bench_die(EXIT_FAILED, "%s: %s", what, error_text(rc));
+}
+
+/* A sink that takes everything at once: each message gets its final outcome in the next turn. */
+static void
+settle(void *ctx)
+{
+    struct queue_outcome outcome = { .kind = OUTCOME_DELIVERED, .reply = SLICE_LIT("250 ok") };
+
+    (void)ctx;
+    for (size_t i = 0; i < bench.durable_count; i++) {
+        struct queue_message *m = queue_find(bench.queue, bench.durable[i]);
+        int rc = m != NULL ? queue_record(bench.queue, m, &outcome, 1) : BH_ENOTFOUND;
+
+        if (rc != 0) {
+            fail("queue_record", rc);
+        }
+    }
+    bench.durable_count = 0;
+}
+
+static void
+on_message(void *ctx, struct queue_message *m)
+{
+    (void)ctx;
+    if (!opt.keep) {
+        if (bench.durable_count == WRITERS_MAX) {
+            settle(NULL);
+        }
+        bench.durable[bench.durable_count++] = m->id;
+        loop_call_soon(bench.loop, &bench.settle);
+    }
+}
+
+static void
+on_gone(void *ctx, struct queue_message *m)
+{
+    (void)ctx;
+    (void)m;
+}
+
+static void
+on_space(void *ctx, bool low)
+{
+    (void)ctx;
+    if (low) {
+        bench_die(EXIT_FAILED, "the disk is too full");
+    }
+}
+
+static void
+on_failure(void *ctx, int rc)
+{
+    (void)ctx;
+    fail("the queue", rc);
+}
+
+static void
+on_released(void *ctx, int status)
+{
+    (void)ctx;
+    if (status != 0) {
+        fail("queue_release", status);
+    }
+    queue_free(bench.queue);
+    loop_stop(bench.loop);
+}
+
+static void
+writer_end(void)
+{
+    int rc;
+
+    bench.running--;
+    if (bench.running == 0) {
+        rc = queue_release(bench.queue, on_released, NULL);
+        if (rc != 0) {
+            fail("queue_release", rc);
+        }
+    }
+}
+
+static void
+report(void)
+{
+    double seconds = (double)(bench.end_ns - bench.start_ns) / (double)NS_PER_S;
+    struct queue_stats after;
+    uint64_t syncs;
+
+    queue_stats(bench.queue, &after);
+    syncs = after.syncs - bench.before.syncs;
+    (void)printf("{\"writers\": %llu, \"record_bytes\": %llu, \"messages_per_s\": %.0f, "
+                 "\"syncs_per_s\": %.0f, \"messages_per_sync\": %.1f, "
+                 "\"journal_bytes_per_message\": %.0f, \"cpu_s_per_10k\": %.3f, ",
+        (unsigned long long)opt.writers, (unsigned long long)opt.bytes,
+        (double)bench.committed / seconds, (double)syncs / seconds,
+        (double)bench.committed / (double)(syncs > 0 ? syncs : 1),
+        (double)(after.appended - bench.before.appended) / (double)MAX(bench.committed, 1),
+        bench_cpu_seconds() * 10000 / (double)MAX(bench.committed, 1));
+    histogram_print(stdout, "commit_ms", &bench.latency);
+    (void)puts("}");
+}
+
+static void
+on_commit(void *ctx, int status)
+{
+    struct writer *w = ctx;
+    uint64_t now_ns = bench_now_ns();
+
+    if (status != 0) {
+        fail("commit", status);
+    }
+    bench.committed++;
+    histogram_add(&bench.latency, now_ns - w->begun_ns);
+    if (bench.end_ns == 0 && now_ns - bench.start_ns >= opt.seconds * NS_PER_S) {
+        bench.end_ns = now_ns;
+        report();
+    }
+    loop_call_soon(bench.loop, &w->again);
+}
+
+static void
+writer_commit(void *ctx)
+{
+    struct writer *w = ctx;
+    static const struct envelope_recipient recipient = { .address = SLICE_LIT("r@example.test") };
+    struct envelope envelope = { .sender = SLICE_LIT("s@example.test"),
+        .client = SLICE_LIT("[192.0.2.1]:25 (bench.test)"),
+        .recipient_count = 1,
+        .recipients = &recipient };
+    int rc = queue_commit(w->in, &envelope, on_commit, w);
+
+    if (rc != 0) {
+        fail("queue_commit", rc);
+    }
+}
+
+static void
+writer_next(void *ctx)
+{
+    struct writer *w = ctx;
+    struct slice content = { bench.content, (size_t)opt.bytes };
+    msg_id id;
+    int rc;
+
+    if (bench.end_ns != 0) {
+        writer_end();
+        return;
+    }
+    w->begun_ns = bench_now_ns();
+    rc = queue_begin(bench.queue, writer_commit, w, &w->in, &id);
+    if (rc != 0) {
+        fail("queue_begin", rc);
+    }
+    rc = queue_append(w->in, content);
+    if (rc < 0) {
+        fail("queue_append", rc);
+    }
+    if (rc == 0) {
+        writer_commit(w); /* else the queue resumes us there */
+    }
+}
+
+static void
+on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim, const char *text)
+{
+    (void)ctx;
+    (void)claim;
+    if (status != 0) {
+        bench_die(EXIT_FAILED, "queue_open: %s: %s", error_text(status), text);
+    }
+    bench.queue = q;
+    queue_stats(q, &bench.before);
+    bench.start_ns = bench_now_ns();
+    bench.running = opt.writers;
+    for (uint64_t i = 0; i < opt.writers; i++) {
+        loop_task_init(&bench.writer[i].again, writer_next, &bench.writer[i]);
+        loop_call_soon(bench.loop, &bench.writer[i].again);
+    }
+}
+
+static void
+run(void)
+{
+    struct queue_options options = {
+        .path = opt.dir,
+        .node = "localhost",
+        .reserve_bytes = 256 * MIB,
+        .lease_ms = 6000,
+        .on_message = on_message,
+        .on_gone = on_gone,
+        .on_space = on_space,
+        .on_failure = on_failure,
+    };
+    struct queue_opening *opening;
+    char text[TEXT_BYTES] = "";
+    int rc;
+
+    rc = queue_store_init(opt.dir, 64 * MIB, getuid(), getgid(), text, sizeof(text));
+    if (rc != 0) {
+        bench_die(EXIT_FAILED, "%s: %s: %s", opt.dir, error_text(rc), text);
+    }
+    rc = loop_new(&bench.loop);
+    if (rc != 0) {
+        fail("loop_new", rc);
+    }
+    loop_task_init(&bench.settle, settle, NULL);
+    rc = queue_open(&opening, bench.loop, &options, on_open, NULL);
+    if (rc != 0) {
+        fail("queue_open", rc);
+    }
+    loop_run(bench.loop);
+    loop_free(bench.loop);
+}
+
+static const char usage[] =
+    "Usage: bench_journal --dir EMPTY_DIR [OPTION]...\n"
+    "  --dir DIR        an existing, empty directory on the disk to measure: becomes a store\n"
+    "  --writers N      messages in progress at a time (100)\n"
+    "  --size BYTES     of a message (4096)\n"
+    "  --seconds S      (3)\n"
+    "  --keep           record no outcomes: the queue only grows\n"
+    "Prints a JSON object.\n";
+
+static void
+options_parse(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "dir", required_argument, NULL, 'd' },
+        { "writers", required_argument, NULL, 'w' },
+        { "size", required_argument, NULL, 'b' },
+        { "seconds", required_argument, NULL, 's' },
+        { "keep", no_argument, NULL, 'k' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int id;
+
+    while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (id) {
+        case 'd':
+            opt.dir = optarg;
+            break;
+        case 'w':
+            opt.writers = bench_number("--writers", optarg, WRITERS_MAX);
+            break;
+        case 'b':
+            opt.bytes = bench_number("--size", optarg, 1 << 20);
+            break;
+        case 's':
+            opt.seconds = bench_number("--seconds", optarg, 100000);
+            break;
+        case 'k':
+            opt.keep = true;
+            break;
+        default:
+            (void)fputs(usage, id == 'h' ? stdout : stderr);
+            exit(id == 'h' ? 0 : EXIT_USAGE);
+        }
+    }
+    if (optind != argc || opt.dir == NULL || opt.writers == 0 || opt.bytes == 0) {
+        (void)fputs(usage, stderr);
+        exit(EXIT_USAGE);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    options_parse(argc, argv);
+    bench.content = malloc((size_t)opt.bytes);
+    if (bench.content == NULL) {
+        bench_die(EXIT_FAILED, "out of memory");
+    }
+    memset(bench.content, 'x', (size_t)opt.bytes);
+    run();
+    free(bench.content);
+    return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
+}
