@@ -27,7 +27,21 @@
 #define BRIDGEHEAD_EVENTS_APP(X) \
     X(EV_APP_STARTED, 1000, "app.started", INFO, "A process of Bridgehead started.", "None needed.") \
     X(EV_APP_STOPPED, 1001, "app.stopped", INFO, "A process of Bridgehead ended as asked.", "None needed.") \
-    X(EV_LOG_DROPPED, 1002, "log.dropped", WARN, "Log lines were dropped because the log target is slower than the events.", "Look at the disk or syslog that takes the log; raise log.level if debug is on.")
+    X(EV_LOG_DROPPED, 1002, "log.dropped", WARN, "Log lines were dropped because the log target is slower than the events.", "Look at the disk or syslog that takes the log; raise log.level if debug is on.") \
+    X(EV_APP_STATE, 1003, "app.state", INFO, "The state of the instance changed.", "None needed.") \
+    X(EV_APP_DEGRADED, 1004, "app.degraded", WARN, "The instance serves, but something needs attention; the reasons are named.", "Look at the reasons: bridgehead status explains each.") \
+    X(EV_APP_FAILED, 1005, "app.failed", ERROR, "The server stops because going on could lose or repeat mail, or because it cannot start.", "The line names the cause; the exit code is in exit_codes.h and bridgeheadd(8).") \
+    X(EV_APP_NO_BLACKBOX, 1006, "app.blackbox.failed", WARN, "The flight recorder could not be written.", "Look at the space in the run directory.") \
+    X(EV_APP_RELOADED, 1007, "app.reloaded", INFO, "A changed configuration is in force.", "None needed.") \
+    X(EV_APP_RELOAD_REFUSED, 1008, "app.reload.refused", ERROR, "A changed configuration was refused; the old one stays in force.", "Correct the named line and reload again.") \
+    X(EV_APP_LOG_REOPEN, 1009, "app.log.reopen.failed", WARN, "The log target of the new configuration cannot be opened; the old one stays.", "Check that the account of the server may write there.") \
+    X(EV_APP_KEEPER_GONE, 1010, "app.keeper.gone", ERROR, "The keeper is gone; the server ends with it.", "Look for what killed the keeper; the cluster restarts both.") \
+    X(EV_APP_NO_RESOLVER, 1011, "app.resolver.failed", ERROR, "Name resolution could not be set up for the present virtual IPs.", "Look at dns.servers and at the free memory.") \
+    X(EV_KEEPER_LISTEN_FAILED, 1020, "keeper.listen.failed", ERROR, "A listening socket could not be opened.", "Stop what uses the port, or change the listener.") \
+    X(EV_KEEPER_CHANNEL, 1021, "keeper.channel.failed", WARN, "A message between keeper and server could not be passed.", "If it repeats, the server hangs: the monitor will see it.") \
+    X(EV_KEEPER_SERVER_CRASHED, 1022, "keeper.server.crashed", ERROR, "The server ended without a reason of its own; it is started again, at most three times in five minutes.", "Report it with the core dump and the blackbox.") \
+    X(EV_KEEPER_GIVES_UP, 1023, "keeper.gives.up", ERROR, "The keeper stops and tells Pacemaker, which recovers the resource.", "The line names why; look at the events before it.") \
+    X(EV_KEEPER_DESCRIPTORS, 1024, "keeper.descriptors.low", WARN, "The limit of open files is below what the configuration may need.", "Raise the hard limit of open files for the cluster's daemons, or lower limits.sessions.")
 
 #define BRIDGEHEAD_EVENTS_CONF(X) \
     X(EV_CONF_INVALID, 1100, "conf.invalid", ERROR, "The configuration was refused; the line names file, line, key and reason.", "Correct the named line; bridgeheadd --check validates without starting.")
@@ -61,7 +75,11 @@
     X(EV_DELIVERED, 1800, "delivery.delivered", INFO, "A recipient was delivered to its next hop.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_CLUSTER(X) \
-    X(EV_CLUSTER_JOINED, 1900, "cluster.joined", INFO, "The keeper is connected to corosync.", "None needed.")
+    X(EV_CLUSTER_JOINED, 1900, "cluster.joined", INFO, "The keeper is connected to corosync.", "None needed.") \
+    X(EV_CLUSTER_HIGHER_EPOCH, 1901, "cluster.higher.epoch", ERROR, "Another node owns the store under a higher epoch; this one ends.", "None needed, but find out why this node was thought dead.") \
+    X(EV_CLUSTER_LEFT, 1902, "cluster.left", ERROR, "Corosync cannot be reached: nothing is accepted or sent until it is back.", "Start corosync, or look why it ended; the keeper joins again by itself.") \
+    X(EV_CLUSTER_QUORUM, 1903, "cluster.quorum", WARN, "Quorum was gained or lost; without it nothing is accepted or sent.", "Bring nodes or links back; fencing follows from the cluster.") \
+    X(EV_CLUSTER_PEER, 1904, "cluster.peer", INFO, "Another owner of this instance spoke.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_CTL(X) \
     X(EV_CTL_COMMAND, 2000, "ctl.command", INFO, "An operator's command changed something.", "None needed.")

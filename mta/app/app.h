@@ -1,0 +1,34 @@
+/* app/app.h - the two processes of one instance. See docs/architecture.md.
+ *
+ * main.c parses the command line; keeper.c is the parent (root, listening sockets, corosync), app.c
+ * the server.
+ */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "app/app_conf.h"
+
+struct app_args {
+    const char *config; /* path */
+    const char *vip;    /* --vip, or NULL */
+    const char *node;
+    const char *resource;    /* Pacemaker's id of us, or NULL */
+    const char *fenced_node; /* --fenced NODE:EPOCH */
+    uint64_t fenced_epoch;
+    bool foreground;
+    bool restarted;   /* the server was restarted after a crash */
+    const char *self; /* argv[0]'s real path, for exec */
+};
+
+/* Become the keeper. Returns the exit code. With !foreground the calling process returns when the
+ * start is complete (code 0) or has failed, and the keeper goes on in the background. */
+int keeper_main(const struct app_args *args);
+/* The server: descriptor CHANNEL_FD is the keeper. Returns the exit code. */
+int app_main(const struct app_args *args);
+
+/* Exit code for an error code of ours. */
+int app_exit_code(int rc);
+/* Print a configuration error to stderr and log it; a conf_error_fn. */
+void app_report_conf_error(void *ctx, const struct conf_error *e);
+
+#endif

@@ -1,0 +1,233 @@
+/* app/app_intake.c - mail/intake.h on the queue: relay control and routing for a recipient, the
+ * journal for a message. */
+#include "app/app_state.h"
+#include "core/log.h"
+#include "core/ticks.h"
+#include "mail/address.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* An intake_message is a queue_intake and what the commit needs besides. */
+struct intake_message {
+    struct app *app;
+    struct queue_intake *in;
+};
+
+static bool
+is_local_postmaster(const struct app *a, const struct address *rcpt)
+{
+    return address_is_postmaster(rcpt) &&
+           (rcpt->domain.n == 0 || slice_ieq(rcpt->domain, slice_of(a->conf->hostname)));
+}
+
+/* Where mail for our postmaster goes (RFC 5321 section 4.5.1: it is always accepted). */
+static struct slice
+postmaster_of(const struct app *a, char out[320])
+{
+    struct slice configured = route_postmaster(a->routes);
+
+    if (configured.n > 0) {
+        return configured;
+    }
+    (void)snprintf(out, 320, "postmaster@%s", a->conf->hostname);
+    return slice_of(out);
+}
+
+static struct intake_verdict
+on_recipient(
+    void *ctx, const struct intake_client *client, struct slice sender, struct slice recipient)
+{
+    struct app *a = ctx;
+    struct address rcpt;
+
+    (void)sender;
+    if (slice_ieq(recipient, SLICE_LIT("postmaster"))) {
+        return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
+    }
+    if (address_parse(recipient, &rcpt) < 0) {
+        return (struct intake_verdict){ 553, "5.1.3", "Recipient address is not valid" };
+    }
+    if (is_local_postmaster(a, &rcpt)) {
+        return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
+    }
+    if (!route_permits(a->routes, &client->address, rcpt.domain)) {
+        return (struct intake_verdict){ 550, "5.7.1", "Relaying denied" };
+    }
+    if (route_find(a->routes, rcpt.domain) == NULL) {
+        log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", recipient));
+        return (struct intake_verdict){ 451, "4.3.5", "No route to this domain is configured" };
+    }
+    return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
+}
+
+static int
+on_ready(void *ctx, uint64_t size_bytes)
+{
+    struct app *a = ctx;
+
+    if (a->queue == NULL || !a->role.may_accept) {
+        return BH_ESTATE;
+    }
+    return queue_ready(a->queue, size_bytes);
+}
+
+static int
+on_open(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
+    uint64_t *id)
+{
+    struct app *a = ctx;
+    struct intake_message *m;
+    int rc = on_ready(ctx, 0);
+
+    if (rc < 0) {
+        return rc;
+    }
+    m = malloc(sizeof(*m));
+    if (m == NULL) {
+        return -ENOMEM;
+    }
+    m->app = a;
+    rc = queue_begin(a->queue, resume, resume_ctx, &m->in, id);
+    if (rc < 0) {
+        free(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+static int
+on_write(struct intake_message *m, struct slice bytes)
+{
+    return queue_append(m->in, bytes);
+}
+
+static void
+on_abort(struct intake_message *m)
+{
+    queue_abort(m->in);
+    free(m);
+}
+
+static bool
+names_postmaster(const struct app *a, struct slice text)
+{
+    struct address rcpt;
+
+    return slice_ieq(text, SLICE_LIT("postmaster")) ||
+           (address_parse(text, &rcpt) == 0 && is_local_postmaster(a, &rcpt));
+}
+
+/* The rare envelope with a local postmaster in it gets the address that it is delivered to. */
+static int
+commit_for_postmaster(
+    struct intake_message *m, const struct envelope *e, intake_commit_fn *cb, void *ctx)
+{
+    struct envelope_recipient *list = calloc(e->recipient_count, sizeof(*list));
+    struct envelope copy = *e;
+    char text[320];
+    int rc;
+
+    if (list == NULL) {
+        queue_abort(m->in);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < e->recipient_count; i++) {
+        list[i] = e->recipients[i];
+        if (names_postmaster(m->app, list[i].address)) {
+            list[i].address = postmaster_of(m->app, text);
+        }
+    }
+    copy.recipients = list;
+    rc = queue_commit(m->in, &copy, cb, ctx);
+    free(list);
+    return rc;
+}
+
+static int
+on_commit(struct intake_message *m, const struct envelope *e, intake_commit_fn *cb, void *ctx)
+{
+    struct slice host = slice_of(m->app->conf->hostname);
+    bool postmaster = false;
+    int rc;
+
+    for (uint32_t i = 0; i < e->recipient_count && !postmaster; i++) {
+        struct slice address = e->recipients[i].address;
+
+        /* cheap test first: nearly no mail is for our own postmaster */
+        postmaster =
+            address.n == 10 || (slice_iends(address, host) && names_postmaster(m->app, address));
+    }
+    rc = postmaster ? commit_for_postmaster(m, e, cb, ctx) : queue_commit(m->in, e, cb, ctx);
+    free(m);
+    return rc;
+}
+
+static void
+on_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
+{
+    struct app *a = ctx;
+
+    queue_forget(a->queue, cb, cb_ctx);
+}
+
+struct intake
+app_intake(struct app *a)
+{
+    static const struct intake_ops ops = { on_recipient, on_ready, on_open, on_write, on_commit,
+        on_abort, on_forget };
+
+    return (struct intake){ &ops, a };
+}
+
+bool
+app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count)
+{
+    struct app *a = ctx;
+    struct address rcpt;
+    const struct route *r;
+
+    if (address_parse(recipient, &rcpt) < 0) {
+        return false;
+    }
+    r = route_find(a->routes, rcpt.domain);
+    if (r == NULL) {
+        return false;
+    }
+    memcpy(via, r->via, r->via_count * sizeof(*via));
+    *via_count = r->via_count;
+    return true;
+}
+
+static void
+notify_done(void *ctx, int status)
+{
+    (void)ctx;
+    (void)status; /* a failed sync ends the process; the recipient's failure is recorded after the
+                     notice, so nothing is lost */
+}
+
+int
+app_notify(void *ctx, struct slice to, struct slice content)
+{
+    struct app *a = ctx;
+    struct envelope_recipient rcpt = { .address = to, .notify = ENVELOPE_NOTIFY_NEVER };
+    struct envelope e = { .sender = SLICE_LIT(""),
+        .received_wall_ms = ticks_wall_ms(),
+        .client = SLICE_LIT("local"),
+        .recipient_count = 1,
+        .recipients = &rcpt };
+    struct queue_intake *in;
+    msg_id id;
+    int rc = queue_begin(a->queue, NULL, NULL, &in, &id);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = queue_append(in, content);
+    if (rc < 0) {
+        queue_abort(in);
+        return rc;
+    }
+    return queue_commit(in, &e, notify_done, NULL);
+}

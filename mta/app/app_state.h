@@ -1,0 +1,92 @@
+/* app/app_state.h - the one struct of the server, for the files of app/ only. All of it lives on
+ * the loop's thread. */
+#ifndef APP_APP_STATE_H
+#define APP_APP_STATE_H
+
+#include "app/app.h"
+#include "app/channel.h"
+#include "cluster/role.h"
+#include "ctl/ctl.h"
+#include "loop/loop.h"
+#include "net/egress.h"
+#include "net/listener.h"
+#include "net/resolver.h"
+#include "net/vip_watch.h"
+#include "queue/queue.h"
+#include "route/route.h"
+#include "sched/sched.h"
+#include "smtp/smtp.h"
+
+struct app_socket {
+    char name[APP_NAME_CAP];
+    struct netaddr address;
+    int fd;
+    struct app *app;
+    struct listener *listener; /* NULL until the queue is open */
+    bool wanted;               /* during a reload */
+};
+#define APP_SOCKETS_MAX (APP_LISTENERS_MAX * APP_VIPS_MAX)
+
+struct app_failover { /* for `failover report` */
+    uint64_t started_wall_ms, opened_wall_ms, listening_wall_ms, first_accept_wall_ms,
+        first_delivery_wall_ms;
+};
+
+struct app {
+    const struct app_args *args;
+    struct app_conf *conf;
+    struct loop *loop;
+    struct loop_poll *channel_poll;
+    struct vip_watch *vips;
+    struct egress *egress;
+    struct resolver *resolver;
+    struct route_table *routes;
+    struct queue_opening *opening;
+    struct queue *queue;
+    struct sched *sched;
+    struct smtp_in *smtp_in;
+    struct smtp_out **outs; /* one for each connector, same index */
+    size_t out_count;
+    struct ctl *ctl;
+    struct intake intake;
+    struct app_socket *sockets[APP_SOCKETS_MAX];
+    size_t socket_count;
+    struct role_facts facts;
+    struct role role;
+    struct role applied; /* what the parts were last told */
+    struct loop_timer role_timer, tick, drain_timer;
+    struct loop_task leave_task;
+    struct app_failover failover;
+    struct queue_claim claim;
+    uint64_t since_wall_ms;      /* owner since */
+    struct ctl_request *handoff; /* answered when the release is done */
+    unsigned drain_waits;        /* parts not yet drained */
+    bool listeners_complete, ready_sent, releasing;
+    int exit_code;
+};
+
+/* app.c */
+void app_update_role(struct app *a);
+void app_begin_drain(struct app *a);
+/* Leave now: acknowledge and flush nothing more. */
+void app_fail(struct app *a, int rc, const char *why);
+uint64_t app_wall_ms(void *ctx);
+
+/* app_intake.c */
+struct intake app_intake(struct app *a);
+int app_notify(void *ctx, struct slice to, struct slice content);
+bool app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count);
+
+/* app_wire.c: conf to the parts' options */
+int app_make_routes(const struct app_conf *c, struct route_table **out) MUST_USE;
+int app_make_outs(struct app *a, const struct app_conf *c) MUST_USE;
+int app_make_sched(struct app *a) MUST_USE;
+void app_smtp_in_options(const struct app_conf *c, struct smtp_in_options *o);
+int app_make_resolver(struct app *a) MUST_USE;
+/* Re-read the file. 0; BH_ECONFIG (text says what, nothing changed). */
+int app_reload(struct app *a, char *text, size_t cap) MUST_USE;
+
+/* app_ctl.c */
+int app_ctl_start(struct app *a) MUST_USE;
+
+#endif

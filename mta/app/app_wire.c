@@ -1,0 +1,298 @@
+/* app/app_wire.c - from the configuration to each part's options, at start and at a reload. */
+#include "app/app_state.h"
+#include "core/log.h"
+#include "core/ticks.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+int
+app_make_routes(const struct app_conf *c, struct route_table **out)
+{
+    struct route_table_options o = { .hostname = c->hostname,
+        .postmaster = slice_of(c->postmaster),
+        .clients = c->clients,
+        .client_count = c->client_count,
+        .domains = c->domains,
+        .domain_count = c->domain_count };
+    struct route_table *t;
+    int rc = route_table_new(&t, &o);
+
+    for (size_t i = 0; rc == 0 && i < c->route_count; i++) {
+        rc = route_table_add(t, c->routes[i].to, c->routes[i].via, c->routes[i].via_count);
+        if (rc < 0) {
+            route_table_free(t);
+            return rc;
+        }
+    }
+    if (rc == 0) {
+        *out = t;
+    }
+    return rc;
+}
+
+void
+app_smtp_in_options(const struct app_conf *c, struct smtp_in_options *o)
+{
+    *o = (struct smtp_in_options){ .hostname = c->hostname,
+        .sessions_max = c->sessions_max,
+        .sessions_per_client_max = c->sessions_per_client_max,
+        .message_bytes_max = c->message_bytes_max,
+        .recipients_max = c->recipients_max,
+        .command_timeout_ms = c->command_timeout_ms,
+        .data_timeout_ms = c->data_timeout_ms,
+        .errors_max = c->errors_max };
+}
+
+/* Queries leave from the default sources that are there now; none: the resolver sends nothing. */
+static size_t
+present_sources(const struct app *a, struct netaddr out[APP_VIPS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->conf->vip_count; i++) {
+        if (vip_watch_state(a->vips, &a->conf->vips[i]) == VIP_PRESENT) {
+            out[n++] = a->conf->vips[i];
+        }
+    }
+    return n;
+}
+
+int
+app_make_resolver(struct app *a)
+{
+    struct netaddr sources[APP_VIPS_MAX];
+    size_t n = present_sources(a, sources);
+    struct resolver_options o = { .servers = a->conf->dns_servers,
+        .server_count = a->conf->dns_server_count,
+        .sources = sources,
+        .source_count = n,
+        .timeout_ms = a->conf->dns_timeout_ms };
+
+    if (a->resolver != NULL) {
+        return resolver_set_sources(a->resolver, sources, n);
+    }
+    return resolver_new(&a->resolver, a->loop, &o);
+}
+
+static void
+out_options(const struct app_conf *c, const struct app_connector *n,
+    struct smtp_out_hop hops[APP_HOPS_MAX], struct smtp_out_options *o)
+{
+    for (size_t i = 0; i < n->hop_count; i++) {
+        hops[i] = (struct smtp_out_hop){ .name = slice_of(n->hops[i].name),
+            .address = n->hops[i].address,
+            .port = n->hops[i].port };
+    }
+    *o = (struct smtp_out_options){ .connector = n->name,
+        .hostname = c->hostname,
+        .lmtp = n->protocol == APP_LMTP,
+        .sources = n->sources,
+        .source_count = n->source_count,
+        .hops = hops,
+        .hop_count = n->hop_count,
+        .port = n->port,
+        .messages_per_session = n->messages_per_session,
+        .idle_ms = n->idle_ms,
+        .connect_ms = n->connect_ms,
+        .greeting_ms = n->greeting_ms,
+        .command_ms = n->command_ms,
+        .data_init_ms = n->data_init_ms,
+        .data_block_ms = n->data_block_ms,
+        .data_done_ms = n->data_done_ms };
+}
+
+static struct smtp_out *
+old_out(const struct app *a, const char *name)
+{
+    for (size_t i = 0; i < a->out_count; i++) {
+        if (strcmp(a->conf->connectors[i].name, name) == 0) {
+            return a->outs[i];
+        }
+    }
+    return NULL;
+}
+
+/* The transports of c's connectors: those of the same name are kept with new options. A connector
+ * that is gone keeps its transport until the process ends: its sessions may still run, and
+ * configurations change rarely. */
+int
+app_make_outs(struct app *a, const struct app_conf *c)
+{
+    struct smtp_out **outs = calloc(c->connector_count + 1, sizeof(struct smtp_out *));
+    struct smtp_out_hop hops[APP_HOPS_MAX];
+    struct smtp_out_options o;
+    int rc = 0;
+
+    if (outs == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; rc == 0 && i < c->connector_count; i++) {
+        out_options(c, &c->connectors[i], hops, &o);
+        outs[i] = old_out(a, c->connectors[i].name);
+        rc = outs[i] != NULL ? smtp_out_set_options(outs[i], &o)
+                             : smtp_out_new(&outs[i], a->loop, a->egress, a->resolver, &o,
+                                   sched_transport_up());
+    }
+    if (rc < 0) {
+        free(outs);
+        return rc;
+    }
+    free(a->outs);
+    a->outs = outs;
+    a->out_count = c->connector_count;
+    return 0;
+}
+
+static struct sched_connector *
+sched_connectors(const struct app *a, const struct app_conf *c)
+{
+    struct sched_connector *list = calloc(c->connector_count + 1, sizeof(*list));
+
+    for (size_t i = 0; list != NULL && i < c->connector_count; i++) {
+        const struct app_connector *n = &c->connectors[i];
+
+        list[i] = (struct sched_connector){ .name = n->name,
+            .protocol = n->protocol == APP_LMTP ? "lmtp" : "smtp",
+            .transport = smtp_out_transport(a->outs[i]),
+            .per_domain = n->hop_count == 0,
+            .concurrency = n->concurrency,
+            .connector_limit = n->limit,
+            .recipients_per_transaction = n->recipients,
+            .down_after_ms = n->down_after_ms };
+    }
+    return list;
+}
+
+static void
+sched_options_of(const struct app_conf *c, struct sched_options *o)
+{
+    *o = (struct sched_options){ .retry = c->retry,
+        .backoff = c->backoff,
+        .expire_ms = c->expire_ms,
+        .warn_after_ms = c->warn_after_ms,
+        .hostname = c->hostname,
+        .in_doubt_hold = c->in_doubt_hold };
+}
+
+int
+app_make_sched(struct app *a)
+{
+    struct sched_env env = { .ctx = a,
+        .queue = a->queue,
+        .loop = a->loop,
+        .route = app_route,
+        .wall_ms = app_wall_ms,
+        .notify = app_notify };
+    struct sched_connector *list = sched_connectors(a, a->conf);
+    struct sched_options o;
+    int rc;
+
+    if (list == NULL) {
+        return -ENOMEM;
+    }
+    sched_options_of(a->conf, &o);
+    rc = sched_new(&a->sched, &o, &env, list, a->conf->connector_count);
+    free(list);
+    return rc;
+}
+
+static void
+collect_error(void *ctx, const struct conf_error *e)
+{
+    struct {
+        char *text;
+        size_t cap;
+    } *first = ctx;
+
+    app_report_conf_error(NULL, e);
+    if (first->text[0] == '\0') {
+        app_conf_error_text(e, first->text, first->cap);
+    }
+}
+
+static int
+apply(struct app *a, struct app_conf *fresh)
+{
+    struct smtp_in_options in;
+    struct sched_options so;
+    struct sched_connector *list;
+    struct route_table *routes;
+    int rc = app_make_routes(fresh, &routes);
+
+    if (rc == 0) {
+        rc = app_make_outs(a, fresh);
+        if (rc < 0) {
+            route_table_free(routes);
+        }
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    route_table_free(a->routes);
+    a->routes = routes;
+    list = sched_connectors(a, fresh);
+    sched_options_of(fresh, &so);
+    rc = list == NULL       ? -ENOMEM
+         : a->sched == NULL ? 0
+                            : sched_reconfigure(a->sched, &so, list, fresh->connector_count);
+    free(list);
+    app_smtp_in_options(fresh, &in);
+    smtp_in_set_options(a->smtp_in, &in);
+    return rc;
+}
+
+static void
+reopen_log(const struct app *a)
+{
+    char ident[APP_NAME_CAP + 32];
+    struct log_options o = { .ident = ident,
+        .to = a->conf->log_to,
+        .level = (enum log_level)a->conf->log_level,
+        .threaded = true };
+
+    (void)snprintf(ident, sizeof(ident), "bridgehead-%s", a->conf->instance);
+    if (log_reopen(&o) < 0) {
+        log_event(EV_APP_LOG_REOPEN, LF_STR("to", a->conf->log_to));
+    }
+}
+
+int
+app_reload(struct app *a, char *text, size_t cap)
+{
+    struct {
+        char *text;
+        size_t cap;
+    } first = { text, cap };
+    struct channel_msg want = { .kind = CHANNEL_WANT_LISTENERS };
+    struct app_conf *fresh;
+    const char *key;
+    int rc;
+
+    text[0] = '\0';
+    rc = app_conf_load(&fresh, a->args->config, a->args->vip, collect_error, &first);
+    if (rc < 0) {
+        return rc;
+    }
+    key = conf_changed_unreloadable(a->conf->conf, fresh->conf);
+    if (key != NULL) {
+        (void)snprintf(text, cap,
+            "%s: %s changed, which needs a restart (bridgehead handoff, or move the resource)",
+            fresh->file, key);
+        log_event(EV_CONF_INVALID, LF_STR("file", fresh->file), LF_STR("key", key),
+            LF_STR("why", "cannot change in a reload"));
+        app_conf_free(fresh);
+        return BH_ECONFIG;
+    }
+    rc = apply(a, fresh);
+    if (rc < 0) {
+        (void)snprintf(
+            text, cap, "the new configuration could not be put in force: %s", error_text(rc));
+        app_conf_free(fresh);
+        return rc;
+    }
+    app_conf_free(a->conf);
+    a->conf = fresh;
+    reopen_log(a);
+    log_event(EV_APP_RELOADED, LF_STR("file", fresh->file));
+    return channel_send(CHANNEL_FD, &want, -1);
+}

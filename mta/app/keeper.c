@@ -1,0 +1,787 @@
+/* app/keeper.c - the small root process: opens the listening sockets, watches the server and
+ * corosync, gives up by telling Pacemaker.
+ *
+ * The sockets stay open while the server is restarted after a crash, so no client is refused. The
+ * keeper has no protocol, no store, and no descriptor or working directory on the store's
+ * filesystem.
+ *
+ * If this dies ...: the server's parent-death signal kills it, the next monitor sees it, Pacemaker
+ * restarts both. If the server dies: by a signal or a failed CHECK it is started again at once, at
+ * most RESTARTS_MAX times in RESTART_WINDOW_MS; by a named reason (failed sync, lost ownership,
+ * refused store) it is not: the cluster moves the resource.
+ */
+#include "app/app.h"
+#include "app/channel.h"
+#include "bridgehead/exit_codes.h"
+#include "cluster/cluster.h"
+#include "core/io.h"
+#include "core/log.h"
+#include "core/ticks.h"
+#include "loop/loop.h"
+#include "net/listener.h"
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RESTARTS_MAX      3
+#define RESTART_WINDOW_MS (5 * 60 * 1000)
+#define SOCKETS_MAX       (APP_LISTENERS_MAX * APP_VIPS_MAX)
+#define START_TEXT_CAP    1024
+
+struct socket_entry {
+    char name[APP_NAME_CAP];
+    struct netaddr address;
+    int fd;
+    bool wanted; /* during a reload */
+};
+
+struct keeper {
+    const struct app_args *args;
+    struct app_conf *conf;
+    struct loop *loop;
+    struct cluster *cluster;
+    struct loop_signal *sigs[4];
+    struct loop_poll *poll;
+    struct socket_entry sockets[SOCKETS_MAX];
+    size_t socket_count;
+    int channel; /* our end; -1: no server */
+    pid_t server;
+    int run_lock;
+    int ready_pipe; /* to the process that waits for our start; -1: nobody (any more) */
+    char pid_path[APP_PATH_CAP];
+    bool joined, quorate;
+    bool started;  /* start was reported complete */
+    bool stopping; /* a stop or a handoff is under way */
+    bool exit_now;
+    int exit_code;
+    int server_code; /* from CHANNEL_FAILED; 0: none came */
+    char server_text[512];
+    uint64_t restarts_ms[RESTARTS_MAX]; /* ring */
+    unsigned restart_count;
+};
+
+/* What the waiting parent of the start reads: one of these. */
+struct start_report {
+    int code;
+    char text[START_TEXT_CAP];
+};
+
+static void
+report_start(struct keeper *k, int code, const char *text)
+{
+    struct start_report r = { .code = code };
+
+    if (code == 0) {
+        k->started = true;
+    }
+    if (k->ready_pipe < 0) {
+        if (code != 0) {
+            (void)fprintf(stderr, "bridgeheadd: %s\n", text);
+        }
+        return;
+    }
+    (void)snprintf(r.text, sizeof(r.text), "%s", text);
+    if (write(k->ready_pipe, &r, sizeof(r)) < 0) { /* the parent is gone: nobody to tell */
+        k->started = code == 0;
+    }
+    (void)close(k->ready_pipe);
+    k->ready_pipe = -1;
+}
+
+static void
+leave(struct keeper *k, int code, const char *text)
+{
+    k->exit_code = code;
+    k->exit_now = true;
+    if (!k->started) {
+        report_start(k, code, text);
+    }
+    loop_stop(k->loop);
+}
+
+/* crm_resource --fail, in the background, so that the cluster acts now and not at the next monitor.
+ * Only after a complete start and never during a stop: on a resource that is not started it leaves
+ * a failed action behind. */
+static void
+tell_pacemaker(const struct keeper *k)
+{
+    pid_t pid;
+
+    if (k->args->resource == NULL || !k->started || k->stopping || !k->conf->pacemaker) {
+        return;
+    }
+    pid = fork();
+    if (pid != 0) {
+        return; /* a failed fork: the monitor will notice */
+    }
+    (void)setsid();
+    (void)signal(SIGALRM, SIG_DFL);
+    (void)alarm(5);
+    (void)execlp("crm_resource", "crm_resource", "--fail", "--resource", k->args->resource,
+        "--node", k->args->node, (char *)NULL);
+    _exit(127);
+}
+
+/* ---- listening sockets */
+
+static struct socket_entry *
+find_socket(struct keeper *k, const char *name, const struct netaddr *a)
+{
+    for (size_t i = 0; i < k->socket_count; i++) {
+        struct socket_entry *s = &k->sockets[i];
+
+        if (strcmp(s->name, name) == 0 && netaddr_eq(&s->address, a) &&
+            s->address.port == a->port) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static int
+open_socket(
+    struct keeper *k, const struct app_listener *l, const struct netaddr *a, char *text, size_t cap)
+{
+    struct socket_entry *s = find_socket(k, l->name, a);
+    char addr[NETADDR_TEXT_CAP];
+    int rc;
+
+    if (s != NULL) {
+        s->wanted = true;
+        return 0;
+    }
+    CHECK(k->socket_count < SOCKETS_MAX);
+    s = &k->sockets[k->socket_count];
+    rc = listener_open(a, &s->fd);
+    if (rc < 0) {
+        netaddr_text_port(a, addr);
+        (void)snprintf(text, cap,
+            "cannot listen on %s (listener %s): %s. Stop what uses the port, or change listener.%s",
+            addr, l->name, error_text(rc), l->name);
+        log_event(EV_KEEPER_LISTEN_FAILED, LF_STR("listener", l->name), LF_STR("address", addr),
+            LF_ERR("error", rc));
+        return rc;
+    }
+    (void)snprintf(s->name, sizeof(s->name), "%s", l->name);
+    s->address = *a;
+    s->wanted = true;
+    k->socket_count++;
+    return 0;
+}
+
+/* Open what c names and close what it does not name any more; on failure what was open stays. */
+static int
+open_sockets(struct keeper *k, const struct app_conf *c, char *text, size_t cap)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < k->socket_count; i++) {
+        k->sockets[i].wanted = false;
+    }
+    for (size_t i = 0; i < c->listener_count; i++) {
+        for (size_t j = 0; j < c->listeners[i].address_count; j++) {
+            int rc = open_socket(k, &c->listeners[i], &c->listeners[i].addresses[j], text, cap);
+
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    for (size_t i = 0; i < k->socket_count; i++) {
+        if (k->sockets[i].wanted) {
+            k->sockets[kept++] = k->sockets[i];
+        } else {
+            (void)close(k->sockets[i].fd);
+        }
+    }
+    k->socket_count = kept;
+    return 0;
+}
+
+/* ---- talking to the server */
+
+static void
+tell_server(struct keeper *k, const struct channel_msg *m, int fd)
+{
+    int rc;
+
+    if (k->channel < 0) {
+        return;
+    }
+    rc = channel_send(k->channel, m, fd);
+    if (rc < 0 && rc != -EPIPE) { /* it does not read: hung; the monitor's probe judges that */
+        log_event(EV_KEEPER_CHANNEL, LF_ERR("error", rc), LF_UINT("kind", m->kind));
+    }
+}
+
+static void
+tell_cluster_state(struct keeper *k)
+{
+    struct channel_msg m = { .kind = CHANNEL_CLUSTER, .joined = k->joined, .quorate = k->quorate };
+
+    tell_server(k, &m, -1);
+}
+
+static void
+send_listeners(struct keeper *k)
+{
+    struct channel_msg end = { .kind = CHANNEL_LISTENERS_END };
+
+    for (size_t i = 0; i < k->socket_count; i++) {
+        struct channel_msg m = { .kind = CHANNEL_LISTENER, .address = k->sockets[i].address };
+
+        (void)snprintf(m.name, sizeof(m.name), "%s", k->sockets[i].name);
+        tell_server(k, &m, k->sockets[i].fd);
+    }
+    tell_server(k, &end, -1);
+}
+
+/* The server asks for the sockets of the file as it is now. A file that does not load changes
+ * nothing. */
+static void
+reopen_listeners(struct keeper *k)
+{
+    struct app_conf *fresh;
+    char text[START_TEXT_CAP];
+
+    if (app_conf_load(&fresh, k->args->config, k->args->vip, app_report_conf_error, NULL) == 0) {
+        if (open_sockets(k, fresh, text, sizeof(text)) == 0) {
+            app_conf_free(k->conf);
+            k->conf = fresh;
+        } else {
+            app_conf_free(fresh);
+        }
+    }
+    send_listeners(k);
+}
+
+static void
+on_server_msg(struct keeper *k, const struct channel_msg *m)
+{
+    switch (m->kind) {
+    case CHANNEL_EPOCH:
+        cluster_announce(k->cluster, m->epoch);
+        break;
+    case CHANNEL_READY:
+        report_start(k, 0, "");
+        break;
+    case CHANNEL_FAILED:
+        k->server_code = m->code;
+        (void)snprintf(k->server_text, sizeof(k->server_text), "%s", m->text);
+        break;
+    case CHANNEL_STOPPING:
+        k->stopping = true;
+        break;
+    case CHANNEL_WANT_LISTENERS:
+        reopen_listeners(k);
+        break;
+    default:
+        log_event(EV_KEEPER_CHANNEL, LF_ERR("error", -EPROTO), LF_UINT("kind", m->kind));
+        break;
+    }
+}
+
+static void
+drop_channel(struct keeper *k)
+{
+    if (k->poll != NULL) {
+        loop_poll_free(k->poll);
+        k->poll = NULL;
+    }
+    if (k->channel >= 0) {
+        (void)close(k->channel);
+        k->channel = -1;
+    }
+}
+
+static void
+on_channel(void *ctx, int status, unsigned events)
+{
+    struct keeper *k = ctx;
+    struct channel_msg m;
+    int fd, rc = 0;
+
+    (void)events;
+    while (status == 0 && k->channel >= 0 && (rc = channel_recv(k->channel, &m, &fd)) == 0) {
+        if (fd >= 0) { /* a server never sends one */
+            (void)close(fd);
+        }
+        on_server_msg(k, &m);
+    }
+    if (status < 0 || (rc < 0 && rc != -EAGAIN)) {
+        drop_channel(k); /* its end is reported by SIGCHLD */
+    }
+}
+
+/* ---- the server's life */
+
+static void
+exec_server(const struct keeper *k, int channel, bool restarted)
+{
+    const struct app_args *a = k->args;
+    char fenced[128];
+    const char *argv[16];
+    size_t n = 0;
+
+    if (channel == CHANNEL_FD) {
+        (void)fcntl(channel, F_SETFD, 0);
+    } else if (dup2(channel, CHANNEL_FD) < 0) {
+        _exit(BRIDGEHEAD_EXIT_FAILED);
+    }
+    argv[n++] = a->self;
+    argv[n++] = "--server";
+    argv[n++] = "--config";
+    argv[n++] = a->config;
+    argv[n++] = "--node";
+    argv[n++] = a->node;
+    if (a->vip != NULL) {
+        argv[n++] = "--vip";
+        argv[n++] = a->vip;
+    }
+    if (a->fenced_node != NULL) {
+        (void)snprintf(
+            fenced, sizeof(fenced), "%s:%llu", a->fenced_node, (unsigned long long)a->fenced_epoch);
+        argv[n++] = "--fenced";
+        argv[n++] = fenced;
+    }
+    if (restarted) {
+        argv[n++] = "--restarted";
+    }
+    argv[n] = NULL;
+    (void)execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
+    _exit(BRIDGEHEAD_EXIT_FAILED);
+}
+
+static int
+start_server(struct keeper *k, bool restarted)
+{
+    int fds[2];
+    int rc = channel_pair(fds);
+
+    if (rc < 0) {
+        return rc;
+    }
+    k->server_code = 0;
+    k->server_text[0] = '\0';
+    k->server = fork();
+    if (k->server < 0) {
+        rc = -errno;
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+        return rc;
+    }
+    if (k->server == 0) {
+        exec_server(k, fds[1], restarted);
+    }
+    (void)close(fds[1]);
+    k->channel = fds[0];
+    rc = loop_poll_new(k->loop, &k->poll, k->channel, on_channel, k);
+    if (rc == 0) {
+        rc = loop_poll_set(k->poll, LOOP_READABLE);
+    }
+    if (rc < 0) {
+        (void)kill(k->server, SIGKILL);
+        return rc;
+    }
+    tell_cluster_state(k);
+    send_listeners(k);
+    return 0;
+}
+
+/* May a crashed server be started once more? Remembers this start if so. */
+static bool
+may_restart(struct keeper *k, uint64_t now_ms)
+{
+    uint64_t oldest = k->restarts_ms[k->restart_count % RESTARTS_MAX];
+
+    if (k->restart_count >= RESTARTS_MAX && now_ms - oldest < RESTART_WINDOW_MS) {
+        return false;
+    }
+    k->restarts_ms[k->restart_count++ % RESTARTS_MAX] = now_ms;
+    return true;
+}
+
+static void
+server_crashed(struct keeper *k, int wait_status)
+{
+    log_event(EV_KEEPER_SERVER_CRASHED,
+        LF_INT("signal", WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0),
+        LF_INT("code", WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1),
+        LF_UINT("restarts", k->restart_count));
+    if (!k->started) {
+        leave(k, BRIDGEHEAD_EXIT_FAILED,
+            "the server crashed while starting; see the log and the blackbox");
+    } else if (k->stopping || !may_restart(k, ticks_ms())) {
+        log_event(EV_KEEPER_GIVES_UP, LF_STR("why", k->stopping ? "stopping" : "too many crashes"));
+        tell_pacemaker(k);
+        leave(k, BRIDGEHEAD_EXIT_FAILED, "");
+    } else if (start_server(k, true) < 0) {
+        log_event(EV_KEEPER_GIVES_UP, LF_STR("why", "cannot start the server"));
+        tell_pacemaker(k);
+        leave(k, BRIDGEHEAD_EXIT_FAILED, "");
+    }
+}
+
+static void
+server_ended(struct keeper *k, int code)
+{
+    if (code == 0) { /* released: a stop, or a handoff */
+        leave(k, 0, "");
+        return;
+    }
+    log_event(EV_KEEPER_GIVES_UP, LF_INT("code", code), LF_STR("why", k->server_text));
+    tell_pacemaker(k);
+    leave(k, code,
+        k->server_text[0] != '\0' ? k->server_text : "the server ended without saying why");
+}
+
+static void
+on_sigchld(void *ctx)
+{
+    struct keeper *k = ctx;
+    int wait_status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+        if (pid != k->server) {
+            continue; /* crm_resource */
+        }
+        if (k->channel >= 0) { /* what it said last */
+            on_channel(k, 0, LOOP_READABLE);
+        }
+        drop_channel(k);
+        k->server = -1;
+        cluster_announce(k->cluster, 0);
+        if (WIFEXITED(wait_status) && (WEXITSTATUS(wait_status) == 0 || k->server_code != 0)) {
+            server_ended(k, WEXITSTATUS(wait_status));
+        } else {
+            server_crashed(k, wait_status);
+        }
+    }
+}
+
+static void
+on_sigterm(void *ctx)
+{
+    struct keeper *k = ctx;
+    struct channel_msg m = { .kind = CHANNEL_STOP };
+
+    k->stopping = true;
+    if (k->server <= 0) {
+        leave(k, 0, "stopped");
+        return;
+    }
+    tell_server(k, &m, -1);
+}
+
+static void
+on_sighup(void *ctx)
+{
+    struct channel_msg m = { .kind = CHANNEL_RELOAD };
+
+    tell_server(ctx, &m, -1);
+}
+
+/* ---- cluster */
+
+static void
+on_cluster(void *ctx, const struct cluster_event *e)
+{
+    struct keeper *k = ctx;
+    struct channel_msg peer = { .kind = CHANNEL_PEER, .epoch = e->epoch };
+
+    switch (e->kind) {
+    case CLUSTER_JOINED:
+        k->joined = true;
+        break;
+    case CLUSTER_LEFT:
+        k->joined = false;
+        k->quorate = false;
+        if (!k->started) {
+            leave(k, BRIDGEHEAD_EXIT_NO_COROSYNC,
+                "corosync cannot be reached. Start it, or set cluster.mode = \"none\" for a single "
+                "node");
+            return;
+        }
+        break;
+    case CLUSTER_QUORUM:
+        k->quorate = e->quorate;
+        if (!k->started && !e->quorate) {
+            leave(k, BRIDGEHEAD_EXIT_QUORUM_LOST,
+                "this partition has no quorum. Start more nodes; nothing may own the store without "
+                "quorum");
+            return;
+        }
+        break;
+    case CLUSTER_PEER:
+        (void)snprintf(peer.text, sizeof(peer.text), "%s", e->node);
+        tell_server(k, &peer, -1);
+        return;
+    }
+    tell_cluster_state(k);
+    if (k->server == 0 && k->joined && k->quorate && !k->exit_now) { /* the first time */
+        int rc = start_server(k, false);
+
+        if (rc < 0) {
+            leave(k, BRIDGEHEAD_EXIT_FAILED, error_text(rc));
+        }
+    }
+}
+
+/* ---- start */
+
+static int
+make_run_dir(const struct app_conf *c, char *text, size_t cap)
+{
+    char dir[APP_PATH_CAP], sub[APP_PATH_CAP + 16];
+    const struct passwd *pw = getpwnam(c->user);
+
+    if (pw == NULL) {
+        (void)snprintf(text, cap,
+            "%s: user: there is no account \"%s\" (create it: adduser --system --group "
+            "--no-create-home %s)",
+            c->file, c->user, c->user);
+        return BH_ECONFIG;
+    }
+    app_run_dir(c, dir);
+    (void)snprintf(sub, sizeof(sub), "%s/server", dir);
+    if ((mkdir("/run/bridgehead", 0755) < 0 && errno != EEXIST) ||
+        (mkdir(dir, 0755) < 0 && errno != EEXIST) || (mkdir(sub, 0750) < 0 && errno != EEXIST) ||
+        chown(sub, pw->pw_uid, pw->pw_gid) < 0) {
+        int rc = -errno;
+
+        (void)snprintf(
+            text, cap, "cannot make %s: %s. Run bridgeheadd as root", sub, error_text(rc));
+        return rc;
+    }
+    return 0;
+}
+
+static int
+take_run_lock(struct keeper *k, char *text, size_t cap)
+{
+    char dir[APP_PATH_CAP], path[APP_PATH_CAP + 16], pid[32];
+    int rc;
+
+    app_run_dir(k->conf, dir);
+    (void)snprintf(path, sizeof(path), "%s/keeper.lock", dir);
+    rc = io_open(path, O_RDWR | O_CREAT, 0644);
+    if (rc < 0) {
+        (void)snprintf(text, cap, "cannot open %s: %s", path, error_text(rc));
+        return rc;
+    }
+    k->run_lock = rc;
+    rc = io_lock(k->run_lock, true);
+    if (rc < 0) {
+        (void)snprintf(text, cap,
+            "instance %s is already running on this node (%s is locked). Stop it first: bridgehead "
+            "--instance %s handoff",
+            k->conf->instance, path, k->conf->instance);
+        return BH_EOWNED;
+    }
+    (void)snprintf(k->pid_path, sizeof(k->pid_path), "%.*s/pid", 240, dir);
+    (void)snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    rc = io_write_file(k->pid_path, slice_of(pid), 0644);
+    if (rc < 0) {
+        (void)snprintf(text, cap, "cannot write %s: %s", k->pid_path, error_text(rc));
+    }
+    return rc;
+}
+
+static int
+open_log(const struct keeper *k)
+{
+    char ident[APP_NAME_CAP + 32];
+    struct log_options o = {
+        .to = k->conf->log_to, .level = (enum log_level)k->conf->log_level, .threaded = true
+    };
+
+    (void)snprintf(ident, sizeof(ident), "bridgehead-%s-keeper", k->conf->instance);
+    o.ident = ident;
+    return log_open(&o);
+}
+
+/* Every session, delivery and file is a descriptor; the server inherits the limit. */
+static void
+raise_descriptor_limit(const struct app_conf *c)
+{
+    struct rlimit lim;
+    rlim_t wanted = c->sessions_max + 4096;
+
+    for (size_t i = 0; i < c->connector_count; i++) {
+        wanted += c->connectors[i].limit;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= wanted) {
+        return;
+    }
+    lim.rlim_cur = wanted;
+    if (lim.rlim_max < wanted) {
+        rlim_t hard = lim.rlim_max;
+
+        lim.rlim_max = wanted;
+        if (setrlimit(RLIMIT_NOFILE, &lim) == 0) {
+            return;
+        }
+        lim.rlim_max = hard;
+        lim.rlim_cur = hard;
+        log_event(EV_KEEPER_DESCRIPTORS, LF_UINT("wanted", wanted), LF_UINT("allowed", hard));
+    }
+    (void)setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+static int
+start_loop(struct keeper *k)
+{
+    const struct {
+        int signo;
+        loop_fn *run;
+    } signals[] = { { SIGCHLD, on_sigchld }, { SIGTERM, on_sigterm }, { SIGINT, on_sigterm },
+        { SIGHUP, on_sighup } };
+    struct cluster_options o = { .instance = k->conf->instance, .node = k->args->node };
+    int rc = loop_new(&k->loop);
+
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(signals); i++) {
+        rc = loop_signal_new(k->loop, &k->sigs[i], signals[i].signo, signals[i].run, k);
+    }
+    if (rc == 0) {
+        rc = k->conf->pacemaker ? cluster_corosync_start(&k->cluster, k->loop, &o, on_cluster, k)
+                                : cluster_none_start(&k->cluster, k->loop, &o, on_cluster, k);
+    }
+    return rc;
+}
+
+static void
+stop_loop(struct keeper *k)
+{
+    if (k->server > 0) { /* never leave it without a keeper */
+        (void)kill(k->server, SIGKILL);
+        (void)waitpid(k->server, NULL, 0);
+    }
+    drop_channel(k);
+    if (k->cluster != NULL) {
+        cluster_free(k->cluster);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(k->sigs); i++) {
+        if (k->sigs[i] != NULL) {
+            loop_signal_free(k->sigs[i]);
+        }
+    }
+    if (k->loop != NULL) {
+        loop_free(k->loop);
+    }
+}
+
+static int
+keeper_run(struct keeper *k)
+{
+    char text[START_TEXT_CAP] = "";
+    int rc = make_run_dir(k->conf, text, sizeof(text));
+
+    if (rc == 0) {
+        rc = take_run_lock(k, text, sizeof(text));
+    }
+    if (rc == 0) {
+        rc = open_log(k);
+    }
+    if (rc == 0) {
+        log_event(EV_APP_STARTED, LF_STR("process", "keeper"),
+            LF_STR("version", BRIDGEHEAD_VERSION), LF_STR("instance", k->conf->instance),
+            LF_STR("node", k->args->node));
+        raise_descriptor_limit(k->conf);
+        rc = open_sockets(k, k->conf, text, sizeof(text));
+    }
+    if (rc == 0) {
+        rc = start_loop(k);
+    }
+    if (rc < 0) {
+        report_start(k, app_exit_code(rc), text[0] != '\0' ? text : error_text(rc));
+        stop_loop(k);
+        log_close();
+        return app_exit_code(rc);
+    }
+    if (!k->exit_now) {
+        (void)loop_run(k->loop);
+    }
+    stop_loop(k);
+    (void)unlink(k->pid_path);
+    log_event(EV_APP_STOPPED, LF_STR("process", "keeper"), LF_INT("code", k->exit_code));
+    log_close();
+    return k->exit_code;
+}
+
+/* Detach; the caller's process returns the start's result as its own exit code. */
+static int
+daemonize(struct keeper *k, bool *is_parent, int *parent_code)
+{
+    struct start_report r = { .code = BRIDGEHEAD_EXIT_FAILED };
+    int fds[2], null;
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        return -errno;
+    }
+    pid = fork();
+    if (pid < 0) {
+        return -errno;
+    }
+    *is_parent = pid > 0;
+    if (*is_parent) {
+        (void)close(fds[1]);
+        if (read(fds[0], &r, sizeof(r)) != (ssize_t)sizeof(r)) {
+            (void)snprintf(r.text, sizeof(r.text), "the keeper ended while starting; see the log");
+        }
+        if (r.code != 0) {
+            (void)fprintf(stderr, "bridgeheadd: %s\n", r.text);
+        }
+        *parent_code = r.code;
+        return 0;
+    }
+    (void)close(fds[0]);
+    k->ready_pipe = fds[1];
+    (void)setsid();
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        (void)dup2(null, 0);
+        (void)dup2(null, 1);
+        (void)dup2(
+            null, 2); /* faults go by the pipe until the start is complete, then to the log */
+    }
+    return 0;
+}
+
+int
+keeper_main(const struct app_args *args)
+{
+    struct keeper k = { .args = args, .channel = -1, .run_lock = -1, .ready_pipe = -1 };
+    bool is_parent = false;
+    int code = 0;
+    int rc = app_conf_load(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
+
+    if (rc < 0) {
+        return app_exit_code(rc);
+    }
+    (void)chdir("/"); /* never keep a filesystem busy */
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (!args->foreground) {
+        rc = daemonize(&k, &is_parent, &code);
+    }
+    if (rc < 0) {
+        (void)fprintf(stderr, "bridgeheadd: cannot detach: %s\n", error_text(rc));
+        code = BRIDGEHEAD_EXIT_FAILED;
+    } else if (!is_parent) {
+        code = keeper_run(&k);
+    }
+    for (size_t i = 0; i < k.socket_count; i++) {
+        (void)close(k.sockets[i].fd);
+    }
+    io_close(&k.run_lock);
+    app_conf_free(k.conf);
+    return code;
+}

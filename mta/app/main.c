@@ -1,0 +1,200 @@
+/* app/main.c - the command line of bridgeheadd. */
+#include "app/app.h"
+#include "bridgehead/exit_codes.h"
+#include "core/log.h"
+#include "queue/queue.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum mode { MODE_KEEPER, MODE_SERVER, MODE_CHECK, MODE_RELEASE };
+
+static const char usage_text[] =
+    "usage: bridgeheadd --config FILE [options]\n"
+    "\n"
+    "  --config FILE         configuration; its base name is the instance (default "
+    "/etc/bridgehead/bridgehead.conf)\n"
+    "  --foreground          stay in the foreground\n"
+    "  --check               validate the configuration and exit\n"
+    "  --vip ADDR[,ADDR...]  virtual IPs, as the cluster knows them\n"
+    "  --node NAME           this node's name in the cluster (default: host name)\n"
+    "  --resource ID         Pacemaker's id of this resource, told when the daemon gives up\n"
+    "  --fenced NODE:EPOCH   the cluster confirms that this owner is dead\n"
+    "  --release             after a crash: give the store up, so that a move need not wait for "
+    "the lease\n"
+    "  --version, --help\n"
+    "\n"
+    "See bridgeheadd(8), bridgehead.conf(5), bridgehead(8).\n";
+
+static int
+check(const struct app_args *args)
+{
+    struct app_conf *c;
+    int rc = app_conf_load(&c, args->config, args->vip, app_report_conf_error, NULL);
+
+    if (rc < 0) {
+        return app_exit_code(rc);
+    }
+    (void)printf("%s: instance %s: the configuration is valid\n", args->config, c->instance);
+    app_conf_free(c);
+    return 0;
+}
+
+static int
+release(const struct app_args *args)
+{
+    char dir[APP_PATH_CAP], lock[APP_PATH_CAP + 32], text[512] = "";
+    struct app_conf *c;
+    int rc = app_conf_load(&c, args->config, args->vip, app_report_conf_error, NULL);
+
+    if (rc < 0) {
+        return app_exit_code(rc);
+    }
+    app_run_dir(c, dir);
+    (void)snprintf(lock, sizeof(lock), "%s/server/lock", dir);
+    rc = queue_store_release(c->store_path, lock, args->node, text, sizeof(text));
+    if (rc < 0) {
+        (void)fprintf(stderr, "bridgeheadd: %s\n", text[0] != '\0' ? text : error_text(rc));
+    }
+    app_conf_free(c);
+    return app_exit_code(rc);
+}
+
+static int
+parse_fenced(struct app_args *args, char *value)
+{
+    struct slice s = slice_of(value);
+    size_t colon = slice_rfind(s, ':');
+
+    if (colon == 0 || colon >= s.n ||
+        slice_u64(slice_skip(s, colon + 1), UINT64_MAX, &args->fenced_epoch) < 0) {
+        (void)fprintf(stderr, "bridgeheadd: --fenced %s: write NODE:EPOCH\n", value);
+        return -1;
+    }
+    value[colon] = '\0';
+    args->fenced_node = value;
+    return 0;
+}
+
+static int
+parse(struct app_args *args, enum mode *mode, int argc, char **argv)
+{
+    enum {
+        CONFIG = 256,
+        FOREGROUND,
+        CHECK_ONLY,
+        VIP,
+        NODE,
+        RESOURCE,
+        FENCED,
+        RELEASE,
+        VERSION,
+        HELP,
+        SERVER,
+        RESTARTED
+    };
+    static const struct option options[] = {
+        { "config", required_argument, NULL, CONFIG },
+        { "foreground", no_argument, NULL, FOREGROUND },
+        { "check", no_argument, NULL, CHECK_ONLY },
+        { "vip", required_argument, NULL, VIP },
+        { "node", required_argument, NULL, NODE },
+        { "resource", required_argument, NULL, RESOURCE },
+        { "fenced", required_argument, NULL, FENCED },
+        { "release", no_argument, NULL, RELEASE },
+        { "version", no_argument, NULL, VERSION },
+        { "help", no_argument, NULL, HELP },
+        { "server", no_argument, NULL, SERVER },       /* the keeper's own */
+        { "restarted", no_argument, NULL, RESTARTED }, /* the keeper's own */
+        { NULL, 0, NULL, 0 },
+    };
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (opt) {
+        case CONFIG:
+            args->config = optarg;
+            break;
+        case FOREGROUND:
+            args->foreground = true;
+            break;
+        case CHECK_ONLY:
+            *mode = MODE_CHECK;
+            break;
+        case VIP:
+            args->vip = optarg;
+            break;
+        case NODE:
+            args->node = optarg;
+            break;
+        case RESOURCE:
+            args->resource = optarg;
+            break;
+        case FENCED:
+            if (parse_fenced(args, optarg) < 0) {
+                return BRIDGEHEAD_EXIT_USAGE;
+            }
+            break;
+        case RELEASE:
+            *mode = MODE_RELEASE;
+            break;
+        case SERVER:
+            *mode = MODE_SERVER;
+            break;
+        case RESTARTED:
+            args->restarted = true;
+            break;
+        case VERSION:
+            (void)printf("bridgeheadd %s\n", BRIDGEHEAD_VERSION);
+            return -1;
+        case HELP:
+            (void)fputs(usage_text, stdout);
+            return -1;
+        default:
+            (void)fputs(usage_text, stderr);
+            return BRIDGEHEAD_EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        (void)fprintf(
+            stderr, "bridgeheadd: unexpected argument \"%s\"\n%s", argv[optind], usage_text);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    static char node[256], config[APP_PATH_CAP];
+    struct app_args args = { .config = "/etc/bridgehead/bridgehead.conf", .self = argv[0] };
+    enum mode mode = MODE_KEEPER;
+    int code = parse(&args, &mode, argc, argv);
+
+    if (code != 0) {
+        return code < 0 ? 0 : code;
+    }
+    if (args.node == NULL) {
+        (void)gethostname(node, sizeof(node) - 1);
+        args.node = node;
+    }
+    if (args.config[0] != '/' &&
+        getcwd(config, sizeof(config)) != NULL) { /* the keeper leaves this directory */
+        size_t n = strlen(config);
+
+        (void)snprintf(config + n, sizeof(config) - n, "/%s", args.config);
+        args.config = config;
+    }
+    switch (mode) {
+    case MODE_CHECK:
+        return check(&args);
+    case MODE_RELEASE:
+        return release(&args);
+    case MODE_SERVER:
+        return app_main(&args);
+    case MODE_KEEPER:
+        return keeper_main(&args);
+    }
+    return BRIDGEHEAD_EXIT_USAGE;
+}
