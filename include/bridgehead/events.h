@@ -50,7 +50,19 @@
     X(EV_SMTP_CONNECTED, 1200, "smtp.in.connected", DEBUG, "A client opened an SMTP session.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_SMTP_OUT(X) \
-    X(EV_SMTP_OUT_CONNECTED, 1300, "smtp.out.connected", DEBUG, "An SMTP session to a next hop was opened.", "None needed.")
+    X(EV_SMTP_OUT_CONNECTED, 1300, "smtp.out.connected", DEBUG, "An SMTP session to a next hop was opened.", "None needed.") \
+    X(EV_SMTP_OUT_CONNECT_FAILED, 1301, "smtp.out.connect.failed", INFO, "A next hop could not be connected; the next address is tried.", "If it lasts, check the next hop and the way to it; with 'not on this host' look at the virtual IP.") \
+    X(EV_SMTP_OUT_REFUSED, 1302, "smtp.out.refused", INFO, "A next hop refused or ended the session with a reply of its own.", "The line has the reply; ask its operator if it lasts.") \
+    X(EV_SMTP_OUT_TIMEOUT, 1303, "smtp.out.timeout", WARN, "A next hop did not answer in the time of RFC 5321 section 4.5.3.2.", "Look at the next hop; its mail waits, no other destination does.") \
+    X(EV_SMTP_OUT_LOST, 1304, "smtp.out.lost", INFO, "The connection to a next hop was lost during a session.", "If it lasts, look at the network and at the next hop's log.") \
+    X(EV_SMTP_OUT_PROTOCOL, 1305, "smtp.out.protocol", WARN, "A next hop answered with something that is not SMTP, or against its order or limits.", "Check that the next hop and its port are an SMTP (or LMTP) server.") \
+    X(EV_SMTP_OUT_HELO, 1306, "smtp.out.helo", DEBUG, "A next hop refused EHLO and was greeted with HELO: no extensions.", "None needed; an old server, or a firewall that alters SMTP.") \
+    X(EV_SMTP_OUT_IN_DOUBT, 1307, "smtp.out.in_doubt", WARN, "The final dot was sent and no valid answer came: the message may arrive twice, for it is tried again.", "None needed; bridgehead queue list --selector in-doubt shows such messages.") \
+    X(EV_SMTP_OUT_NO_HOST, 1308, "smtp.out.host.none", INFO, "The addresses of a destination could not be found.", "Check the domain's MX, A and AAAA records, and dns.servers if it happens to all.") \
+    X(EV_SMTP_OUT_LOOP, 1309, "smtp.out.loop", ERROR, "The best MX of a destination is this instance, which has no other route for it: mail would loop.", "Add a route for the domain, or correct its MX records.") \
+    X(EV_SMTP_OUT_CONTENT, 1310, "smtp.out.content.failed", ERROR, "A message's content could not be read; its delivery was broken off.", "Look at the store's events; bridgehead store check lists damage.") \
+    X(EV_SMTP_OUT_CLOSED, 1311, "smtp.out.closed", DEBUG, "An SMTP session to a next hop ended.", "None needed.") \
+    X(EV_SMTP_OUT_STALE, 1312, "smtp.out.stale", DEBUG, "A kept session had died; its delivery goes on over a new one.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_QUEUE(X) \
     X(EV_QUEUE_OPENED, 1400, "queue.opened", INFO, "The store was recovered and is ready.", "None needed.")
@@ -82,7 +94,9 @@
     X(EV_CLUSTER_PEER, 1904, "cluster.peer", INFO, "Another owner of this instance spoke.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_CTL(X) \
-    X(EV_CTL_COMMAND, 2000, "ctl.command", INFO, "An operator's command changed something.", "None needed.")
+    X(EV_CTL_COMMAND, 2000, "ctl.command", INFO, "An operator's command changed something.", "None needed.") \
+    X(EV_CTL_REFUSED, 2001, "ctl.refused", WARN, "Somebody without permission asked the control socket.", "Run the command as root, or add the account to the group of the daemon.") \
+    X(EV_CTL_REPLY_FAILED, 2002, "ctl.reply.failed", WARN, "An answer could not be sent to a client of the control socket.", "None needed; the client was gone or does not read.")
 /* clang-format on */
 
 enum bridgehead_event {
