@@ -1,9 +1,9 @@
 /* bridgehead/events.h - every event: number, dotted name, level, what it means, and the cure.
  *
- * The number and the name never change and are never reused. docs/events.md shows the same rows (lint_docs
- * compares them). Ranges: 1000 app and keeper, 1100 configuration, 1200 SMTP in, 1300 SMTP out,
- * 1400 queue and store, 1500 ownership, 1600 VIP and network, 1700 routing and DNS, 1800 scheduler and DSN,
- * 1900 cluster, 2000 control, 2100 X.400 (later).
+ * The number and the name never change and are never reused. docs/events.md is written from these
+ * rows (lint_docs compares them). Ranges: 1000 app and keeper, 1100 configuration, 1200 SMTP in,
+ * 1300 SMTP out, 1400 queue and store, 1500 ownership, 1600 VIP and network, 1700 routing and DNS,
+ * 1800 scheduler and DSN, 1900 cluster, 2000 control, 2100 X.400 (later).
  *
  * Row: X(symbol, number, "dotted.name", LEVEL, "what happened", "what to do")
  */

@@ -8,6 +8,7 @@
  *    logs from whatever thread calls it.
  */
 #include "core/log.h"
+#include "core/io.h"
 #include "core/ticks.h"
 #include <pthread.h>
 #include <qb/qblog.h>
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define LINE_BYTES_MAX    1024          /* a longer line is cut: addresses and replies fit */
 #define PENDING_BYTES_MAX (1024 * 1024) /* some 5,000 lines while a target stalls */
@@ -625,7 +625,7 @@ log_dump_blackbox(void)
     if (locked) {
         drain();
     }
-    (void)!unlink(logger.blackbox_path); /* qblog does not truncate */
+    (void)!io_unlink(logger.blackbox_path); /* qblog does not truncate */
     n = qb_log_blackbox_write_to_file(logger.blackbox_path);
     if (locked) {
         pthread_mutex_unlock(&logger.writer);

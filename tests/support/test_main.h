@@ -17,7 +17,10 @@ struct test_case {
     void (*run)(void);
 };
 
-#define TEST(fn) { #fn, fn }
+#define TEST(fn)                                                                                   \
+    {                                                                                              \
+#fn, fn                                                                                    \
+    }
 
 static inline int
 test_main(const char *suite_name, const struct test_case *cases, size_t count)
