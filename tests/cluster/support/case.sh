@@ -126,7 +126,7 @@ load_start() {
     case_jobs="$case_jobs $prober_job"
     sender_job=''
     if [ "${1:-$RATE}" != 0 ]; then
-        lab exec client "$SUPPORT/sender" --to "$VIP" --out "$CASE_OUT/sender" --rate "${1:-$RATE}" \
+        lab exec client "$SUPPORT/sender" --to "$VIP" --out "$CASE_OUT/sender" --rate "${1:-$RATE}" --timeout 12 \
             --until "$CASE_OUT/stop-load" &
         sender_job=$!
         case_jobs="$case_jobs $sender_job"
@@ -161,7 +161,8 @@ queue_listing() {
         lab exec "$at" postqueue -c /etc/postfix-lab -j
     else
         lab exec "$at" bridgehead --json queue list
-    fi >"$CASE_OUT/queue" 2>"$CASE_OUT/queue.err" && echo yes >"$CASE_OUT/queue.ok" || true
+    fi >"$CASE_OUT/queue" 2>"$CASE_OUT/queue.err" || return 0
+    echo yes >"$CASE_OUT/queue.ok"
 }
 
 # report FAULT_TIME: prints the outage and leaves it in $outage, $refused
@@ -186,11 +187,15 @@ verify() {
         --vip "$VIP" --vip "$VIP6" "$@" || fail "a promise was broken"
 }
 
+acked_count() {
+    grep -c '"acked"' "$CASE_OUT/sender" 2>/dev/null || [ -e "$CASE_OUT/sender" ] || echo 0
+}
+
 # wait_for_acked COUNT: messages of the sender
 wait_for_acked() {
     local limit=$((SECONDS + 60))
 
-    until [ "$(cat "$CASE_OUT/sender" 2>/dev/null | grep -c '"acked"')" -ge "$1" ]; do
+    until [ "$(acked_count)" -ge "$1" ]; do
         [ "$SECONDS" -lt "$limit" ] || fail "no $1 messages acknowledged within 60 s"
         sleep 0.1
     done
@@ -214,4 +219,64 @@ queue_drains() {
         [ "$SECONDS" -lt "$limit" ] || fail "the queue is not empty after ${1:-60} s: $(head -n 3 "$CASE_OUT/queue")"
         sleep 0.5
     done
+}
+
+# The time at which a node was last switched off by a fence agent.
+fenced_at() {
+    date -r "/run/bridgehead-lab/$LAB_NAME/fenced/$1" +%s.%N
+}
+
+# The server is the child of the keeper, which is the oldest of the daemon's processes.
+server_pid() {
+    # shellcheck disable=SC2016
+    lab exec "$1" sh -c 'pgrep -P "$(pgrep -o -x bridgeheadd)" -x bridgeheadd' || fail "no server process on $1"
+}
+
+# wait_for_server NODE OLD_PID
+wait_for_server() {
+    local limit=$((SECONDS + 30)) pid
+
+    until pid=$(lab exec "$1" pgrep -n -x bridgeheadd) && [ "$pid" != "$2" ]; do
+        [ "$SECONDS" -lt "$limit" ] || fail "no new server on $1"
+        sleep 0.1
+    done
+}
+
+# status_says NODE WORD: waits, as the daemon may need a moment to notice
+status_says() {
+    local limit=$((SECONDS + 15))
+
+    until lab exec "$1" bridgehead --json status 2>/dev/null | grep -q "\"state\": *\"$2\""; do
+        [ "$SECONDS" -lt "$limit" ] || return 1
+        sleep 0.05
+    done
+}
+
+# wait_for_reply CODE_START TIME: a probe after TIME was answered with such a code
+wait_for_reply() {
+    local limit=$((SECONDS + 60))
+
+    until awk -F '[:,]' -v t="$2" '/"failed"/ && /"reply":"'"$1"'/ { for (i = 1; i < NF; i++) if ($i == "\"end\"" && $(i + 1) > t) found = 1 }
+        END { exit !found }' "$CASE_OUT/prober"; do
+        [ "$SECONDS" -lt "$limit" ] || fail "no reply $1x within 60 s"
+        sleep 0.1
+    done
+}
+
+# refused_only_before FAULT STEP: no connection was refused after that step of the move
+refused_only_before() {
+    "$SUPPORT/phases" --logs "$CASE_OUT/logs" --fault "$1" --json >"$CASE_OUT/phases.json"
+    python3 - "$CASE_OUT" "$2" <<'PY'
+import json, sys
+out, step = sys.argv[1:]
+refused = json.load(open(f"{out}/outage.json"))["refused_at_s"]
+left = json.load(open(f"{out}/phases.json"))["steps"].get(step)
+late = [at for at in refused if left is None or at > left]
+print(f"refused {len(refused)}, '{step}' at {left} s, after it {late[:5]}")
+sys.exit(1 if late else 0)
+PY
+}
+
+only_bridgehead() {
+    [ "$LAB_MTA" = bridgehead ] || { say "skipped: Postfix has no such thing" && exit 0; }
 }

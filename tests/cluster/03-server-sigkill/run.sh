@@ -1,0 +1,21 @@
+#!/bin/bash
+# SIGKILL of the server: the keeper holds the sockets and starts another at once; nobody is refused, nothing is moved.
+. "$(dirname "$0")/../support/case.sh"
+
+only_bridgehead
+case_start
+lab_up
+sink_start
+load_start
+owner=$(lab owner)
+pid=$(server_pid "$owner")
+fault=$(stamp)
+lab exec "$owner" kill -9 "$pid"
+served_since "$(stamp)"
+wait_for_server "$owner" "$pid"
+load_stop
+report "$fault"
+verify --cut "$fault"
+assert "no connection was refused" [ "$refused" = 0 ]
+assert "the mta stayed where it was" [ "$(lab owner)" = "$owner" ]
+assert "it says that it is degraded" status_says "$owner" degraded

@@ -1,0 +1,22 @@
+#!/bin/bash
+# SIGKILL of keeper and server at once: the next monitor notices and the cluster starts both again.
+. "$(dirname "$0")/../support/case.sh"
+
+only_bridgehead
+case_start
+lab_up
+sink_start
+load_start
+owner=$(lab owner)
+pid=$(server_pid "$owner")
+fault=$(stamp)
+lab exec "$owner" pkill -9 -x bridgeheadd
+lab wait started
+served_since "$(stamp)"
+wait_for_server "$owner" "$pid"
+load_stop
+report "$fault"
+verify --cut "$fault"
+say "a monitor comes every 10 s"
+lab exec "$(lab owner)" crm_resource --resource mta --cleanup >/dev/null 2>&1
+lab wait idle

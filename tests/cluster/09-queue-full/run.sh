@@ -1,0 +1,21 @@
+#!/bin/bash
+# The filesystem of the queue is full: new mail is refused for now (452), what was accepted still goes out, and with
+# room service comes back by itself.
+. "$(dirname "$0")/../support/case.sh"
+
+case_start
+lab_up
+sink_start 0.05
+load_start
+owner=$(lab owner)
+lab fill
+full=$(stamp)
+wait_for_reply 45 "$full"
+say "ok: new mail is refused with 45x"
+lab unfill
+room=$(stamp)
+served_since "$room"
+load_stop
+report "$full"
+assert "the mta stayed where it was" [ "$(lab owner)" = "$owner" ]
+verify --duplicates none
