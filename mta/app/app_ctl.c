@@ -1,0 +1,461 @@
+/* app/app_ctl.c - status, probe, connectors, handoff, reload, events: the daemon's side of the
+ * operator's commands. */
+#include "app/app_ctl.h"
+#include "core/log.h"
+#include "core/ticks.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SYNC_SLOW_MS 10000 /* a sync under way for so long is worth a warning ... */
+#define SYNC_HUNG_MS 30000 /* ... and for so long a failure: the disk is gone */
+#define EVENTS_PAGE  500
+
+json_t *
+app_ctl_time(uint64_t wall_ms)
+{
+    char text[TICKS_RFC3339_CAP];
+
+    if (wall_ms == 0) {
+        return json_null();
+    }
+    ticks_rfc3339(wall_ms, text);
+    return json_string(text);
+}
+
+json_t *
+app_ctl_text(struct slice s)
+{
+    json_t *text = json_stringn(s.p != NULL ? s.p : "", s.n);
+    char clean[1024];
+    size_t n = 0;
+
+    if (text != NULL) {
+        return text;
+    }
+    for (size_t i = 0; i < s.n && n + 3 < sizeof(clean); i++) {
+        if ((unsigned char)s.p[i] < 0x80) {
+            clean[n++] = s.p[i];
+        } else {
+            memcpy(clean + n, "\xEF\xBF\xBD", 3);
+            n += 3;
+        }
+    }
+    return json_stringn(clean, n);
+}
+
+bool
+app_ctl_need_queue(const struct app *a, struct ctl_request *rq)
+{
+    if (a->queue != NULL && a->sched != NULL && !a->releasing) {
+        return true;
+    }
+    ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_RUNNING, 0,
+        "the queue is not open (the daemon is starting or stopping)",
+        "Look at bridgehead status and ask again.");
+    return false;
+}
+
+static json_t *
+reasons_of(const struct app *a)
+{
+    json_t *list = json_array();
+
+    for (unsigned bit = 1; bit <= ROLE_NO_COROSYNC; bit <<= 1) {
+        if ((a->role.reasons & bit) != 0) {
+            (void)json_array_append_new(list, json_string(role_reason_name((enum role_reason)bit)));
+        }
+    }
+    return list;
+}
+
+static json_t *
+vips_of(const struct app *a)
+{
+    json_t *list = json_array();
+    char text[NETADDR_TEXT_CAP];
+
+    for (size_t i = 0; i < a->conf->vip_count; i++) {
+        netaddr_text(&a->conf->vips[i], text);
+        (void)json_array_append_new(
+            list, json_pack("{s:s,s:b}", "address", text, "present",
+                      vip_watch_state(a->vips, &a->conf->vips[i]) == VIP_PRESENT));
+    }
+    return list;
+}
+
+static json_t *
+connector_of(const struct app *a, size_t i)
+{
+    struct sched_connector_info c;
+
+    sched_connector_info(a->sched, i, &c);
+    return json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "name", c.name, "protocol",
+        c.protocol, "state",
+        c.suspended ? "suspended"
+        : c.down    ? "down"
+                    : "up",
+        "queued", (json_int_t)c.queued, "active", (json_int_t)c.active, "deferred",
+        (json_int_t)c.deferred, "sessions", (json_int_t)c.sessions, "destinations",
+        (json_int_t)c.destinations, "last_error",
+        c.last_error[0] != '\0' ? app_ctl_text(slice_of(c.last_error)) : json_null(),
+        "last_error_at", app_ctl_time(c.last_error_wall_ms));
+}
+
+static json_t *
+connectors_of(const struct app *a)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; a->sched != NULL && i < sched_connector_count(a->sched); i++) {
+        (void)json_array_append_new(list, connector_of(a, i));
+    }
+    return list;
+}
+
+static uint64_t
+oldest_s(const struct queue_stats *q)
+{
+    uint64_t now = ticks_wall_ms();
+
+    return q->oldest_wall_ms > 0 && now > q->oldest_wall_ms ? (now - q->oldest_wall_ms) / 1000 : 0;
+}
+
+static json_t *
+queue_of(const struct app *a)
+{
+    struct queue_stats q = { 0 };
+    struct sched_totals t = { 0 };
+
+    if (a->queue != NULL) {
+        queue_stats(a->queue, &q);
+    }
+    if (a->sched != NULL) {
+        sched_totals(a->sched, &t);
+    }
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "messages",
+        (json_int_t)q.messages, "recipients", (json_int_t)q.recipients, "active",
+        (json_int_t)t.active, "deferred", (json_int_t)t.deferred, "held", (json_int_t)q.held,
+        "in_doubt", (json_int_t)q.in_doubt, "bytes", (json_int_t)q.bytes, "oldest_s",
+        (json_int_t)oldest_s(&q), "journal_bytes", (json_int_t)q.journal_bytes, "free_bytes",
+        (json_int_t)q.free_bytes, "quarantined", (json_int_t)q.quarantined, "reserve_in_use",
+        q.space_low);
+}
+
+static json_t *
+failover_of(const struct app *a)
+{
+    const struct queue_claim *c = &a->claim;
+
+    if (a->queue == NULL) {
+        return json_null();
+    }
+    return json_pack(
+        "{s:s,s:I,s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:f,s:f,s:f,s:f,s:f},s:I,s:I,s:I,s:I,s:I}",
+        "cause", c->cause, "epoch", (json_int_t)c->epoch, "previous_epoch",
+        (json_int_t)c->previous_epoch, "previous_node", c->previous_node, "started",
+        app_ctl_time(a->failover.started_wall_ms), "opened",
+        app_ctl_time(a->failover.opened_wall_ms), "listening",
+        app_ctl_time(a->failover.listening_wall_ms), "first_client",
+        app_ctl_time(a->failover.first_accept_wall_ms), "first_delivery",
+        app_ctl_time(a->failover.first_delivery_wall_ms), "phases", "lock_s",
+        (double)c->lock_ms / 1000, "wait_s", (double)c->wait_ms / 1000, "claim_s",
+        (double)c->claim_ms / 1000, "replay_s", (double)c->replay_ms / 1000, "seal_s",
+        (double)c->seal_ms / 1000, "messages", (json_int_t)c->messages, "recipients",
+        (json_int_t)c->recipients, "replayed_bytes", (json_int_t)c->replayed_bytes, "torn_bytes",
+        (json_int_t)c->torn_bytes, "late_bytes", (json_int_t)c->late_bytes);
+}
+
+static json_t *
+smtp_of(const struct app *a)
+{
+    struct smtp_in_stats s;
+
+    smtp_in_stats(a->smtp_in, &s);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "sessions", (json_int_t)s.open, "sessions_total",
+        (json_int_t)s.sessions, "accepted", (json_int_t)s.accepted, "refused_recipients",
+        (json_int_t)s.refused_recipients, "rejected_messages", (json_int_t)s.rejected_messages);
+}
+
+static void
+on_status(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+
+    (void)args;
+    ctl_reply(rq, 0,
+        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:I}", "instance",
+            a->conf->instance, "version", BRIDGEHEAD_VERSION, "state",
+            role_state_name(a->role.state), "reasons", reasons_of(a), "owner", "node",
+            a->args->node, "epoch", (json_int_t)(a->queue != NULL ? a->claim.epoch : 0), "since",
+            app_ctl_time(a->since_wall_ms), "vips", vips_of(a), "queue", queue_of(a), "smtp",
+            smtp_of(a), "connectors", connectors_of(a), "last_failover", failover_of(a), "pid",
+            (json_int_t)getpid()));
+}
+
+/* What the agent's monitor asks. It never touches the disk: it knows how long the oldest sync has
+ * been under way. level 0: alive and in what state; 10: and the disk answers; 20: and every
+ * degraded reason counts. */
+static void
+on_probe(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+    json_int_t level = json_integer_value(json_object_get(args, "level"));
+    struct queue_stats q = { 0 };
+    struct sched_totals t = { 0 };
+    const char *why = "";
+    int status = 0;
+
+    if (a->queue != NULL && !a->releasing) {
+        queue_stats(a->queue, &q);
+        sched_totals(a->sched, &t);
+    }
+    if (a->role.state == ROLE_DEGRADED) {
+        status = BRIDGEHEAD_EXIT_DEGRADED;
+        why = "degraded";
+    }
+    if (level >= 10 && q.oldest_sync_ms >= SYNC_HUNG_MS) {
+        status = BRIDGEHEAD_EXIT_FAILED;
+        why = "a sync of the store has not returned for 30 s; look at the disk";
+    } else if (q.oldest_sync_ms >= SYNC_SLOW_MS) {
+        status = BRIDGEHEAD_EXIT_DEGRADED;
+        why = "a sync of the store takes more than 10 s; look at the disk";
+    }
+    ctl_reply(rq, status,
+        json_pack("{s:s,s:o,s:s,s:I,s:I,s:I,s:I,s:f}", "state", role_state_name(a->role.state),
+            "reasons", reasons_of(a), "why", why, "queue", (json_int_t)q.recipients, "oldest_s",
+            (json_int_t)oldest_s(&q), "connectors_down", (json_int_t)t.connectors_down, "epoch",
+            (json_int_t)q.epoch, "oldest_sync_s", (double)q.oldest_sync_ms / 1000));
+}
+
+static void
+on_connector_list(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+
+    (void)args;
+    if (app_ctl_need_queue(a, rq)) {
+        ctl_reply(rq, 0, json_pack("{s:o}", "items", connectors_of(a)));
+    }
+}
+
+struct destinations {
+    json_t *list;
+    const char *connector;
+};
+
+static bool
+add_destination(void *ctx, const struct sched_destination_info *d)
+{
+    struct destinations *to = ctx;
+
+    if (strcmp(d->connector, to->connector) == 0) {
+        (void)json_array_append_new(to->list,
+            json_pack("{s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "name",
+                app_ctl_text(slice_of(d->name)), "state", d->down ? "down" : "up", "sessions",
+                (json_int_t)d->sessions, "idle", (json_int_t)d->idle, "limit", (json_int_t)d->limit,
+                "ready", (json_int_t)d->ready, "active", (json_int_t)d->active, "deferred",
+                (json_int_t)d->deferred, "failures", (json_int_t)d->failures, "next",
+                app_ctl_time(d->next_wall_ms), "last_error",
+                d->last_error[0] != '\0' ? app_ctl_text(slice_of(d->last_error)) : json_null()));
+    }
+    return json_array_size(to->list) < 500; /* one message holds them */
+}
+
+static void
+on_connector_show(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+    const char *name = json_string_value(json_object_get(args, "name"));
+    struct destinations to = { .connector = name };
+
+    if (!app_ctl_need_queue(a, rq)) {
+        return;
+    }
+    for (size_t i = 0; name != NULL && i < sched_connector_count(a->sched); i++) {
+        json_t *c = connector_of(a, i);
+
+        if (strcmp(json_string_value(json_object_get(c, "name")), name) == 0) {
+            to.list = json_array();
+            sched_each_destination(a->sched, add_destination, &to);
+            (void)json_object_set_new(c, "destination_list", to.list);
+            ctl_reply(rq, 0, c);
+            return;
+        }
+        json_decref(c);
+    }
+    ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0, "there is no such connector",
+        "bridgehead connector list shows them.");
+}
+
+static void
+suspend(struct app *a, struct ctl_request *rq, const json_t *args, bool suspended)
+{
+    const char *name = json_string_value(json_object_get(args, "name"));
+
+    if (!app_ctl_need_queue(a, rq)) {
+        return;
+    }
+    if (name == NULL || sched_connector_suspend(a->sched, slice_of(name), suspended) < 0) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0, "there is no such connector",
+            "bridgehead connector list shows them.");
+        return;
+    }
+    ctl_reply(rq, 0, json_pack("{s:s,s:s}", "name", name, "state", suspended ? "suspended" : "up"));
+}
+
+static void
+on_connector_suspend(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    suspend(ctx, rq, args, true);
+}
+
+static void
+on_connector_resume(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    suspend(ctx, rq, args, false);
+}
+
+static void
+on_handoff(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    struct app *a = ctx;
+
+    if (a->args->resource != NULL && !json_is_true(json_object_get(args, "force"))) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0,
+            "this instance belongs to Pacemaker, which would see a failure",
+            "Use crm_resource --move, or --force if you mean it.");
+        return;
+    }
+    if (a->handoff != NULL) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_FAILED, 0, "a handoff is under way", "Wait for it.");
+        return;
+    }
+    a->handoff = rq;
+    app_begin_drain(a);
+}
+
+static void
+on_reload(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    char text[512];
+    int rc;
+
+    (void)args;
+    rc = app_reload(ctx, text, sizeof(text));
+    if (rc < 0) {
+        ctl_fail(rq, app_exit_code(rc), EV_CONF_INVALID, text,
+            "Correct the file; the old configuration stays in force.");
+        return;
+    }
+    ctl_reply(rq, 0, json_pack("{s:b}", "reloaded", 1));
+}
+
+struct event_page {
+    json_t *list;
+    uint64_t last;
+};
+
+static const char *
+event_name(enum bridgehead_event event)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+#define EVENT_NAME(symbol, number, name, level, what, cure) { number, name },
+        BRIDGEHEAD_EVENTS(EVENT_NAME)
+#undef EVENT_NAME
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (names[i].number == (int)event) {
+            return names[i].name;
+        }
+    }
+    return "";
+}
+
+static bool
+add_event(void *ctx, uint64_t seq, uint64_t wall_ms, enum bridgehead_event event, struct slice text)
+{
+    struct event_page *p = ctx;
+
+    (void)json_array_append_new(p->list,
+        json_pack("{s:I,s:o,s:i,s:s,s:o}", "seq", (json_int_t)seq, "time", app_ctl_time(wall_ms),
+            "event", (int)event, "name", event_name(event), "text", app_ctl_text(text)));
+    p->last = seq;
+    return json_array_size(p->list) < EVENTS_PAGE;
+}
+
+static void
+on_events(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    uint64_t since = (uint64_t)json_integer_value(json_object_get(args, "since"));
+    struct event_page p = { .list = json_array(), .last = since };
+
+    (void)ctx;
+    log_recent(since, add_event, &p);
+    ctl_reply(rq, 0,
+        json_pack("{s:o,s:I,s:b}", "items", p.list, "last", (json_int_t)p.last, "more",
+            json_array_size(p.list) == EVENTS_PAGE));
+}
+
+static void
+on_blackbox(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+    char dir[APP_PATH_CAP], path[APP_PATH_CAP + 32];
+    int rc = log_dump_blackbox();
+
+    (void)args;
+    if (rc < 0) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_FAILED, EV_APP_NO_BLACKBOX, error_text(rc),
+            "Look at the space in the run directory.");
+        return;
+    }
+    app_run_dir(a->conf, dir);
+    (void)snprintf(path, sizeof(path), "%s/server/blackbox", dir);
+    ctl_reply(rq, 0, json_pack("{s:s}", "path", path));
+}
+
+static void
+on_failover_report(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+
+    (void)args;
+    if (app_ctl_need_queue(a, rq)) {
+        ctl_reply(rq, 0, failover_of(a));
+    }
+}
+
+int
+app_ctl_start(struct app *a)
+{
+    static const struct ctl_command commands[] = {
+        { "status", false, on_status },
+        { "probe", false, on_probe },
+        { "queue list", false, app_ctl_queue_list },
+        { "queue show", false, app_ctl_queue_show },
+        { "queue hold", true, app_ctl_queue_hold },
+        { "queue release", true, app_ctl_queue_release },
+        { "queue retry", true, app_ctl_queue_retry },
+        { "queue bounce", true, app_ctl_queue_bounce },
+        { "queue remove", true, app_ctl_queue_remove },
+        { "queue content", true, app_ctl_queue_content },
+        { "why", false, app_ctl_why },
+        { "connector list", false, on_connector_list },
+        { "connector show", false, on_connector_show },
+        { "connector suspend", true, on_connector_suspend },
+        { "connector resume", true, on_connector_resume },
+        { "handoff", true, on_handoff },
+        { "reload", true, on_reload },
+        { "events", false, on_events },
+        { "blackbox", false, on_blackbox },
+        { "failover report", false, on_failover_report },
+    };
+
+    return ctl_start(
+        &a->ctl, a->loop, a->conf->instance, (uint32_t)getgid(), commands, ARRAY_LEN(commands), a);
+}

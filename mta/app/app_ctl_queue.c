@@ -1,0 +1,594 @@
+/* app/app_ctl_queue.c - the queue commands. No request looks at more than SCAN_MAX messages: a
+ * longer list or change goes on with the cursor of its answer, so that a queue of millions never
+ * holds up a session. */
+#include "app/app_ctl.h"
+#include "core/log.h"
+#include "core/ticks.h"
+#include "mail/address.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SCAN_MAX   5000
+#define PAGE_MAX   200
+#define PAGE_BYTES (160 * 1024) /* of an answer's 256 KiB */
+#define RCPTS_MAX  50           /* recipients shown in a list; queue show has all */
+#define CHUNK_B64  (96 * 1024)
+
+/* ---- selectors */
+
+enum selector_kind {
+    SEL_ALL,
+    SEL_IN_DOUBT,
+    SEL_STATE,
+    SEL_DOMAIN,
+    SEL_CONNECTOR,
+    SEL_SENDER,
+    SEL_RECIPIENT,
+    SEL_OLDER,
+    SEL_LARGER
+};
+struct selector {
+    enum selector_kind kind;
+    struct slice text;
+    uint64_t number;
+};
+#define SELECTORS_MAX 16
+
+static int
+parse_selector(const char *text, struct selector *out)
+{
+    static const struct {
+        const char *prefix;
+        enum selector_kind kind;
+    } kinds[] = { { "state=", SEL_STATE }, { "domain=", SEL_DOMAIN },
+        { "connector=", SEL_CONNECTOR }, { "sender=", SEL_SENDER }, { "recipient=", SEL_RECIPIENT },
+        { "older=", SEL_OLDER }, { "larger=", SEL_LARGER } };
+    struct slice s = slice_of(text);
+
+    if (slice_eq(s, SLICE_LIT("all")) || slice_eq(s, SLICE_LIT("in-doubt"))) {
+        out->kind = s.n == 3 ? SEL_ALL : SEL_IN_DOUBT;
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (slice_starts(s, slice_of(kinds[i].prefix))) {
+            out->kind = kinds[i].kind;
+            out->text = slice_skip(s, strlen(kinds[i].prefix));
+            if (out->kind == SEL_OLDER) {
+                return ticks_parse_duration(out->text, &out->number);
+            }
+            return out->kind == SEL_LARGER ? ticks_parse_size(out->text, &out->number) : 0;
+        }
+    }
+    return BH_ESYNTAX;
+}
+
+static const char *
+recipient_state(const struct queue_message *m, const struct queue_recipient *r)
+{
+    static const char *const final[] = { [RECIPIENT_QUEUED] = "queued",
+        [RECIPIENT_DELIVERED] = "delivered",
+        [RECIPIENT_FAILED] = "failed",
+        [RECIPIENT_EXPANDED] = "expanded",
+        [RECIPIENT_REMOVED] = "removed" };
+
+    if (r->state != RECIPIENT_QUEUED) {
+        return r->state < ARRAY_LEN(final) ? final[r->state] : "unknown";
+    }
+    if (m->held) {
+        return "held";
+    }
+    return r->in_doubt ? "in-doubt" : r->attempts > 0 ? "deferred" : "queued";
+}
+
+static bool
+recipient_matches(
+    const struct app *a, const struct queue_message *m, uint32_t index, const struct selector *s)
+{
+    const struct queue_recipient *r = &m->recipients[index];
+    struct address addr;
+    struct sched_why why;
+
+    switch (s->kind) {
+    case SEL_IN_DOUBT:
+        return r->in_doubt && r->state == RECIPIENT_QUEUED;
+    case SEL_STATE:
+        return slice_eq(slice_of(recipient_state(m, r)), s->text);
+    case SEL_DOMAIN:
+        return address_parse(r->address, &addr) == 0 && slice_ieq(addr.domain, s->text);
+    case SEL_RECIPIENT:
+        return slice_ieq(r->address, s->text);
+    case SEL_CONNECTOR:
+        sched_why(a->sched, m, index, &why);
+        return why.connector != NULL && slice_eq(slice_of(why.connector), s->text);
+    case SEL_ALL:
+    case SEL_SENDER:
+    case SEL_OLDER:
+    case SEL_LARGER:
+        break;
+    }
+    return false;
+}
+
+static bool
+message_matches_one(const struct app *a, const struct queue_message *m, const struct selector *s,
+    uint64_t now_wall_ms)
+{
+    switch (s->kind) {
+    case SEL_ALL:
+        return true;
+    case SEL_SENDER:
+        return slice_ieq(m->sender, s->text) ||
+               (m->sender.n == 0 && slice_eq(s->text, SLICE_LIT("<>")));
+    case SEL_OLDER:
+        return now_wall_ms > m->received_wall_ms && now_wall_ms - m->received_wall_ms > s->number;
+    case SEL_LARGER:
+        return m->size_bytes > s->number;
+    case SEL_IN_DOUBT:
+    case SEL_STATE:
+    case SEL_DOMAIN:
+    case SEL_CONNECTOR:
+    case SEL_RECIPIENT:
+        break;
+    }
+    for (uint32_t i = 0; i < m->recipient_count; i++) {
+        if (recipient_matches(a, m, i, s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which messages a command is about: ids, or selectors (all must match), from a cursor on. */
+struct walk {
+    const struct app *a;
+    const json_t *ids;
+    size_t id_index;
+    struct selector selectors[SELECTORS_MAX];
+    size_t selector_count;
+    msg_id at; /* the last one looked at */
+    uint64_t now_wall_ms;
+    unsigned scanned;
+    bool ended;
+    unsigned unknown; /* ids that are not (or no longer) in the queue */
+};
+
+static bool
+walk_start(struct walk *w, const struct app *a, struct ctl_request *rq, const json_t *args)
+{
+    const json_t *selectors = json_object_get(args, "selectors");
+    const char *cursor = json_string_value(json_object_get(args, "cursor"));
+    char text[160];
+
+    *w = (struct walk){
+        .a = a, .ids = json_object_get(args, "ids"), .now_wall_ms = ticks_wall_ms()
+    };
+    for (size_t i = 0; i < json_array_size(selectors); i++) {
+        const char *s = json_string_value(json_array_get(selectors, i));
+
+        if (s == NULL || i == SELECTORS_MAX || parse_selector(s, &w->selectors[i]) < 0) {
+            (void)snprintf(
+                text, sizeof(text), "the selector \"%.80s\" is not known", s != NULL ? s : "");
+            ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, text,
+                "Use all, in-doubt, state=, domain=, connector=, sender=, recipient=, older= or "
+                "larger=.");
+            return false;
+        }
+        w->selector_count++;
+    }
+    if (cursor != NULL && slice_hex_u64(slice_of(cursor),
+                              json_array_size(w->ids) > 0 ? &(uint64_t){ 0 } : &w->at) < 0) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "the cursor is not one of ours",
+            "Begin anew without a cursor.");
+        return false;
+    }
+    return true;
+}
+
+static struct queue_message *
+next_by_id(struct walk *w)
+{
+    while (w->id_index < json_array_size(w->ids)) {
+        const char *text = json_string_value(json_array_get(w->ids, w->id_index++));
+        struct queue_message *m = NULL;
+        msg_id id;
+
+        if (text != NULL && slice_hex_u64(slice_of(text), &id) == 0) {
+            m = queue_find(w->a->queue, id);
+        }
+        if (m != NULL) {
+            return m;
+        }
+        w->unknown++;
+    }
+    w->ended = true;
+    return NULL;
+}
+
+static struct queue_message *
+walk_next(struct walk *w)
+{
+    if (json_array_size(w->ids) > 0) {
+        return next_by_id(w);
+    }
+    while (w->scanned < SCAN_MAX) {
+        struct queue_message *m = queue_after(w->a->queue, w->at);
+        bool match = true;
+
+        if (m == NULL) {
+            w->ended = true;
+            return NULL;
+        }
+        w->at = m->id;
+        w->scanned++;
+        for (size_t i = 0; match && i < w->selector_count; i++) {
+            match = message_matches_one(w->a, m, &w->selectors[i], w->now_wall_ms);
+        }
+        if (match) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static void
+add_cursor(json_t *body, const struct walk *w)
+{
+    char cursor[24];
+
+    if (!w->ended) {
+        (void)snprintf(cursor, sizeof(cursor), "%llx", (unsigned long long)w->at);
+        (void)json_object_set_new(body, "cursor", json_string(cursor));
+    }
+}
+
+/* ---- looking */
+
+static json_t *
+recipient_json(const struct app *a, const struct queue_message *m, uint32_t i)
+{
+    const struct queue_recipient *r = &m->recipients[i];
+    struct sched_why why = { .connector = NULL };
+
+    if (r->state == RECIPIENT_QUEUED) {
+        sched_why(a->sched, m, i, &why);
+    }
+    return json_pack("{s:o,s:s,s:o,s:o,s:i,s:o,s:o,s:b}", "address", app_ctl_text(r->address),
+        "state", recipient_state(m, r), "connector",
+        why.connector != NULL ? json_string(why.connector) : json_null(), "destination",
+        why.connector != NULL ? app_ctl_text(slice_of(why.destination)) : json_null(), "attempts",
+        (int)r->attempts, "next",
+        app_ctl_time(why.next_wall_ms != 0 ? why.next_wall_ms : r->next_wall_ms), "last_reply",
+        r->last_reply.n > 0 ? app_ctl_text(r->last_reply) : json_null(), "in_doubt", r->in_doubt);
+}
+
+static json_t *
+message_json(const struct app *a, const struct queue_message *m, uint32_t recipients_max)
+{
+    json_t *list = json_array();
+    char id[24];
+
+    for (uint32_t i = 0; i < m->recipient_count && i < recipients_max; i++) {
+        (void)json_array_append_new(list, recipient_json(a, m, i));
+    }
+    (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)m->id);
+    return json_pack("{s:s,s:o,s:I,s:o,s:b,s:o,s:I,s:o}", "id", id, "sender",
+        app_ctl_text(m->sender), "size", (json_int_t)m->size_bytes, "received",
+        app_ctl_time(m->received_wall_ms), "held", m->held, "client", app_ctl_text(m->client),
+        "recipient_count", (json_int_t)m->recipient_count, "recipients", list);
+}
+
+void
+app_ctl_queue_list(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+    json_t *items, *body;
+    struct queue_message *m;
+    struct walk w;
+    size_t bytes = 0, count = 0;
+
+    if (!app_ctl_need_queue(a, rq) || !walk_start(&w, a, rq, args)) {
+        return;
+    }
+    items = json_array();
+    while (count < PAGE_MAX && bytes < PAGE_BYTES && (m = walk_next(&w)) != NULL) {
+        json_t *item = message_json(a, m, RCPTS_MAX);
+
+        bytes += json_dumpb(item, NULL, 0, JSON_COMPACT);
+        (void)json_array_append_new(items, item);
+        count++;
+    }
+    body = json_pack("{s:o}", "items", items);
+    add_cursor(body, &w);
+    ctl_reply(rq, w.unknown > 0 && count == 0 ? BRIDGEHEAD_EXIT_NOT_FOUND : 0, body);
+}
+
+static struct queue_message *
+find_one(const struct app *a, struct ctl_request *rq, const json_t *args)
+{
+    const char *text = json_string_value(json_object_get(args, "id"));
+    struct queue_message *m = NULL;
+    msg_id id;
+
+    if (!app_ctl_need_queue(a, rq)) {
+        return NULL;
+    }
+    if (text != NULL && slice_hex_u64(slice_of(text), &id) == 0) {
+        m = queue_find(a->queue, id);
+    }
+    if (m == NULL) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0, "the message is not in the queue",
+            "It may have been delivered; look in the log for its id.");
+    }
+    return m;
+}
+
+void
+app_ctl_queue_show(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+    const struct queue_message *m = find_one(a, rq, args);
+
+    if (m != NULL) {
+        ctl_reply(rq, 0, message_json(a, m, 1000)); /* as many as one answer holds */
+    }
+}
+
+void
+app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+    const struct queue_message *m = find_one(a, rq, args);
+    json_t *list;
+
+    if (m == NULL) {
+        return;
+    }
+    list = json_array();
+    for (uint32_t i = 0; i < m->recipient_count && i < 200; i++) {
+        struct sched_why why = { .connector = NULL };
+
+        if (m->recipients[i].state != RECIPIENT_QUEUED) {
+            continue;
+        }
+        sched_why(a->sched, m, i, &why);
+        (void)json_array_append_new(list,
+            json_pack("{s:o,s:o,s:o,s:o}", "recipient", app_ctl_text(m->recipients[i].address),
+                "why", app_ctl_text(slice_of(why.text)), "destination",
+                why.connector != NULL ? app_ctl_text(slice_of(why.destination)) : json_null(),
+                "next", app_ctl_time(why.next_wall_ms)));
+    }
+    ctl_reply(rq, 0, json_pack("{s:o}", "items", list));
+}
+
+/* ---- changing */
+
+typedef int change_fn(struct app *a, struct queue_message *m);
+
+static int
+do_hold(struct app *a, struct queue_message *m)
+{
+    return sched_hold(a->sched, m, true);
+}
+
+static int
+do_release(struct app *a, struct queue_message *m)
+{
+    return sched_hold(a->sched, m, false);
+}
+
+static int
+do_retry(struct app *a, struct queue_message *m)
+{
+    return sched_retry(a->sched, m);
+}
+
+static int
+do_bounce(struct app *a, struct queue_message *m)
+{
+    return sched_bounce(a->sched, m);
+}
+
+static int
+do_remove(struct app *a, struct queue_message *m)
+{
+    return sched_drop(a->sched, m);
+}
+
+/* A change that waits for the journal before it is reported. */
+struct pending {
+    struct ctl_request *rq;
+    json_t *body;
+    int status;
+};
+
+static void
+on_durable(void *ctx, int status)
+{
+    struct pending *p = ctx;
+
+    if (status < 0) {
+        json_decref(p->body);
+        ctl_fail(p->rq, BRIDGEHEAD_EXIT_WRITE_FAILED, 0, error_text(status),
+            "The store failed; the cluster moves the resource.");
+    } else {
+        ctl_reply(p->rq, p->status, p->body);
+    }
+    free(p);
+}
+
+static void
+reply_when_durable(struct app *a, struct ctl_request *rq, int status, json_t *body)
+{
+    struct pending *p = calloc(1, sizeof(*p));
+    int rc = -ENOMEM;
+
+    if (p != NULL) {
+        *p = (struct pending){ rq, body, status };
+        rc = queue_sync(a->queue, on_durable, p);
+    }
+    if (rc < 0) {
+        free(p);
+        json_decref(body);
+        ctl_fail(rq, app_exit_code(rc), 0, error_text(rc), "Ask again.");
+    }
+}
+
+static void
+change(struct app *a, struct ctl_request *rq, const json_t *args, change_fn *run, bool destructive)
+{
+    struct queue_message *m;
+    struct walk w;
+    json_t *body;
+    json_int_t changed = 0;
+    unsigned failed = 0;
+
+    if (!app_ctl_need_queue(a, rq) || !walk_start(&w, a, rq, args)) {
+        return;
+    }
+    if (json_array_size(w.ids) == 0 && w.selector_count == 0) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "no message is named", "Give ids or --selector.");
+        return;
+    }
+    if (destructive && json_array_size(w.ids) == 0 && !json_is_true(json_object_get(args, "yes"))) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "this ends messages by selector",
+            "Look at them with queue list, then add --yes.");
+        return;
+    }
+    while ((m = walk_next(&w)) != NULL) {
+        if (run(a, m) < 0) {
+            failed++;
+        } else {
+            changed++;
+        }
+    }
+    body = json_pack(
+        "{s:I,s:i,s:i}", "changed", changed, "not_found", (int)w.unknown, "failed", (int)failed);
+    add_cursor(body, &w);
+    reply_when_durable(a, rq,
+        failed > 0      ? BRIDGEHEAD_EXIT_FAILED
+        : w.unknown > 0 ? BRIDGEHEAD_EXIT_NOT_FOUND
+                        : 0,
+        body);
+}
+
+void
+app_ctl_queue_hold(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    change(ctx, rq, args, do_hold, false);
+}
+
+void
+app_ctl_queue_release(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    change(ctx, rq, args, do_release, false);
+}
+
+void
+app_ctl_queue_retry(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    change(ctx, rq, args, do_retry, false);
+}
+
+void
+app_ctl_queue_bounce(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    change(ctx, rq, args, do_bounce, true);
+}
+
+void
+app_ctl_queue_remove(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    change(ctx, rq, args, do_remove, true);
+}
+
+/* ---- content, for export: a piece at a time, from an offset on. Each question opens the message
+ * anew and skips, so nothing is held between questions; a piece is CHUNK_B64 of base64 at most. */
+
+struct content {
+    struct app *a;
+    struct ctl_request *rq;
+    struct queue_reader *reader;
+    uint64_t skip;
+};
+
+static json_t *
+base64(struct slice s)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *out = malloc(s.n / 3 * 4 + 8), *o = out;
+    json_t *text;
+
+    if (out == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < s.n; i += 3) {
+        size_t left = s.n - i;
+        uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16 |
+                     (left > 1 ? (uint32_t)(unsigned char)s.p[i + 1] << 8 : 0) |
+                     (left > 2 ? (uint32_t)(unsigned char)s.p[i + 2] : 0);
+
+        *o++ = digits[v >> 18];
+        *o++ = digits[v >> 12 & 63];
+        *o++ = left > 1 ? digits[v >> 6 & 63] : '=';
+        *o++ = left > 2 ? digits[v & 63] : '=';
+    }
+    text = json_stringn(out, (size_t)(o - out));
+    free(out);
+    return text;
+}
+
+static void
+content_step(void *ctx)
+{
+    struct content *c = ctx;
+    struct slice piece;
+    int n;
+
+    while ((n = queue_reader_next(c->reader, &piece, content_step, c)) > 0) {
+        if (c->skip < piece.n) {
+            struct slice part = slice_sub(piece, (size_t)c->skip, CHUNK_B64 / 4 * 3);
+
+            ctl_reply(
+                c->rq, 0, json_pack("{s:o,s:i}", "base64", base64(part), "bytes", (int)part.n));
+            break;
+        }
+        c->skip -= piece.n;
+    }
+    if (n == BH_EBUSY) {
+        return;
+    }
+    if (n == 0) {
+        ctl_reply(c->rq, 0, json_pack("{s:s,s:i}", "base64", "", "bytes", 0));
+    } else if (n < 0) {
+        ctl_fail(c->rq, app_exit_code(n), 0, error_text(n),
+            "bridgehead store check tells what is damaged.");
+    }
+    queue_reader_close(c->reader);
+    free(c);
+}
+
+void
+app_ctl_queue_content(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    struct app *a = ctx;
+    const struct queue_message *m = find_one(a, rq, args);
+    struct content *c;
+    int rc = -ENOMEM;
+
+    if (m == NULL) {
+        return;
+    }
+    c = calloc(1, sizeof(*c));
+    if (c != NULL) {
+        *c = (struct content){
+            .a = a, .rq = rq, .skip = (uint64_t)json_integer_value(json_object_get(args, "offset"))
+        };
+        rc = queue_reader_open(a->queue, m, &c->reader);
+    }
+    if (rc < 0) {
+        free(c);
+        ctl_fail(rq, app_exit_code(rc), 0, error_text(rc), "Ask again.");
+        return;
+    }
+    content_step(c);
+}
