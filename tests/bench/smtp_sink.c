@@ -765,7 +765,8 @@ static const char usage[] =
     "  --json FILE     write the report there, not to standard output\n"
     "  --log FILE      a line per message: dot|answered MONOTONIC_NS NUMBER LISTEN PEER\n"
     "                  (answered: mode delay only)\n"
-    "  --ready FILE    create FILE once all addresses are listened on\n"
+    "  --ready FILE    write ADDR:PORT of each address there once all are listened on (port 0: "
+    "any)\n"
     "  --quickack      acknowledge TCP data at once\n"
     "Reports on SIGTERM, too.\n";
 
@@ -782,6 +783,25 @@ mode_parse(const char *text, uint64_t *delay_ns)
         }
     }
     bench_die(EXIT_USAGE, "no such mode: '%s' (see --help)", text);
+}
+
+/* With port 0 the kernel chose one: name that in report and ready file. */
+static void
+endpoint_name_port(struct endpoint *at)
+{
+    struct endpoint_addr actual = { .bytes = sizeof(actual.storage) };
+    struct sockaddr_in6 v6; /* the port stands at the same place in both families */
+    char *text;
+
+    if (getsockname(at->fd, (struct sockaddr *)&actual.storage, &actual.bytes) != 0) {
+        bench_die(EXIT_FAILED, "getsockname: %s", strerror(errno));
+    }
+    memcpy(&v6, &actual.storage, sizeof(v6));
+    if (asprintf(&text, "%.*s:%u", (int)(strrchr(at->text, ':') - at->text), at->text,
+            ntohs(v6.sin6_port)) < 0) {
+        bench_die(EXIT_FAILED, "out of memory");
+    }
+    at->text = text;
 }
 
 static void
@@ -813,6 +833,7 @@ endpoint_add(char *text)
     if (epoll_ctl(sink.epoll_fd, EPOLL_CTL_ADD, at->fd, &event) != 0) {
         bench_die(EXIT_FAILED, "epoll_ctl: %s", strerror(errno));
     }
+    endpoint_name_port(at);
     sink.endpoint[sink.endpoint_count++] = at;
 }
 
@@ -890,7 +911,9 @@ main(int argc, char **argv)
     }
     if (sink.ready_path != NULL) {
         file = open_or_die(sink.ready_path, "w");
-        (void)fputs("ready\n", file);
+        for (size_t i = 0; i < sink.endpoint_count; i++) {
+            (void)fprintf(file, "%s\n", sink.endpoint[i]->text);
+        }
         (void)fclose(file);
     }
     serve();
