@@ -1,6 +1,7 @@
 #!/bin/bash
 # The lab is proved: where syncs do nothing its power cut loses acknowledged mail. (That it loses none where they do
 # something is what 05-power-cut shows.) The slow sink keeps messages in the queue.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 case_start

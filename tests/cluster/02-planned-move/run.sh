@@ -1,5 +1,6 @@
 #!/bin/bash
 # A planned move under load: no message lost, none twice, and no connection refused once the VIP has left the old node.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 case_start

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SIGKILL of the server: the keeper holds the sockets and starts another at once; nobody is refused, nothing is moved.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 only_bridgehead

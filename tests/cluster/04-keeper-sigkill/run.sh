@@ -1,5 +1,6 @@
 #!/bin/bash
 # SIGKILL of keeper and server at once: the next monitor notices and the cluster starts both again.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 only_bridgehead

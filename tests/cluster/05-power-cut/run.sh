@@ -1,5 +1,6 @@
 #!/bin/bash
 # The owner loses its power under load: nothing acknowledged is lost, what comes twice was in doubt.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 case_start

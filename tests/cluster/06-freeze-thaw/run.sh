@@ -1,5 +1,6 @@
 #!/bin/bash
 # The owner stands still: briefly, and goes on as if nothing had been; then for good, and is fenced.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 case_start

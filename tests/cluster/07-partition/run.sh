@@ -1,6 +1,7 @@
 #!/bin/bash
 # The owner is cut off: from everything; then only from its peers, while clients still reach it. It is fenced, and what
 # it did until then was not done twice but for what was in doubt.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 case_start

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The VIP is deleted by hand: the mta says so, sends nothing from another address, loses nothing, and goes on by itself
 # when IPaddr2's monitor has put the address back.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 case_start

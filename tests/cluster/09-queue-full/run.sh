@@ -1,6 +1,7 @@
 #!/bin/bash
 # The filesystem of the queue is full: new mail is refused for now (452), what was accepted still goes out, and with
 # room service comes back by itself.
+# shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
 case_start
@@ -12,6 +13,8 @@ lab fill
 full=$(stamp)
 wait_for_reply 45 "$full"
 say "ok: new mail is refused with 45x"
+queue_drains
+say "ok: what was accepted went out meanwhile"
 lab unfill
 room=$(stamp)
 served_since "$room"

@@ -15,7 +15,6 @@ LAB_MTA=${LAB_MTA:-bridgehead}
 VIP=10.77.0.100
 VIP6=fd77::100
 RATE=${RATE:-200}
-case_began=$SECONDS
 case_jobs=''
 own_lab=no
 own_out=no
@@ -90,6 +89,7 @@ case_start() {
         CASE_OUT=$(mktemp -d "/var/tmp/$CASE.XXXXXX")
         own_out=yes
     fi
+    case_began=$SECONDS
     mkdir -p "$CASE_OUT"
     rm -f "$CASE_OUT"/*
     trap case_end EXIT
