@@ -24,9 +24,9 @@ void header_scan_init(struct header_scan *h);
 /* Feed content in pieces of any size, CRLF line ends. */
 void header_scan_feed(struct header_scan *h, struct slice bytes);
 
-/* "Received: from HELO ([ADDR]) by HOST (Bridgehead) with PROTO id ID\r\n\tfor <RCPT>; DATE\r\n"
- * (RFC 5321 4.4); rcpt empty unless there is exactly one recipient. Returns the length, or
- * BH_ETOOBIG. */
+/* "Received: from HELO ([ADDR]) by HOST (Bridgehead)\r\n\twith PROTO id ID\r\n\tfor <RCPT>;
+ * DATE\r\n" (RFC 5321 4.4); recipient empty unless there is exactly one. client_address is as in an
+ * address literal ("IPv6:…"). Returns the length, or BH_ETOOBIG. */
 struct header_received {
     struct slice helo, client_address, by_host, protocol, id, recipient;
     uint64_t wall_ms;
