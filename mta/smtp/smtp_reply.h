@@ -10,8 +10,9 @@
 
 #include "core/buf.h"
 
-#define SMTP_REPLY_LINE_BYTES_MAX 4096   /* a longer line is not SMTP */
-#define SMTP_REPLY_TEXT_BYTES_MAX 8192   /* kept of one reply; EHLO of a large site needs some 600 \
+#define SMTP_REPLY_LINE_BYTES_MAX 4096 /* a longer line is not SMTP */
+#define SMTP_REPLY_TEXT_BYTES_MAX                                                                  \
+    8192                                 /* kept of one reply; EHLO of a large site needs some 600 \
                                           */
 #define SMTP_REPLY_TOTAL_BYTES_MAX 65536 /* of one reply: a peer that never ends it is refused */
 
@@ -24,13 +25,14 @@ struct smtp_reply {
 
 struct smtp_reply_parser {
     struct buf text;
-    uint32_t total_bytes;
-    uint32_t status_at, status_bytes; /* in text: the first line's, before the text */
-    int code;                         /* of the reply begun; 0: none */
-    uint16_t line_bytes;              /* of the line begun */
-    uint8_t state;
-    bool last, complete; /* this line ends the reply; a reply was handed out */
-    char head[4];        /* "250-" as it comes */
+    uint32_t total_bytes; /* of the reply begun */
+    uint32_t line_at;     /* where in text the line begun is */
+    int code;             /* of the reply begun; 0: none */
+    uint16_t line_bytes;  /* of the line begun */
+    uint16_t line_count;  /* complete ones of this reply */
+    bool complete;        /* a reply was handed out; text is still its */
+    char head[4];         /* "250-" as it comes */
+    uint8_t status_bytes; /* at the beginning of text */
 };
 
 void smtp_reply_init(struct smtp_reply_parser *p);
