@@ -167,6 +167,7 @@ smtp_client_start(struct smtp_client *c)
     memset(&c->why, 0, sizeof(c->why));
     c->fell_back = false;
     c->need_rset = false;
+    c->unsent = false;
     c->d = NULL;
     c->state = SMTP_CLIENT_GREETING;
 }
@@ -674,7 +675,10 @@ event_of(int code)
 static enum smtp_client_act
 step(struct smtp_client *c, enum smtp_client_event e, const struct smtp_reply *r, const char *bad)
 {
-    switch (smtp_client_row(c->state, e)) {
+    /* The end of the content is still queued: what comes now answers the middle of the message. */
+    bool early = c->state == SMTP_CLIENT_DOT && c->unsent;
+
+    switch (smtp_client_row(early ? SMTP_CLIENT_CONTENT : c->state, e)) {
     case SMTP_STEP_HELLO:
         return step_hello(c);
     case SMTP_STEP_FALLBACK:
@@ -706,7 +710,7 @@ step(struct smtp_client *c, enum smtp_client_event e, const struct smtp_reply *r
     case SMTP_STEP_CLOSING:
         return step_closing(c, r);
     case SMTP_STEP_PROTOCOL:
-        set_why_protocol(c, bad, false);
+        set_why_protocol(c, bad, early); /* closing may flush the dot */
         return ended(c);
     case SMTP_STEP_DOUBT:
         set_why_protocol(c, bad, true);
@@ -796,6 +800,7 @@ smtp_client_dot(struct smtp_client *c)
         return rc;
     }
     c->next = 0; /* LMTP: the first accepted recipient is answered first */
+    c->unsent = true;
     c->state = SMTP_CLIENT_DOT;
     return 0;
 }
@@ -803,7 +808,13 @@ smtp_client_dot(struct smtp_client *c)
 /* ---- ends */
 
 void
-smtp_client_lost(struct smtp_client *c, int status, bool flushed)
+smtp_client_sent(struct smtp_client *c)
+{
+    c->unsent = false;
+}
+
+void
+smtp_client_lost(struct smtp_client *c, int status, bool dropped)
 {
     const char *what = status == 0            ? "the peer closed the connection"
                        : status == -ETIMEDOUT ? "the peer did not answer in time"
@@ -811,7 +822,7 @@ smtp_client_lost(struct smtp_client *c, int status, bool flushed)
     enum smtp_client_step s = smtp_client_row(c->state, SMTP_CLIENT_LOST);
 
     if (s != SMTP_STEP_IGNORE) {
-        set_why_here(c, "4.4.2", what, s == SMTP_STEP_DOUBT && flushed);
+        set_why_here(c, "4.4.2", what, s == SMTP_STEP_DOUBT && !(dropped && c->unsent));
     }
 }
 

@@ -107,6 +107,7 @@ struct smtp_client {
     bool anything_ok;            /* since MAIL: the peer accepted something */
     bool line_start;             /* of content: the next byte begins a line */
     bool dotted;                 /* of content: this line's dot was doubled */
+    bool unsent;                 /* the dot is not yet with the kernel: no answer can be to it */
     uint8_t crlf;                /* of content: 2 after CRLF (or nothing), 1 after CR */
     struct smtp_reply_ehlo peer; /* what EHLO offered */
     const char *hostname;
@@ -148,9 +149,11 @@ enum smtp_client_act smtp_client_input(struct smtp_client *c, struct slice *byte
 struct slice smtp_client_content(struct smtp_client *c, struct slice *piece);
 /* CONTENT only: all content was sent: the dot is in out. */
 int smtp_client_dot(struct smtp_client *c) MUST_USE;
-/* The connection ended: status as by conn's on_end. flushed: all that was sent reached the kernel;
- * if not, a dot cannot have been out and nothing is in doubt. Fills why; state OVER. */
-void smtp_client_lost(struct smtp_client *c, int status, bool flushed);
+/* All that was in out reached the kernel. Until then a positive answer to the dot is a lie. */
+void smtp_client_sent(struct smtp_client *c);
+/* The connection ended: status as by conn's on_end. dropped: what the kernel had not taken by then
+ * never leaves, so that an unsent dot is not in doubt. Fills why; state OVER. */
+void smtp_client_lost(struct smtp_client *c, int status, bool dropped);
 /* The delivery cannot go on for a reason of ours (status, text): fills why; state OVER. */
 void smtp_client_give_up(struct smtp_client *c, const char *status, const char *text);
 /* READY: "QUIT" is in out; state OVER. */

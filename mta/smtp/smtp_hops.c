@@ -24,6 +24,18 @@ smtp_hops_literal(struct slice destination, uint16_t port, struct netaddr *out)
     return 0;
 }
 
+/* At another port somebody else may live on our address. */
+bool
+smtp_hops_is_self(const struct smtp_hops_self *self, const struct netaddr *a)
+{
+    for (size_t i = 0; a->port == PORT_SMTP && i < self->source_count; i++) {
+        if (netaddr_eq(&self->sources[i], a)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 smtp_hops_one(struct smtp_hops *h, const struct netaddr *address)
 {
@@ -32,17 +44,6 @@ smtp_hops_one(struct smtp_hops *h, const struct netaddr *address)
     h->list[0].address = *address;
     h->list[0].name = 0;
     h->names[0][0] = '\0';
-}
-
-static bool
-is_source(const struct smtp_hops_self *self, const struct netaddr *a)
-{
-    for (size_t i = 0; i < self->source_count; i++) {
-        if (netaddr_eq(&self->sources[i], a)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool
@@ -59,9 +60,9 @@ has_family(const struct smtp_hops_self *self, const struct netaddr *a)
     return false;
 }
 
-/* Our name, or one of our addresses at the port where we would answer. */
+/* Our name, or one of our addresses. */
 static bool
-is_self(const struct resolver_host *host, uint16_t port, const struct smtp_hops_self *self)
+host_is_self(const struct resolver_host *host, uint16_t port, const struct smtp_hops_self *self)
 {
     struct slice name = slice_of(host->name);
 
@@ -71,8 +72,11 @@ is_self(const struct resolver_host *host, uint16_t port, const struct smtp_hops_
     if (slice_ieq(name, slice_of(self->hostname))) {
         return true;
     }
-    for (unsigned i = 0; port == PORT_SMTP && i < host->address_count; i++) {
-        if (is_source(self, &host->addresses[i])) {
+    for (unsigned i = 0; i < host->address_count; i++) {
+        struct netaddr a = host->addresses[i];
+
+        a.port = port;
+        if (smtp_hops_is_self(self, &a)) {
             return true;
         }
     }
@@ -108,7 +112,7 @@ smtp_hops_fill(struct smtp_hops *h, const struct resolver_answer *a, uint16_t po
         return SMTP_HOPS_NULL_MX;
     }
     for (unsigned i = 0; mx && i < host_count; i++) {
-        if (a->hosts[i].preference < limit && is_self(&a->hosts[i], port, self)) {
+        if (a->hosts[i].preference < limit && host_is_self(&a->hosts[i], port, self)) {
             limit = a->hosts[i].preference;
         }
     }

@@ -30,6 +30,9 @@ struct smtp_hops_self {
 /* "[192.0.2.1]", "[IPv6:2001:db8::1]", "[2001:db8::1]". BH_ESYNTAX: a name, ask DNS. */
 int smtp_hops_literal(struct slice destination, uint16_t port, struct netaddr *out) MUST_USE;
 
+/* Would we ourselves answer there? */
+bool smtp_hops_is_self(const struct smtp_hops_self *self, const struct netaddr *address);
+
 void smtp_hops_one(struct smtp_hops *h, const struct netaddr *address);
 
 enum smtp_hops_verdict {
