@@ -4,12 +4,12 @@
  *  2 qblog is not thread safe (its own thread crashed in a test of 300,000 lines), so it is called
  *    only under `writer`, by the log thread or by a command that logs without one.
  *  3 Where both locks are held, `writer` is taken first.
- *  4 Lines of libqb itself never reach a target: the filters name our one file name, and libqb
- *    logs from whatever thread calls it.
+ *  4 Lines of libqb itself never reach a target: the filters name our one file name.
  */
 #include "core/log.h"
 #include "core/io.h"
 #include "core/ticks.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <qb/qblog.h>
 #include <signal.h>
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LINE_BYTES_MAX    1024          /* a longer line is cut: addresses and replies fit */
 #define PENDING_BYTES_MAX (1024 * 1024) /* some 5,000 lines while a target stalls */
@@ -26,13 +27,18 @@
 #define RECENT_COUNT          1024
 #define GATHER_MS             4 /* the log thread is woken once in so long, however many lines come */
 #define BLACKBOX_BYTES        (256 * 1024)
-#define DUMP_WAIT_S           1 /* a dump after a failed CHECK waits so long for a stuck writer */
-#define EVENT_FIRST           1000
-#define EVENT_END             2200
+/* qblog's reader of a dump takes records of 512 bytes and ends at a longer one. */
+#define BLACKBOX_LINE_MAX 440
+#define DUMP_WAIT_S       1 /* a dump after a failed CHECK waits so long for a stuck writer */
+#define QBLOG_TRIES       1000
+#define EVENT_FIRST       1000
+#define EVENT_END         2200
 
 /* The file name of all our call sites, for the filters. Static, like all texts given to qblog:
  * it keeps the pointers. */
-static const char call_site_file[] = "bridgehead-event";
+static const char target_site_file[] = "bridgehead-event";
+static const char blackbox_site_file[] = "bridgehead-flight";
+static const char both_site_files[] = "bridgehead-event,bridgehead-flight";
 
 static const struct event_row {
     const char *name;
@@ -84,8 +90,10 @@ static struct log {
 
     pthread_mutex_t writer;
     struct queue batch;
-    struct qb_log_callsite *call_sites[ARRAY_LEN(priorities)];
+    struct qb_log_callsite *target_sites[ARRAY_LEN(priorities)];
+    struct qb_log_callsite *blackbox_sites[ARRAY_LEN(priorities)];
     int32_t target;
+    bool witnessed;                  /* by our own target: qblog took the line */
     bool is_open, threaded, stamped; /* stamped: the target wants our time in the line */
     char to[512], ident[128], blackbox_path[512];
     pthread_t thread;
@@ -216,12 +224,37 @@ log_text(char out[LOG_TEXT_CAP], const char *fmt, ...)
 
 /* ---- writing, under `writer` ---- */
 
+/* qblog drops a call that meets one of another thread (libqb logs its own doings from whatever
+ * thread uses it): our witness target tells, and the line is given again. */
+static void
+give(struct qb_log_callsite *site, const char *text)
+{
+    logger.witnessed = false;
+    for (int tries = 0; !logger.witnessed && tries < QBLOG_TRIES; tries++) {
+        qb_log_real_(site, text);
+    }
+}
+
+static void
+witness(int32_t target, struct qb_log_callsite *site, struct timespec *when, const char *text)
+{
+    (void)target;
+    (void)site;
+    (void)when;
+    (void)text;
+    logger.witnessed = true;
+}
+
 static void
 write_line(const struct line *line, const char *text)
 {
     char stamped[TICKS_RFC3339_CAP + 8 + LINE_BYTES_MAX];
     char when[TICKS_RFC3339_CAP];
 
+    if (logger.blackbox_path[0] != '\0') {
+        (void)snprintf(stamped, BLACKBOX_LINE_MAX, "%s", text);
+        give(logger.blackbox_sites[line->level], stamped);
+    }
     if (logger.stamped) {
         static const char names[][6] = { "error", "warn", "info", "debug" };
 
@@ -230,7 +263,7 @@ write_line(const struct line *line, const char *text)
         (void)snprintf(stamped, sizeof(stamped), "%s %s %s", when, names[line->level], text);
         text = stamped;
     }
-    qb_log_real_(logger.call_sites[line->level], text);
+    give(logger.target_sites[line->level], text);
 }
 
 static void
@@ -408,15 +441,14 @@ open_target(const char *to, int32_t *target, bool *stamped)
 }
 
 static void
-enable_target(int32_t target)
+enable_target(int32_t target, const char *site_file)
 {
     (void)qb_log_filter_ctl(target, QB_LOG_FILTER_CLEAR_ALL, QB_LOG_FILTER_FILE, "*", LOG_TRACE);
-    (void)qb_log_filter_ctl(
-        target, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, call_site_file, LOG_DEBUG);
+    (void)qb_log_filter_ctl(target, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, site_file, LOG_DEBUG);
     if (target != QB_LOG_BLACKBOX) {
         qb_log_format_set(target, "%b");
+        (void)qb_log_ctl(target, QB_LOG_CONF_MAX_LINE_LEN, 2 * LINE_BYTES_MAX);
     }
-    (void)qb_log_ctl(target, QB_LOG_CONF_MAX_LINE_LEN, 2 * LINE_BYTES_MAX);
     (void)qb_log_ctl(target, QB_LOG_CONF_ENABLED, QB_TRUE);
 }
 
@@ -447,13 +479,27 @@ switch_target(const char *to)
     if (rc < 0) {
         return rc;
     }
-    enable_target(target);
+    enable_target(target, target_site_file);
     logger.target = target;
     logger.stamped = stamped;
     if (old != target) {
         close_target(old);
     }
     return 0;
+}
+
+/* The ring stays mapped; without its names in /dev/shm a SIGKILL leaves nothing behind there. */
+static void
+hide_blackbox(const char *name)
+{
+    static const char *const parts[] = { "header", "data" };
+    char path[256];
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        (void)snprintf(
+            path, sizeof(path), "/dev/shm/qb-%s-%d-blackbox-%s", name, (int)getpid(), parts[i]);
+        (void)!io_unlink(path);
+    }
 }
 
 static void
@@ -471,14 +517,18 @@ start_qblog(const struct log_options *o)
     (void)qb_log_ctl(QB_LOG_SYSLOG, QB_LOG_CONF_ENABLED, QB_FALSE);
     (void)qb_log_ctl2(QB_LOG_SYSLOG, QB_LOG_CONF_IDENT, QB_LOG_CTL2_S(logger.ident));
     for (uint32_t level = 0; level < ARRAY_LEN(priorities); level++) {
-        logger.call_sites[level] =
-            qb_log_callsite_get("event", call_site_file, "%s", priorities[level], level + 1, 0);
+        logger.target_sites[level] =
+            qb_log_callsite_get("event", target_site_file, "%s", priorities[level], level + 1, 0);
+        logger.blackbox_sites[level] = qb_log_callsite_get(
+            "event", blackbox_site_file, "%s", priorities[level], level + 11, 0);
     }
+    enable_target(qb_log_custom_open(witness, NULL, NULL, NULL), both_site_files);
     logger.blackbox_path[0] = '\0';
     if (o->blackbox_path != NULL && slice_copy(slice_of(o->blackbox_path), logger.blackbox_path,
                                         sizeof(logger.blackbox_path)) == 0) {
         (void)qb_log_ctl(QB_LOG_BLACKBOX, QB_LOG_CONF_SIZE, BLACKBOX_BYTES);
-        enable_target(QB_LOG_BLACKBOX);
+        enable_target(QB_LOG_BLACKBOX, blackbox_site_file);
+        hide_blackbox(name);
     }
 }
 
@@ -631,4 +681,30 @@ log_dump_blackbox(void)
         pthread_mutex_unlock(&logger.writer);
     }
     return n < 0 ? (int)n : 0;
+}
+
+/* qblog's reader ends every dump, whole or not, with -EIO and an error on stderr about a time-out.
+ * Both are its way to say "no more records", and would only alarm. */
+int
+log_print_blackbox(const char *path)
+{
+    int null = io_open("/dev/null", O_WRONLY, 0), saved = dup(STDERR_FILENO), rc;
+
+    if (null >= 0 && saved >= 0) {
+        (void)dup2(null, STDERR_FILENO);
+    }
+    if (!logger.is_open) {
+        qb_log_init("bridgehead", LOG_MAIL, LOG_EMERG);
+        (void)qb_log_ctl(QB_LOG_SYSLOG, QB_LOG_CONF_ENABLED, QB_FALSE);
+    }
+    rc = qb_log_blackbox_print_from_file(path);
+    if (!logger.is_open) {
+        qb_log_fini();
+    }
+    if (saved >= 0) {
+        (void)dup2(saved, STDERR_FILENO);
+        io_close(&saved);
+    }
+    io_close(&null);
+    return rc == -EIO ? 0 : rc;
 }

@@ -65,5 +65,8 @@ typedef bool log_each_fn(
 void log_recent(uint64_t since_seq, log_each_fn *each, void *ctx);
 /* Write the flight recorder to its path now; 0 or -errno. Also called on a failed CHECK. */
 int log_dump_blackbox(void);
+/* Print a dump to stdout; 0 (also where the file is cut short: what there is) or -errno. For a
+ * command: it moves stderr aside meanwhile. */
+int log_print_blackbox(const char *path);
 
 #endif
