@@ -238,7 +238,8 @@ take_vips(struct pass *p, const char *vip_text)
             "the file.",
             "lists %zu addresses, the cluster gives %zu", in_file, given);
     }
-    if (c->vip_count == 0 && p->errors == 0) {
+    /* Under Pacemaker the agent knows them; checks and the store commands do without. */
+    if (c->vip_count == 0 && p->errors == 0 && !c->pacemaker) {
         fault(p, "vip", "Add vip = [\"ADDRESS\"], or give --vip.", "no virtual IP is given");
     }
 }

@@ -767,6 +767,14 @@ keeper_main(const struct app_args *args)
     if (rc < 0) {
         return app_exit_code(rc);
     }
+    if (k.conf->vip_count == 0) {
+        (void)fprintf(stderr,
+            "bridgeheadd: %s: no virtual IP is given (the agent passes --vip; else add vip = "
+            "[\"ADDRESS\"])\n",
+            args->config);
+        app_conf_free(k.conf);
+        return BRIDGEHEAD_EXIT_CONFIG;
+    }
     (void)chdir("/"); /* never keep a filesystem busy */
     (void)signal(SIGPIPE, SIG_IGN);
     if (!args->foreground) {

@@ -1,0 +1,187 @@
+/* tools/bridgehead.c - the operator's command: options, the table of commands, help. */
+#include "tools/tools.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SELECTION "[ID... | --selector SELECTOR...]"
+
+const struct tool_command tool_commands[] = {
+    { "status", "", "State, owner, virtual IPs, queue, connectors and the last failover.",
+        cmd_status },
+    { "probe", "[--level 0|10|20] [--attributes]",
+        "What the resource agent's monitor asks. Level 0: is it there and in what state; 10: and "
+        "does the disk answer; 20: and is anything degraded. --attributes prints NAME=VALUE lines "
+        "for the cluster's node attributes.",
+        cmd_probe },
+    { "queue list", "[--selector SELECTOR...]",
+        "Messages in the queue, oldest first. Selectors: all, in-doubt, state=, domain=, "
+        "connector=, sender=, recipient=, older=, larger=; several must all match.",
+        cmd_queue_list },
+    { "queue show", "ID", "One message with all its recipients.", cmd_queue_show },
+    { "queue hold", SELECTION, "Keep messages from being tried until released.", cmd_queue_hold },
+    { "queue release", SELECTION, "Let held messages go on.", cmd_queue_release },
+    { "queue retry", SELECTION, "Try now, whatever the back-off.", cmd_queue_retry },
+    { "queue bounce", SELECTION " [--yes]",
+        "Return messages to their senders. By selector it needs --yes.", cmd_queue_bounce },
+    { "queue remove", SELECTION " [--yes]",
+        "Remove messages without a notification. By selector it needs --yes.", cmd_queue_remove },
+    { "queue export", "ID [--output FILE]",
+        "Write a message's content, as it was received, to a file or standard output.",
+        cmd_queue_export },
+    { "why", "ID", "What each recipient of a message waits for, and when it is tried next.",
+        cmd_why },
+    { "connector list", "", "All connectors with their state.", cmd_connector_list },
+    { "connector show", "NAME", "One connector with its destinations.", cmd_connector_show },
+    { "connector suspend", "NAME", "Begin no delivery by this connector until it is resumed.",
+        cmd_connector_suspend },
+    { "connector resume", "NAME", "Take a suspended connector into use again.",
+        cmd_connector_resume },
+    { "handoff", "[--force]",
+        "Drain, seal and release the store, as a planned stop does. Under Pacemaker use "
+        "crm_resource --move instead; --force insists.",
+        cmd_handoff },
+    { "stop", "[--timeout SECONDS]",
+        "What the resource agent's stop does: ask for a handoff, wait, and kill what has not ended "
+        "in time (default 30).",
+        cmd_stop },
+    { "reload", "", "Read the configuration again without dropping a session.", cmd_reload },
+    { "check", "", "Validate the configuration, like bridgeheadd --check.", cmd_check },
+    { "events", "[--follow]", "Recent events, oldest first; --follow goes on with new ones.",
+        cmd_events },
+    { "blackbox", "", "Print the flight recorder.", cmd_blackbox },
+    { "failover report", "",
+        "The last change of owner: cause, phases with their times, what was recovered.",
+        cmd_failover_report },
+    { "store init", "[--segment SIZE]",
+        "Make a store in the (mounted, empty) directory store.path.", cmd_store_init },
+    { "store owner", "", "Who owns the store, as the store itself says.", cmd_store_owner },
+    { "store check", "", "Read the whole store and report damage. Reads only.", cmd_store_check },
+    { "completion", "", "Print a bash completion script.", cmd_completion },
+};
+const size_t tool_command_count = ARRAY_LEN(tool_commands);
+
+static void
+print_help(FILE *to)
+{
+    (void)fputs(
+        "usage: bridgehead [--config FILE | --instance NAME] [--json] COMMAND [ARGUMENTS]\n\n", to);
+    for (size_t i = 0; i < tool_command_count; i++) {
+        const struct tool_command *c = &tool_commands[i];
+        const char *dot = strchr(c->help, '.');
+
+        (void)fprintf(
+            to, "  %-18s %.*s\n", c->name, (int)(dot != NULL ? dot - c->help : 60), c->help);
+    }
+    (void)fputs(
+        "\n  bridgehead COMMAND --help explains one command. Exit codes: bridgehead(8).\n", to);
+}
+
+/* The command with the longest name that argv begins with; *words is how many arguments its name
+ * takes. */
+static const struct tool_command *
+find_command(int argc, char **argv, int *words)
+{
+    char two[64];
+
+    for (size_t i = 0; argc > 1 && i < tool_command_count; i++) {
+        (void)snprintf(two, sizeof(two), "%s %s", argv[0], argv[1]);
+        if (strcmp(tool_commands[i].name, two) == 0) {
+            *words = 2;
+            return &tool_commands[i];
+        }
+    }
+    for (size_t i = 0; i < tool_command_count; i++) {
+        if (strcmp(tool_commands[i].name, argv[0]) == 0) {
+            *words = 1;
+            return &tool_commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int
+set_instance(struct tool *t, const char *value, bool is_config)
+{
+    const char *base = value;
+    size_t n;
+
+    if (is_config) {
+        const char *slash = strrchr(value, '/');
+
+        base = slash != NULL ? slash + 1 : value;
+        (void)snprintf(t->config, sizeof(t->config), "%s", value);
+        t->config_given = true;
+    } else {
+        (void)snprintf(t->config, sizeof(t->config), "/etc/bridgehead/%s.conf", value);
+    }
+    n = strlen(base);
+    if (is_config && n > 5 && strcmp(base + n - 5, ".conf") == 0) {
+        n -= 5;
+    }
+    if (n == 0 || n >= sizeof(t->instance)) {
+        (void)fprintf(stderr, "bridgehead: \"%s\" names no instance\n", value);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    (void)snprintf(t->instance, sizeof(t->instance), "%.*s", (int)n, base);
+    return 0;
+}
+
+/* Global options may stand before or behind the command. Returns the arguments left, or -1. */
+static int
+take_globals(struct tool *t, int argc, char **argv, bool *help)
+{
+    int left = 0;
+
+    for (int i = 0; i < argc; i++) {
+        bool config = strcmp(argv[i], "--config") == 0;
+
+        if (config || strcmp(argv[i], "--instance") == 0) {
+            if (i + 1 == argc || set_instance(t, argv[i + 1], config) != 0) {
+                return -1;
+            }
+            i++;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            t->json = true;
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            *help = true;
+        } else {
+            argv[left++] = argv[i];
+        }
+    }
+    return left;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct tool t = { .instance = "bridgehead", .config = "/etc/bridgehead/bridgehead.conf" };
+    const struct tool_command *c;
+    bool help = false;
+    int words = 0;
+    int left = take_globals(&t, argc - 1, argv + 1, &help);
+
+    if (left < 0) {
+        print_help(stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    if (left == 0) {
+        print_help(help ? stdout : stderr);
+        return help ? 0 : BRIDGEHEAD_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)printf("bridgehead %s\n", BRIDGEHEAD_VERSION);
+        return 0;
+    }
+    c = find_command(left, argv + 1, &words);
+    if (c == NULL) {
+        (void)fprintf(stderr, "bridgehead: there is no command \"%s\"\n", argv[1]);
+        print_help(stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    if (help) {
+        (void)printf("usage: bridgehead [--config FILE | --instance NAME] [--json] %s %s\n\n%s\n",
+            c->name, c->args, c->help);
+        return 0;
+    }
+    return c->run(&t, left - words, argv + 1 + words);
+}

@@ -1,0 +1,275 @@
+/* tools/cmd_daemon.c - handoff, stop, reload, check, events, blackbox, completion. */
+#include "core/io.h"
+#include "core/ticks.h"
+#include "tools/tools.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static int
+simple(struct tool *t, const char *command, json_t *args, int timeout_ms, const char *done)
+{
+    json_t *a;
+    int code = tool_ask(t, command, args, timeout_ms, &a);
+
+    if (code != 0) {
+        return tool_fail(t, code, a);
+    }
+    if (t->json) {
+        tool_print_json(a);
+    } else {
+        (void)puts(done);
+    }
+    json_decref(a);
+    return 0;
+}
+
+int
+cmd_handoff(struct tool *t, int argc, char **argv)
+{
+    bool force = argc == 1 && strcmp(argv[0], "--force") == 0;
+
+    if (argc > 0 && !force) {
+        (void)fputs("usage: bridgehead handoff [--force]\n", stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    return simple(t, "handoff", json_pack("{s:b}", "force", force), 6 * 60 * 1000, "released");
+}
+
+int
+cmd_reload(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return simple(t, "reload", NULL, TOOL_TIMEOUT_MS, "reloaded");
+}
+
+/* ---- stop: by the keeper's process, so that it works when nothing answers any more */
+
+/* 1: somebody holds the lock; 0: nobody; <0: cannot tell. */
+static int
+held(const struct tool *t, const char *name)
+{
+    char path[192];
+    int fd, rc;
+
+    (void)snprintf(path, sizeof(path), "/run/bridgehead/%s/%s", t->instance, name);
+    fd = io_open(path, O_RDWR, 0);
+    if (fd < 0) {
+        return fd == -ENOENT ? 0 : fd;
+    }
+    rc = io_lock(fd, true);
+    io_close(&fd);
+    return rc == -EAGAIN ? 1 : rc;
+}
+
+static int
+keeper_pidfd(const struct tool *t)
+{
+    char path[192], text[32];
+    uint64_t pid;
+    size_t n;
+    int rc;
+
+    (void)snprintf(path, sizeof(path), "/run/bridgehead/%s/pid", t->instance);
+    rc = io_read_file(path, text, sizeof(text), &n);
+    if (rc < 0) {
+        return rc;
+    }
+    while (n > 0 && text[n - 1] == '\n') {
+        n--;
+    }
+    rc = slice_u64((struct slice){ text, n }, INT32_MAX, &pid);
+    if (rc < 0 || pid == 0) {
+        return BH_ESYNTAX;
+    }
+    rc = pidfd_open((pid_t)pid, 0);
+    return rc < 0 ? -errno : rc;
+}
+
+/* Wait until both locks are free: the keeper's end is seen by pidfd, the server's follows by its
+ * parent-death signal. */
+static bool
+wait_gone(const struct tool *t, int pidfd, uint64_t until_ms)
+{
+    struct pollfd p = { .fd = pidfd, .events = POLLIN };
+    uint64_t now = ticks_ms();
+
+    if (pidfd >= 0 && poll(&p, 1, now < until_ms ? (int)(until_ms - now) : 0) <= 0) {
+        return false;
+    }
+    while (held(t, "server/lock") > 0 || held(t, "keeper.lock") > 0) {
+        if (ticks_ms() >= until_ms) {
+            return false;
+        }
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+    }
+    return true;
+}
+
+int
+cmd_stop(struct tool *t, int argc, char **argv)
+{
+    uint64_t timeout_ms = 30000;
+    int pidfd;
+    bool gone;
+
+    if (argc == 2 && strcmp(argv[0], "--timeout") == 0 &&
+        slice_u64(slice_of(argv[1]), 3600, &timeout_ms) == 0) {
+        timeout_ms *= 1000;
+    } else if (argc > 0) {
+        (void)fputs("usage: bridgehead stop [--timeout SECONDS]\n", stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    if (held(t, "keeper.lock") == 0 && held(t, "server/lock") == 0) {
+        return 0;
+    }
+    pidfd = keeper_pidfd(t);
+    if (pidfd >= 0) {
+        (void)pidfd_send_signal(pidfd, SIGTERM, NULL, 0);
+    }
+    gone = wait_gone(t, pidfd, ticks_ms() + timeout_ms);
+    if (!gone && pidfd >= 0) {
+        (void)fprintf(stderr, "bridgehead: not ended within %llu s, killing it\n",
+            (unsigned long long)(timeout_ms / 1000));
+        (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+        gone = wait_gone(t, pidfd, ticks_ms() + 5000);
+    }
+    io_close(&pidfd);
+    if (!gone) {
+        return tool_fail(t, BRIDGEHEAD_EXIT_TIMEOUT,
+            tool_error(BRIDGEHEAD_EXIT_TIMEOUT, "a process of the instance cannot be ended",
+                "It waits for a dead disk; only fencing the node helps."));
+    }
+    return 0;
+}
+
+/* ---- check: the same code as the daemon's */
+
+int
+cmd_check(struct tool *t, int argc, char **argv)
+{
+    char self[256], daemon[300];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    (void)argc;
+    (void)argv;
+    self[n > 0 ? n : 0] = '\0';
+    if (strrchr(self, '/') != NULL) {
+        *strrchr(self, '/') = '\0';
+    }
+    /* beside us in a build tree is app/, in an installation ../sbin */
+    (void)snprintf(daemon, sizeof(daemon), "%s/../sbin/bridgeheadd", self);
+    if (access(daemon, X_OK) < 0) {
+        (void)snprintf(daemon, sizeof(daemon), "%s/../app/bridgeheadd", self);
+    }
+    (void)execl(daemon, "bridgeheadd", "--check", "--config", t->config, (char *)NULL);
+    return tool_fail(t, BRIDGEHEAD_EXIT_FAILED,
+        tool_error(BRIDGEHEAD_EXIT_FAILED, "bridgeheadd cannot be run",
+            "Install it beside this command."));
+}
+
+/* ---- events */
+
+static void
+print_event(const struct tool *t, const json_t *e)
+{
+    if (t->json) {
+        tool_print_json(e);
+    } else {
+        (void)printf("%s %s\n", tool_str(e, "time"), tool_str(e, "text"));
+    }
+}
+
+int
+cmd_events(struct tool *t, int argc, char **argv)
+{
+    bool follow = argc == 1 && strcmp(argv[0], "--follow") == 0;
+    json_int_t since = 0;
+
+    if (argc > 0 && !follow) {
+        (void)fputs("usage: bridgehead events [--follow]\n", stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    for (;;) {
+        json_t *a, *item;
+        bool more;
+        size_t i;
+        int code = tool_ask(t, "events", json_pack("{s:I}", "since", since), TOOL_TIMEOUT_MS, &a);
+
+        if (code != 0) {
+            return tool_fail(t, code, a);
+        }
+        json_array_foreach(json_object_get(a, "items"), i, item)
+        {
+            print_event(t, item);
+        }
+        (void)fflush(stdout);
+        since = json_integer_value(json_object_get(a, "last"));
+        more = json_is_true(json_object_get(a, "more"));
+        json_decref(a);
+        if (!more && !follow) {
+            return 0;
+        }
+        if (!more) {
+            (void)nanosleep(&(struct timespec){ .tv_nsec = 500000000 }, NULL);
+        }
+    }
+}
+
+int
+cmd_blackbox(struct tool *t, int argc, char **argv)
+{
+    const char *path;
+    json_t *a;
+    int code = tool_ask(t, "blackbox", NULL, TOOL_TIMEOUT_MS, &a);
+
+    (void)argc;
+    (void)argv;
+    if (code != 0) {
+        return tool_fail(t, code, a);
+    }
+    path = tool_str(a, "path");
+    if (t->json) {
+        tool_print_json(a);
+        json_decref(a);
+        return 0;
+    }
+    (void)execlp("qb-blackbox", "qb-blackbox", path, (char *)NULL);
+    (void)printf("%s (print it with qb-blackbox, from the package libqb-tools)\n", path);
+    json_decref(a);
+    return 0;
+}
+
+int
+cmd_completion(struct tool *t, int argc, char **argv)
+{
+    (void)t;
+    (void)argc;
+    (void)argv;
+    (void)fputs("# bash completion for bridgehead(8)\n"
+                "_bridgehead() {\n"
+                "    local cur=${COMP_WORDS[COMP_CWORD]} words=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" "
+                "w list=\"\"\n"
+                "    while read -r w; do\n"
+                "        case \"$w \" in \"${words:+$words }\"*) w=${w#\"${words:+$words }\"}; "
+                "list=\"$list ${w%% *}\" ;; esac\n"
+                "    done <<'COMMANDS'\n",
+        stdout);
+    for (size_t i = 0; i < tool_command_count; i++) {
+        (void)puts(tool_commands[i].name);
+    }
+    (void)fputs("COMMANDS\n"
+                "    mapfile -t COMPREPLY < <(compgen -W \"$list --json --config --instance "
+                "--help\" -- \"$cur\")\n"
+                "}\n"
+                "complete -F _bridgehead bridgehead\n",
+        stdout);
+    return 0;
+}

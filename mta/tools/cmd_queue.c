@@ -1,0 +1,253 @@
+/* tools/cmd_queue.c - the queue commands. */
+#include "tools/tools.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct tool_command *
+self(const char *name)
+{
+    for (size_t i = 0; i < tool_command_count; i++) {
+        if (strcmp(tool_commands[i].name, name) == 0) {
+            return &tool_commands[i];
+        }
+    }
+    return &tool_commands[0];
+}
+
+static void
+print_message(const json_t *m)
+{
+    const json_t *recipients = json_object_get(m, "recipients");
+    char size[32];
+    size_t i;
+    json_t *r;
+
+    tool_size(size, tool_int(m, "size"));
+    (void)printf("%-14s %-10s %s <%s>\n", tool_str(m, "id"), size, tool_str(m, "received"),
+        tool_str(m, "sender"));
+    json_array_foreach((json_t *)(uintptr_t)recipients, i, r)
+    {
+        (void)printf("    %-9s <%s>", tool_str(r, "state"), tool_str(r, "address"));
+        if (tool_str(r, "last_reply")[0] != '\0') {
+            (void)printf(" %lld attempts, next %s: %s", tool_int(r, "attempts"),
+                tool_str(r, "next"), tool_str(r, "last_reply"));
+        }
+        (void)putchar('\n');
+    }
+    if ((long long)json_array_size(recipients) < tool_int(m, "recipient_count")) {
+        (void)printf("    ... %lld recipients in all\n", tool_int(m, "recipient_count"));
+    }
+}
+
+int
+cmd_queue_list(struct tool *t, int argc, char **argv)
+{
+    json_t *args = json_object();
+    int code = tool_selection(self("queue list"), argc, argv, args);
+
+    if (code != 0) {
+        json_decref(args);
+        return code;
+    }
+    return tool_list(t, "queue list", args, NULL, print_message);
+}
+
+int
+cmd_queue_show(struct tool *t, int argc, char **argv)
+{
+    json_t *a;
+    int code;
+
+    if (argc != 1) {
+        return tool_usage(self("queue show"));
+    }
+    code = tool_ask(t, "queue show", json_pack("{s:s}", "id", argv[0]), TOOL_TIMEOUT_MS, &a);
+    if (code != 0) {
+        return tool_fail(t, code, a);
+    }
+    if (t->json) {
+        tool_print_json(a);
+    } else {
+        print_message(a);
+        (void)printf("    from %s\n", tool_str(a, "client"));
+    }
+    json_decref(a);
+    return 0;
+}
+
+/* Ask page by page until the daemon has seen the whole queue; sum up. */
+static int
+change(struct tool *t, const char *command, int argc, char **argv)
+{
+    long long changed = 0, not_found = 0, failed = 0;
+    json_t *args = json_object(), *a, *cursor = NULL;
+    int code = tool_selection(self(command), argc, argv, args);
+    int worst = 0;
+
+    if (code != 0) {
+        json_decref(args);
+        return code;
+    }
+    do {
+        json_t *ask = json_deep_copy(args);
+
+        if (cursor != NULL) {
+            (void)json_object_set_new(ask, "cursor", cursor);
+        }
+        code = tool_ask(t, command, ask, 60000, &a);
+        if (json_object_get(a, "error") != NULL) {
+            json_decref(args);
+            return tool_fail(t, code, a);
+        }
+        worst = code != 0 ? code : worst;
+        changed += tool_int(a, "changed");
+        not_found += tool_int(a, "not_found");
+        failed += tool_int(a, "failed");
+        cursor = json_incref(json_object_get(a, "cursor"));
+        json_decref(a);
+    } while (cursor != NULL);
+    json_decref(args);
+    a = json_pack("{s:I,s:I,s:I}", "changed", (json_int_t)changed, "not_found",
+        (json_int_t)not_found, "failed", (json_int_t)failed);
+    if (t->json) {
+        tool_print_json(a);
+    } else {
+        (void)printf("%lld changed", changed);
+        if (not_found > 0) {
+            (void)printf(", %lld not in the queue", not_found);
+        }
+        if (failed > 0) {
+            (void)printf(", %lld failed", failed);
+        }
+        (void)putchar('\n');
+    }
+    json_decref(a);
+    return worst;
+}
+
+int
+cmd_queue_hold(struct tool *t, int argc, char **argv)
+{
+    return change(t, "queue hold", argc, argv);
+}
+
+int
+cmd_queue_release(struct tool *t, int argc, char **argv)
+{
+    return change(t, "queue release", argc, argv);
+}
+
+int
+cmd_queue_retry(struct tool *t, int argc, char **argv)
+{
+    return change(t, "queue retry", argc, argv);
+}
+
+int
+cmd_queue_bounce(struct tool *t, int argc, char **argv)
+{
+    return change(t, "queue bounce", argc, argv);
+}
+
+int
+cmd_queue_remove(struct tool *t, int argc, char **argv)
+{
+    return change(t, "queue remove", argc, argv);
+}
+
+static int
+digit_of(char c)
+{
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : -1;
+}
+
+static bool
+write_base64(FILE *to, const char *text)
+{
+    uint32_t v = 0;
+    unsigned bits = 0;
+
+    for (; *text != '\0' && *text != '='; text++) {
+        int d = digit_of(*text);
+
+        if (d < 0) {
+            return false;
+        }
+        v = v << 6 | (uint32_t)d;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            if (putc((int)(v >> bits & 0xff), to) == EOF) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static int
+export_to(struct tool *t, const char *id, FILE *to)
+{
+    long long offset = 0, n;
+
+    do {
+        json_t *a;
+        int code = tool_ask(t, "queue content",
+            json_pack("{s:s,s:I}", "id", id, "offset", (json_int_t)offset), 60000, &a);
+
+        if (code != 0) {
+            return tool_fail(t, code, a);
+        }
+        n = tool_int(a, "bytes");
+        offset += n;
+        if (!write_base64(to, tool_str(a, "base64"))) {
+            json_decref(a);
+            return tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
+                tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, "the output cannot be written",
+                    "Look at the space for the output file."));
+        }
+        json_decref(a);
+    } while (n > 0);
+    return 0;
+}
+
+int
+cmd_queue_export(struct tool *t, int argc, char **argv)
+{
+    const char *id = NULL, *path = NULL;
+    FILE *to = stdout;
+    int code;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--output") == 0 && i + 1 < argc) {
+            path = argv[++i];
+        } else if (id == NULL && argv[i][0] != '-') {
+            id = argv[i];
+        } else {
+            return tool_usage(self("queue export"));
+        }
+    }
+    if (id == NULL) {
+        return tool_usage(self("queue export"));
+    }
+    if (path != NULL) {
+        to = fopen(path, "wbe");
+    }
+    if (to == NULL) {
+        return tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
+            tool_error(
+                BRIDGEHEAD_EXIT_WRITE_FAILED, error_text(-errno), "Choose another output file."));
+    }
+    code = export_to(t, id, to);
+    if ((path != NULL ? fclose(to) : fflush(to)) != 0 && code == 0) {
+        code = tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
+            tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, error_text(-errno),
+                "Look at the space for the output file."));
+    }
+    return code;
+}

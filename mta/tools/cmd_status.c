@@ -1,0 +1,217 @@
+/* tools/cmd_status.c - status, probe, why, failover report. */
+#include "tools/tools.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void
+print_reasons(const json_t *reasons)
+{
+    size_t i;
+    json_t *r;
+
+    json_array_foreach((json_t *)(uintptr_t)reasons, i, r)
+    {
+        (void)printf("%s%s", i > 0 ? ", " : " (", json_string_value(r));
+    }
+    if (json_array_size(reasons) > 0) {
+        (void)putchar(')');
+    }
+}
+
+static void
+print_vips(const json_t *vips)
+{
+    size_t i;
+    json_t *v;
+
+    (void)printf("virtual IPs    ");
+    json_array_foreach((json_t *)(uintptr_t)vips, i, v)
+    {
+        (void)printf("%s%s %s", i > 0 ? ", " : "", tool_str(v, "address"),
+            json_is_true(json_object_get(v, "present")) ? "present" : "ABSENT");
+    }
+    (void)putchar('\n');
+}
+
+static void
+print_queue(const json_t *q)
+{
+    char size[32], age[32];
+
+    tool_size(size, tool_int(q, "bytes"));
+    tool_duration(age, tool_int(q, "oldest_s"));
+    (void)printf("queue          %lld messages, %lld recipients, %s; oldest %s\n",
+        tool_int(q, "messages"), tool_int(q, "recipients"), size, age);
+    (void)printf("               %lld active, %lld deferred, %lld held, %lld in doubt\n",
+        tool_int(q, "active"), tool_int(q, "deferred"), tool_int(q, "held"),
+        tool_int(q, "in_doubt"));
+}
+
+static void
+print_connectors(const json_t *list)
+{
+    size_t i;
+    json_t *c;
+
+    json_array_foreach((json_t *)(uintptr_t)list, i, c)
+    {
+        (void)printf("connector      %s (%s): %s, %lld queued, %lld sessions", tool_str(c, "name"),
+            tool_str(c, "protocol"), tool_str(c, "state"), tool_int(c, "queued"),
+            tool_int(c, "sessions"));
+        if (tool_str(c, "last_error")[0] != '\0') {
+            (void)printf("; last error: %s", tool_str(c, "last_error"));
+        }
+        (void)putchar('\n');
+    }
+}
+
+static void
+print_failover(const json_t *f)
+{
+    const json_t *p = json_object_get(f, "phases");
+
+    if (!json_is_object(f)) {
+        return;
+    }
+    (void)printf("last failover  %s, epoch %lld (before: %lld on %s), opened %s\n",
+        tool_str(f, "cause"), tool_int(f, "epoch"), tool_int(f, "previous_epoch"),
+        tool_str(f, "previous_node"), tool_str(f, "opened"));
+    (void)printf("               lock %.3f s, wait %.3f s, claim %.3f s, replay %.3f s, seal %.3f "
+                 "s; %lld messages recovered\n",
+        json_number_value(json_object_get(p, "lock_s")),
+        json_number_value(json_object_get(p, "wait_s")),
+        json_number_value(json_object_get(p, "claim_s")),
+        json_number_value(json_object_get(p, "replay_s")),
+        json_number_value(json_object_get(p, "seal_s")), tool_int(f, "messages"));
+}
+
+int
+cmd_status(struct tool *t, int argc, char **argv)
+{
+    const json_t *owner;
+    json_t *a;
+    int code = tool_ask(t, "status", NULL, TOOL_TIMEOUT_MS, &a);
+
+    (void)argc;
+    (void)argv;
+    if (code != 0) {
+        return tool_fail(t, code, a);
+    }
+    if (t->json) {
+        tool_print_json(a);
+        json_decref(a);
+        return 0;
+    }
+    owner = json_object_get(a, "owner");
+    (void)printf(
+        "instance       %s, bridgehead %s\n", tool_str(a, "instance"), tool_str(a, "version"));
+    (void)printf("state          %s", tool_str(a, "state"));
+    print_reasons(json_object_get(a, "reasons"));
+    (void)printf("\nowner          %s, epoch %lld, since %s\n", tool_str(owner, "node"),
+        tool_int(owner, "epoch"), tool_str(owner, "since"));
+    print_vips(json_object_get(a, "vips"));
+    print_queue(json_object_get(a, "queue"));
+    print_connectors(json_object_get(a, "connectors"));
+    print_failover(json_object_get(a, "last_failover"));
+    json_decref(a);
+    return 0;
+}
+
+static void
+print_attributes(const json_t *a)
+{
+    (void)printf("state=%s\nqueue=%lld\noldest=%lld\nconnectors-down=%lld\nepoch=%lld\n",
+        tool_str(a, "state"), tool_int(a, "queue"), tool_int(a, "oldest_s"),
+        tool_int(a, "connectors_down"), tool_int(a, "epoch"));
+}
+
+/* The judgement behind the agent's monitor. A keeper without a server that answers is worrying, not
+ * stopped: it was started again after a crash, or hangs; the second question, a moment later,
+ * tells. */
+int
+cmd_probe(struct tool *t, int argc, char **argv)
+{
+    bool attributes = false;
+    long level = 0;
+    json_t *a;
+    int code;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--attributes") == 0) {
+            attributes = true;
+        } else if (strcmp(argv[i], "--level") == 0 && i + 1 < argc) {
+            level = strtol(argv[++i], NULL, 10);
+        } else {
+            (void)fputs("usage: bridgehead probe [--level 0|10|20] [--attributes]\n", stderr);
+            return BRIDGEHEAD_EXIT_USAGE;
+        }
+    }
+    code =
+        tool_ask(t, "probe", json_pack("{s:I}", "level", (json_int_t)level), TOOL_TIMEOUT_MS, &a);
+    for (int tries = 0; code == BRIDGEHEAD_EXIT_TIMEOUT && tries < 20; tries++) {
+        (void)nanosleep(
+            &(struct timespec){ .tv_nsec = 100000000 }, NULL); /* 2 s in all for a restart */
+        json_decref(a);
+        code = tool_ask(
+            t, "probe", json_pack("{s:I}", "level", (json_int_t)level), TOOL_TIMEOUT_MS, &a);
+    }
+    if (json_object_get(a, "error") != NULL) {
+        return tool_fail(t, code, a);
+    }
+    if (t->json) {
+        tool_print_json(a);
+    } else if (attributes) {
+        print_attributes(a);
+    } else {
+        (void)printf("%s", tool_str(a, "state"));
+        print_reasons(json_object_get(a, "reasons"));
+        (void)printf("%s%s\n", tool_str(a, "why")[0] != '\0' ? ": " : "", tool_str(a, "why"));
+    }
+    if (attributes && code != 0) {
+        (void)fprintf(stderr, "%s", tool_str(a, "why"));
+        (void)fputc('\n', stderr);
+    }
+    json_decref(a);
+    return code;
+}
+
+static void
+print_why(const json_t *item)
+{
+    (void)printf("%s: %s\n", tool_str(item, "recipient"), tool_str(item, "why"));
+}
+
+int
+cmd_why(struct tool *t, int argc, char **argv)
+{
+    if (argc != 1) {
+        (void)fputs("usage: bridgehead why ID\n", stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    return tool_list(t, "why", json_pack("{s:s}", "id", argv[0]), NULL, print_why);
+}
+
+int
+cmd_failover_report(struct tool *t, int argc, char **argv)
+{
+    json_t *a;
+    int code = tool_ask(t, "failover report", NULL, TOOL_TIMEOUT_MS, &a);
+
+    (void)argc;
+    (void)argv;
+    if (code != 0) {
+        return tool_fail(t, code, a);
+    }
+    if (t->json) {
+        tool_print_json(a);
+    } else {
+        print_failover(a);
+        (void)printf(
+            "               started %s, listening %s, first client %s, first delivery %s\n",
+            tool_str(a, "started"), tool_str(a, "listening"), tool_str(a, "first_client"),
+            tool_str(a, "first_delivery"));
+    }
+    json_decref(a);
+    return 0;
+}

@@ -1,0 +1,85 @@
+/* tools/tools.h - the operator's command: one table of commands, a file for each family.
+ *
+ * Every command takes --json and --help. Without --json it prints for people. Exit codes:
+ * bridgehead/exit_codes.h.
+ */
+#ifndef TOOLS_TOOLS_H
+#define TOOLS_TOOLS_H
+
+#include "bridgehead/exit_codes.h"
+#include "core/slice.h"
+#include <jansson.h>
+
+struct tool {
+    char instance[64];
+    char config[256];
+    bool json;
+    bool config_given;
+};
+
+struct tool_command {
+    const char *name; /* "queue list" */
+    const char *args; /* for the usage line */
+    const char *help; /* one sentence, then details */
+    int (*run)(
+        struct tool *t, int argc, char **argv); /* argv[0] is the first argument behind the name */
+};
+extern const struct tool_command tool_commands[];
+extern const size_t tool_command_count;
+
+/* ---- ctl_client.c: one question, one answer. */
+/* *answer is the JSON object (the caller's), also when the status is not 0 and an error is in it.
+ * Returns the exit code: the daemon's status, BRIDGEHEAD_EXIT_NOT_RUNNING (no socket), _TIMEOUT (no
+ * answer within timeout_ms). With a local failure *answer is an error object too. */
+int tool_ask(const struct tool *t, const char *command, json_t *args /* stolen, may be NULL */,
+    int timeout_ms, json_t **answer);
+#define TOOL_TIMEOUT_MS 10000
+
+/* ---- tool_output.c */
+/* {"error": …} for our own errors, like the daemon's. */
+json_t *tool_error(int code, const char *message, const char *cure);
+/* Print an error answer ("bridgehead: message\n  cure: …", or the JSON) and return code. */
+int tool_fail(const struct tool *t, int code, json_t *answer /* stolen */);
+int tool_usage(const struct tool_command *c);
+/* One JSON value a line. */
+void tool_print_json(const json_t *value);
+const char *tool_str(const json_t *object, const char *key); /* "" if it is no string */
+long long tool_int(const json_t *object, const char *key);
+/* "1.2 MiB", "3 h 12 min" */
+void tool_size(char out[32], long long bytes);
+void tool_duration(char out[32], long long seconds);
+/* Print items of a list command, page by page; `line` prints one for people. */
+int tool_list(struct tool *t, const char *command, json_t *args /* stolen */, const char *heading,
+    void (*line)(const json_t *item));
+/* --selector S (repeated) and IDs into args; other options: `--yes`. Returns 0 or an exit code. */
+int tool_selection(const struct tool_command *c, int argc, char **argv, json_t *args);
+
+/* ---- commands */
+int cmd_status(struct tool *t, int argc, char **argv);
+int cmd_probe(struct tool *t, int argc, char **argv);
+int cmd_why(struct tool *t, int argc, char **argv);
+int cmd_failover_report(struct tool *t, int argc, char **argv);
+int cmd_queue_list(struct tool *t, int argc, char **argv);
+int cmd_queue_show(struct tool *t, int argc, char **argv);
+int cmd_queue_hold(struct tool *t, int argc, char **argv);
+int cmd_queue_release(struct tool *t, int argc, char **argv);
+int cmd_queue_retry(struct tool *t, int argc, char **argv);
+int cmd_queue_bounce(struct tool *t, int argc, char **argv);
+int cmd_queue_remove(struct tool *t, int argc, char **argv);
+int cmd_queue_export(struct tool *t, int argc, char **argv);
+int cmd_connector_list(struct tool *t, int argc, char **argv);
+int cmd_connector_show(struct tool *t, int argc, char **argv);
+int cmd_connector_suspend(struct tool *t, int argc, char **argv);
+int cmd_connector_resume(struct tool *t, int argc, char **argv);
+int cmd_handoff(struct tool *t, int argc, char **argv);
+int cmd_stop(struct tool *t, int argc, char **argv);
+int cmd_reload(struct tool *t, int argc, char **argv);
+int cmd_check(struct tool *t, int argc, char **argv);
+int cmd_events(struct tool *t, int argc, char **argv);
+int cmd_blackbox(struct tool *t, int argc, char **argv);
+int cmd_store_init(struct tool *t, int argc, char **argv);
+int cmd_store_owner(struct tool *t, int argc, char **argv);
+int cmd_store_check(struct tool *t, int argc, char **argv);
+int cmd_completion(struct tool *t, int argc, char **argv);
+
+#endif
