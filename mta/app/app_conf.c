@@ -323,7 +323,7 @@ take_sources(struct pass *p, struct app_connector *o, const char *key)
         struct slice text = conf_strings_at(c->conf, key, i);
         struct netaddr a;
 
-        if (netaddr_parse(text, &a) < 0 || !vip_known(c, &a)) {
+        if (netaddr_parse(text, &a) < 0 || (c->vip_count > 0 && !vip_known(c, &a))) {
             fault(p, key, "Name one of the virtual IPs; nothing is ever sent from another address.",
                 "\"%.*s\" is not a virtual IP of this instance", SLICE_FMT(text));
         } else {

@@ -1,0 +1,11 @@
+# cmake --install: what a package would hold. OCF agents live under /usr/lib/ocf whatever the library directory is called.
+install(TARGETS bridgeheadd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(TARGETS bridgehead RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(PROGRAMS ra/mta DESTINATION lib/ocf/resource.d/bridgehead)
+install(DIRECTORY include/bridgehead DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 FILES_MATCHING PATTERN "*.8")
+install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 FILES_MATCHING PATTERN "*.5")
+install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man7 FILES_MATCHING PATTERN "*.7")
+install(DIRECTORY deploy/pacemaker deploy/examples DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+install(CODE "execute_process(COMMAND $<TARGET_FILE:bridgehead> completion OUTPUT_FILE ${CMAKE_BINARY_DIR}/bridgehead.bash)")
+install(FILES ${CMAKE_BINARY_DIR}/bridgehead.bash DESTINATION share/bash-completion/completions RENAME bridgehead)
