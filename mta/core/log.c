@@ -92,7 +92,7 @@ static struct log {
     struct queue batch;
     struct qb_log_callsite *target_sites[ARRAY_LEN(priorities)];
     struct qb_log_callsite *blackbox_sites[ARRAY_LEN(priorities)];
-    int32_t target;
+    int32_t target, witness_target;
     bool witnessed;                  /* by our own target: qblog took the line */
     bool is_open, threaded, stamped; /* stamped: the target wants our time in the line */
     char to[512], ident[128], blackbox_path[512];
@@ -103,6 +103,7 @@ static struct log {
     .filled = PTHREAD_COND_INITIALIZER,
     .writer = PTHREAD_MUTEX_INITIALIZER,
     .target = -1,
+    .witness_target = -1,
 };
 
 /* ---- formatting: into a fixed line, cut at its end ---- */
@@ -455,9 +456,16 @@ enable_target(int32_t target, const char *site_file)
 static void
 close_target(int32_t target)
 {
-    if (target >= QB_LOG_TARGET_DYNAMIC_START) {
+    if (target < 0) {
+        return;
+    }
+    /* qb_log_fini forgets the filters of targets made at run time */
+    (void)qb_log_filter_ctl(target, QB_LOG_FILTER_CLEAR_ALL, QB_LOG_FILTER_FILE, "*", LOG_TRACE);
+    if (target == logger.witness_target) {
+        qb_log_custom_close(target);
+    } else if (target >= QB_LOG_TARGET_DYNAMIC_START) {
         qb_log_file_close(target);
-    } else if (target >= 0) {
+    } else {
         (void)qb_log_ctl(target, QB_LOG_CONF_ENABLED, QB_FALSE);
     }
 }
@@ -522,7 +530,8 @@ start_qblog(const struct log_options *o)
         logger.blackbox_sites[level] = qb_log_callsite_get(
             "event", blackbox_site_file, "%s", priorities[level], level + 11, 0);
     }
-    enable_target(qb_log_custom_open(witness, NULL, NULL, NULL), both_site_files);
+    logger.witness_target = qb_log_custom_open(witness, NULL, NULL, NULL);
+    enable_target(logger.witness_target, both_site_files);
     logger.blackbox_path[0] = '\0';
     if (o->blackbox_path != NULL && slice_copy(slice_of(o->blackbox_path), logger.blackbox_path,
                                         sizeof(logger.blackbox_path)) == 0) {
@@ -530,6 +539,16 @@ start_qblog(const struct log_options *o)
         enable_target(QB_LOG_BLACKBOX, blackbox_site_file);
         hide_blackbox(name);
     }
+}
+
+static void
+stop_qblog(void)
+{
+    close_target(logger.target);
+    close_target(logger.witness_target);
+    logger.target = -1;
+    logger.witness_target = -1;
+    qb_log_fini();
 }
 
 static int
@@ -569,9 +588,7 @@ log_open(const struct log_options *o)
         rc = start_thread();
     }
     if (rc < 0) {
-        close_target(logger.target);
-        logger.target = -1;
-        qb_log_fini();
+        stop_qblog();
     }
     pthread_mutex_unlock(&logger.writer);
     if (rc == 0) {
@@ -613,9 +630,7 @@ log_close(void)
     }
     pthread_mutex_lock(&logger.writer);
     drain();
-    close_target(logger.target);
-    logger.target = -1;
-    qb_log_fini();
+    stop_qblog();
     free(logger.batch.base);
     logger.batch = (struct queue){ 0 };
     pthread_mutex_unlock(&logger.writer);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[64], file_path[128], target[160], blackbox_path[128];
@@ -306,6 +307,38 @@ the_flight_recorder_is_dumped_and_printed(void)
 }
 
 static void
+a_failed_check_leaves_a_dump_with_the_last_line(void)
+{
+    char printed[160];
+    pid_t pid;
+
+    open_log(&(struct log_options){ .ident = "x", .to = "stderr" }); /* for the directory */
+    log_close();
+    fflush(stdout); /* or the child writes it again */
+    pid = fork();
+    CU_ASSERT_TRUE_FATAL(pid >= 0);
+    if (pid == 0) {
+        struct log_options o = options();
+
+        o.threaded = true;
+        (void)!freopen("/dev/null", "w", stderr);
+        (void)!freopen("/dev/null", "w", stdout);
+        if (log_open(&o) == 0) {
+            log_event(EV_APP_STARTED, LF_STR("last", "words"));
+            CHECK(pid != 0);
+        }
+        _exit(0);
+    }
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+    (void)snprintf(printed, sizeof(printed), "%s/printed", dir);
+    print_to(printed, blackbox_path);
+    read_log(printed);
+    CU_ASSERT_PTR_NOT_NULL(strstr(contents, "1000 app.started last=\"words\"\n"));
+    CU_ASSERT_EQUAL(io_unlink(printed), 0);
+    close_log();
+}
+
+static void
 text_for_a_field_is_bounded(void)
 {
     char out[LOG_TEXT_CAP];
@@ -319,4 +352,5 @@ TEST_MAIN("log", TEST(a_line_has_number_name_and_typed_fields),
     TEST(a_level_that_is_off_leaves_no_trace),
     TEST(a_reload_can_move_the_log_and_a_bad_target_changes_nothing),
     TEST(many_threads_lose_nothing_that_is_not_counted), TEST(the_newest_events_can_be_read_again),
-    TEST(the_flight_recorder_is_dumped_and_printed), TEST(text_for_a_field_is_bounded))
+    TEST(the_flight_recorder_is_dumped_and_printed),
+    TEST(a_failed_check_leaves_a_dump_with_the_last_line), TEST(text_for_a_field_is_bounded))
