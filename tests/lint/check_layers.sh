@@ -63,7 +63,7 @@ only "${include}uv\\.h>" 'mta/loop/[^:]*|mta/net/[^:]*|mta/ctl/ctl_server\.c' 'u
 only "${include}openssl/" 'mta/net/tls\.c' 'OpenSSL belongs in tls.c'
 only "${include}corosync/" 'mta/cluster/cluster_corosync\.c' 'corosync belongs in cluster_corosync.c'
 only "${include}qb/" 'mta/core/log\.c|mta/ctl/ctl_server\.c|mta/tools/ctl_client\.c' 'libqb belongs in log.c, ctl_server.c and ctl_client.c'
-only "${include}unbound" 'mta/net/resolver(_[a-z]+)?\.c' 'libunbound belongs in resolver.c'
+only "${include}unbound" 'mta/net/(resolver|unbound_event)\.[ch]' 'libunbound belongs in resolver.c and unbound_event.c'
 only "${include}libconfig\\.h>" 'mta/core/conf\.c' 'libconfig belongs in conf.c'
 
 # ---- a system call in one place ----
