@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONF_BYTES_MAX (4 * 1024 * 1024) /* a generated file of 20,000 routes fits */
-#define PATH_BYTES_MAX 256 /* of a key; libconfig's names have no limit of their own */
+#define CONF_BYTES_MAX (4 * MIB) /* a generated file of 20,000 routes fits */
+#define PATH_BYTES_MAX 256       /* of a key; libconfig's names have no limit of their own */
 
 struct entry {
     struct map_node node;
@@ -66,7 +66,10 @@ copy_cut(char *out, size_t cap, struct slice s)
     size_t n = MIN(s.n, cap - 1);
 
     for (size_t i = 0; i < n; i++) {
-        out[i] = (unsigned char)s.p[i] < ' ' ? '?' : s.p[i];
+        out[i] = s.p[i];
+        if ((unsigned char)s.p[i] < ' ') {
+            out[i] = '?';
+        }
     }
     out[n] = '\0';
 }
@@ -583,8 +586,9 @@ conf_free(struct conf *c)
     if (c == NULL) {
         return;
     }
-    while (!list_empty(&c->order)) {
-        entry_free(CONTAINER_OF(list_pop_front(&c->order), struct entry, link));
+    LIST_FOR_SAFE(it, after, &c->order)
+    {
+        entry_free(CONTAINER_OF(it, struct entry, link));
     }
     map_fini(&c->entries);
     config_destroy(&c->tree);

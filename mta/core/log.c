@@ -20,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES_MAX    1024          /* a longer line is cut: addresses and replies fit */
-#define PENDING_BYTES_MAX (1024 * 1024) /* some 5,000 lines while a target stalls */
+#define LINE_BYTES_MAX    1024      /* a longer line is cut: addresses and replies fit */
+#define PENDING_BYTES_MAX (1 * MIB) /* some 5,000 lines while a target stalls */
 /* Errors and warnings may use this much more before they are dropped too. */
-#define PENDING_RESERVE_BYTES (256 * 1024)
+#define PENDING_RESERVE_BYTES (256 * KIB)
 #define RECENT_COUNT          1024
 #define GATHER_MS             4 /* the log thread is woken once in so long, however many lines come */
 #define BLACKBOX_BYTES        (256 * 1024)
@@ -351,7 +351,7 @@ queue_append(struct queue *q, const struct line *line, const char *text, size_t 
         return false;
     }
     if (q->used + need > q->capacity) {
-        size_t capacity = MAX(q->capacity * 2, (size_t)(64 * 1024));
+        size_t capacity = MAX(q->capacity * 2, (size_t)(64 * KIB));
         char *base = realloc(q->base, capacity);
 
         if (base == NULL) {
@@ -473,20 +473,18 @@ close_target(int32_t target)
 static int
 switch_target(const char *to)
 {
-    int32_t target, old = logger.target;
+    int32_t target = -1, old = logger.target;
     bool stamped;
     int rc;
 
     if (old >= 0 && strcmp(to, logger.to) == 0) {
         return 0;
     }
-    rc = slice_copy(slice_of(to), logger.to, sizeof(logger.to));
-    if (rc == 0) {
-        rc = open_target(to, &target, &stamped);
-    }
+    rc = strlen(to) < sizeof(logger.to) ? open_target(to, &target, &stamped) : -ENAMETOOLONG;
     if (rc < 0) {
         return rc;
     }
+    (void)snprintf(logger.to, sizeof(logger.to), "%s", to);
     enable_target(target, target_site_file);
     logger.target = target;
     logger.stamped = stamped;
@@ -519,7 +517,9 @@ start_qblog(const struct log_options *o)
     (void)snprintf(logger.ident, sizeof(logger.ident), "%s", o->ident);
     (void)snprintf(name, sizeof(name), "%s", o->ident);
     for (char *p = name; *p != '\0'; p++) {
-        *p = *p == '/' ? '-' : *p;
+        if (*p == '/') {
+            *p = '-';
+        }
     }
     qb_log_init(name, LOG_MAIL, LOG_DEBUG);
     (void)qb_log_ctl(QB_LOG_SYSLOG, QB_LOG_CONF_ENABLED, QB_FALSE);

@@ -81,8 +81,8 @@ struct unit {
     uint64_t factor;
 };
 
-static const struct unit duration_units[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60 * 1000 },
-    { "h", 3600 * 1000 }, { "d", 24 * 3600 * 1000 }, { NULL, 0 } };
+static const struct unit duration_units[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 },
+    { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 } };
 static const struct unit size_units[] = { { "KiB", KIB }, { "MiB", MIB }, { "GiB", GIB },
     { "TiB", 1024 * GIB }, { "B", 1 }, { "", 1 }, { NULL, 0 } };
 

@@ -142,6 +142,7 @@ a_reload_can_move_the_log_and_a_bad_target_changes_nothing(void)
     CU_ASSERT_TRUE(log_reopen(&o) < 0);
     o.to = "smoke-signals";
     CU_ASSERT_EQUAL(log_reopen(&o), -EINVAL);
+    CU_ASSERT_EQUAL(log_reopen(&o), -EINVAL); /* still bad the second time */
     log_event(EV_APP_STARTED);
     (void)snprintf(second, sizeof(second), "%s/second", dir);
     (void)snprintf(to, sizeof(to), "file:%s", second);
