@@ -30,7 +30,7 @@ buf_release(struct buf *b)
 static void
 compact(struct buf *b)
 {
-    if (b->head > 0) {
+    if (b->head > 0 && b->base != NULL) {
         memmove(b->base, b->base + b->head, buf_len(b));
         b->tail -= b->head;
         b->head = 0;
