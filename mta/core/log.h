@@ -54,6 +54,9 @@ struct log_options {
     const char *blackbox_path; /* where a dump goes; NULL: no blackbox */
     bool threaded;             /* false in short-lived commands and tests: written at once */
 };
+/* Before it, and after log_close, events reach only log_recent. After the last fork without exec:
+ * the log thread does not follow. -EINVAL: no such target; -errno of a file that cannot be opened.
+ */
 int log_open(const struct log_options *o) MUST_USE;
 int log_reopen(const struct log_options *o) MUST_USE; /* reload: level, target */
 void log_close(void);                                 /* flushes */
