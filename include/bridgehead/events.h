@@ -65,10 +65,18 @@
     X(EV_SMTP_OUT_STALE, 1312, "smtp.out.stale", DEBUG, "A kept session had died; its delivery goes on over a new one.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_QUEUE(X) \
-    X(EV_QUEUE_OPENED, 1400, "queue.opened", INFO, "The store was recovered and is ready.", "None needed.")
+    X(EV_QUEUE_OPENED, 1400, "queue.opened", INFO, "The store was recovered and is ready.", "None needed.") \
+    X(EV_QUEUE_FAILED, 1401, "queue.failed", ERROR, "A write or sync of the store failed; nothing more is acknowledged and the server exits.", "Check the disk and its path (kernel log, multipath, DRBD state); remount the filesystem before this node opens the store again.") \
+    X(EV_QUEUE_SPACE_LOW, 1402, "queue.space.low", WARN, "The disk is full but for the reserve: new mail is answered with 452, delivery goes on.", "Make room on the store's filesystem, or enlarge it; intake resumes alone.") \
+    X(EV_QUEUE_SPACE_OK, 1403, "queue.space.ok", INFO, "The reserve is whole again and new mail is accepted.", "None needed.") \
+    X(EV_QUEUE_DAMAGED, 1404, "queue.damaged", ERROR, "A checksum failed where no crash can explain it; the named place is set aside and the rest serves.", "Check the disk; bridgehead store check lists all damage. Messages with content there are held.") \
+    X(EV_QUEUE_STRAY, 1405, "queue.stray", WARN, "A segment that no seal lists was found and is deleted: a stale owner wrote it after it had lost the store.", "Look at why that owner was not fenced; nothing in it was acknowledged.") \
+    X(EV_QUEUE_READ_FAILED, 1406, "queue.read.failed", ERROR, "Content of a message could not be read or its checksum failed; it is not sent.", "Check the disk; hold the message, and export or remove it.")
 
 #define BRIDGEHEAD_EVENTS_OWNER(X) \
-    X(EV_OWNER_CLAIMED, 1500, "owner.claimed", INFO, "This daemon became the owner of the store under a new epoch.", "None needed.")
+    X(EV_OWNER_CLAIMED, 1500, "owner.claimed", INFO, "This daemon became the owner of the store under a new epoch.", "None needed.") \
+    X(EV_OWNER_LOST, 1501, "owner.lost", ERROR, "Ownership of the store is lost: a higher epoch exists, or the lease ran out before it could be renewed.", "Look at what stalled this node or its disk for longer than store.lease; the server exits and the cluster decides where it runs.") \
+    X(EV_OWNER_RELEASED, 1502, "owner.released", INFO, "The store was sealed and released: the next owner waits for nothing.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_NET(X) \
     X(EV_VIP_PRESENT, 1600, "vip.present", INFO, "A virtual IP is on this host and usable.", "None needed.") \
@@ -84,7 +92,20 @@
     X(EV_ROUTE_NONE, 1700, "route.none", WARN, "No route matches a recipient.", "Add a route with to = \"*\", or one for the recipient's domain.")
 
 #define BRIDGEHEAD_EVENTS_SCHED(X) \
-    X(EV_DELIVERED, 1800, "delivery.delivered", INFO, "A recipient was delivered to its next hop.", "None needed.")
+    X(EV_DELIVERED, 1800, "delivery.delivered", INFO, "A recipient was delivered to its next hop.", "None needed.") \
+    X(EV_DEFERRED, 1801, "delivery.deferred", INFO, "A recipient could not be delivered now; it is tried again by the retry schedule.", "None needed; if it repeats, the reply says what the next hop objects to.") \
+    X(EV_FAILED, 1802, "delivery.failed", INFO, "A recipient cannot be delivered; the sender is told, if the message allows it.", "None needed; the reply says why.") \
+    X(EV_REMOVED, 1803, "delivery.removed", INFO, "A recipient was removed from the queue by the operator, without a notice.", "None needed.") \
+    X(EV_IN_DOUBT_HELD, 1804, "delivery.in_doubt.held", WARN, "A final dot stayed without an answer, and the configuration says to hold such messages.", "Ask the next hop whether it has the message, then release or remove it.") \
+    X(EV_CONTENT_UNREADABLE, 1805, "delivery.content.unreadable", ERROR, "The content of a queued message could not be read; it is not sent.", "Run bridgehead store check; look at the disk.") \
+    X(EV_DESTINATION_DOWN, 1810, "destination.down", WARN, "No session to a destination could be opened; one delivery asks again after the back-off, the rest waits.", "Check the network and the host; bridgehead why DESTINATION shows the last error.") \
+    X(EV_DESTINATION_UP, 1811, "destination.up", INFO, "A destination that was down answers again.", "None needed.") \
+    X(EV_CONNECTOR_SUSPENDED, 1812, "connector.suspended", WARN, "An operator suspended a connector: its mail waits or takes the route's next connector.", "bridgehead connector resume NAME.") \
+    X(EV_CONNECTOR_RESUMED, 1813, "connector.resumed", INFO, "An operator resumed a connector.", "None needed.") \
+    X(EV_NOTICE_SENT, 1820, "notice.sent", INFO, "A notice about failed or delayed recipients was queued for the sender.", "None needed.") \
+    X(EV_NOTICE_DROPPED, 1821, "notice.dropped", INFO, "A failed recipient of a message without a sender: nobody is told, a bounce is never bounced.", "None needed.") \
+    X(EV_NOTICE_UNSENT, 1822, "notice.unsent", WARN, "A notice could not be queued; its recipients stay in the queue for another try.", "Free space on the store's filesystem, or memory.") \
+    X(EV_SCHED_BROKEN, 1830, "sched.broken", ERROR, "An outcome could not be recorded; nothing more is sent by this process.", "None: the store's failure ends the process and the outcomes are found again by recovery; see the store's event.")
 
 #define BRIDGEHEAD_EVENTS_CLUSTER(X) \
     X(EV_CLUSTER_JOINED, 1900, "cluster.joined", INFO, "The keeper is connected to corosync.", "None needed.") \
