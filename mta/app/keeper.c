@@ -538,10 +538,19 @@ on_cluster(void *ctx, const struct cluster_event *e)
 /* ---- start */
 
 static int
+make_dir(const char *path, unsigned mode)
+{
+    int rc = io_mkdir(path, mode);
+
+    return rc == -EEXIST ? 0 : rc;
+}
+
+static int
 make_run_dir(const struct app_conf *c, char *text, size_t cap)
 {
     char dir[APP_PATH_CAP], sub[APP_PATH_CAP + 16];
     const struct passwd *pw = getpwnam(c->user);
+    int rc;
 
     if (pw == NULL) {
         (void)snprintf(text, cap,
@@ -552,16 +561,21 @@ make_run_dir(const struct app_conf *c, char *text, size_t cap)
     }
     app_run_dir(c, dir);
     (void)snprintf(sub, sizeof(sub), "%s/server", dir);
-    if ((mkdir("/run/bridgehead", 0755) < 0 && errno != EEXIST) ||
-        (mkdir(dir, 0755) < 0 && errno != EEXIST) || (mkdir(sub, 0750) < 0 && errno != EEXIST) ||
-        chown(sub, pw->pw_uid, pw->pw_gid) < 0) {
-        int rc = -errno;
-
+    rc = make_dir("/run/bridgehead", 0755);
+    if (rc == 0) {
+        rc = make_dir(dir, 0755);
+    }
+    if (rc == 0) {
+        rc = make_dir(sub, 0750);
+    }
+    if (rc == 0 && chown(sub, pw->pw_uid, pw->pw_gid) < 0) {
+        rc = -errno;
+    }
+    if (rc < 0) {
         (void)snprintf(
             text, cap, "cannot make %s: %s. Run bridgeheadd as root", sub, error_text(rc));
-        return rc;
     }
-    return 0;
+    return rc;
 }
 
 static int
@@ -710,7 +724,10 @@ keeper_run(struct keeper *k)
         (void)loop_run(k->loop);
     }
     stop_loop(k);
-    (void)unlink(k->pid_path);
+    rc = io_unlink(k->pid_path);
+    if (rc < 0 && rc != -ENOENT) {
+        log_event(EV_KEEPER_CHANNEL, LF_ERR("error", rc), LF_UINT("kind", 0));
+    }
     log_event(EV_APP_STOPPED, LF_STR("process", "keeper"), LF_INT("code", k->exit_code));
     log_close();
     return k->exit_code;
@@ -746,7 +763,7 @@ daemonize(struct keeper *k, bool *is_parent, int *parent_code)
     (void)close(fds[0]);
     k->ready_pipe = fds[1];
     (void)setsid();
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    null = io_open("/dev/null", O_RDWR, 0);
     if (null >= 0) {
         (void)dup2(null, 0);
         (void)dup2(null, 1);

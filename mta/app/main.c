@@ -77,91 +77,96 @@ parse_fenced(struct app_args *args, char *value)
     return 0;
 }
 
+enum option_id {
+    OPT_CONFIG = 256,
+    OPT_FOREGROUND,
+    OPT_CHECK,
+    OPT_VIP,
+    OPT_NODE,
+    OPT_RESOURCE,
+    OPT_FENCED,
+    OPT_RELEASE,
+    OPT_VERSION,
+    OPT_HELP,
+    OPT_SERVER,
+    OPT_RESTARTED,
+};
+static const struct option options[] = {
+    { "config", required_argument, NULL, OPT_CONFIG },
+    { "foreground", no_argument, NULL, OPT_FOREGROUND },
+    { "check", no_argument, NULL, OPT_CHECK },
+    { "vip", required_argument, NULL, OPT_VIP },
+    { "node", required_argument, NULL, OPT_NODE },
+    { "resource", required_argument, NULL, OPT_RESOURCE },
+    { "fenced", required_argument, NULL, OPT_FENCED },
+    { "release", no_argument, NULL, OPT_RELEASE },
+    { "version", no_argument, NULL, OPT_VERSION },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "server", no_argument, NULL, OPT_SERVER },       /* the keeper's own */
+    { "restarted", no_argument, NULL, OPT_RESTARTED }, /* the keeper's own */
+    { NULL, 0, NULL, 0 },
+};
+
+/* 0: go on; <0: done, exit 0; else the exit code. */
+static int
+take_option(struct app_args *args, enum mode *mode, int opt, char *value)
+{
+    switch (opt) {
+    case OPT_CONFIG:
+        args->config = value;
+        return 0;
+    case OPT_FOREGROUND:
+        args->foreground = true;
+        return 0;
+    case OPT_CHECK:
+        *mode = MODE_CHECK;
+        return 0;
+    case OPT_VIP:
+        args->vip = value;
+        return 0;
+    case OPT_NODE:
+        args->node = value;
+        return 0;
+    case OPT_RESOURCE:
+        args->resource = value;
+        return 0;
+    case OPT_FENCED:
+        return parse_fenced(args, value) < 0 ? BRIDGEHEAD_EXIT_USAGE : 0;
+    case OPT_RELEASE:
+        *mode = MODE_RELEASE;
+        return 0;
+    case OPT_SERVER:
+        *mode = MODE_SERVER;
+        return 0;
+    case OPT_RESTARTED:
+        args->restarted = true;
+        return 0;
+    case OPT_VERSION:
+        (void)printf("bridgeheadd %s\n", BRIDGEHEAD_VERSION);
+        return -1;
+    case OPT_HELP:
+        (void)fputs(usage_text, stdout);
+        return -1;
+    default:
+        (void)fputs(usage_text, stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+}
+
 static int
 parse(struct app_args *args, enum mode *mode, int argc, char **argv)
 {
-    enum {
-        CONFIG = 256,
-        FOREGROUND,
-        CHECK_ONLY,
-        VIP,
-        NODE,
-        RESOURCE,
-        FENCED,
-        RELEASE,
-        VERSION,
-        HELP,
-        SERVER,
-        RESTARTED
-    };
-    static const struct option options[] = {
-        { "config", required_argument, NULL, CONFIG },
-        { "foreground", no_argument, NULL, FOREGROUND },
-        { "check", no_argument, NULL, CHECK_ONLY },
-        { "vip", required_argument, NULL, VIP },
-        { "node", required_argument, NULL, NODE },
-        { "resource", required_argument, NULL, RESOURCE },
-        { "fenced", required_argument, NULL, FENCED },
-        { "release", no_argument, NULL, RELEASE },
-        { "version", no_argument, NULL, VERSION },
-        { "help", no_argument, NULL, HELP },
-        { "server", no_argument, NULL, SERVER },       /* the keeper's own */
-        { "restarted", no_argument, NULL, RESTARTED }, /* the keeper's own */
-        { NULL, 0, NULL, 0 },
-    };
-    int opt;
+    int opt, code = 0;
 
-    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (opt) {
-        case CONFIG:
-            args->config = optarg;
-            break;
-        case FOREGROUND:
-            args->foreground = true;
-            break;
-        case CHECK_ONLY:
-            *mode = MODE_CHECK;
-            break;
-        case VIP:
-            args->vip = optarg;
-            break;
-        case NODE:
-            args->node = optarg;
-            break;
-        case RESOURCE:
-            args->resource = optarg;
-            break;
-        case FENCED:
-            if (parse_fenced(args, optarg) < 0) {
-                return BRIDGEHEAD_EXIT_USAGE;
-            }
-            break;
-        case RELEASE:
-            *mode = MODE_RELEASE;
-            break;
-        case SERVER:
-            *mode = MODE_SERVER;
-            break;
-        case RESTARTED:
-            args->restarted = true;
-            break;
-        case VERSION:
-            (void)printf("bridgeheadd %s\n", BRIDGEHEAD_VERSION);
-            return -1;
-        case HELP:
-            (void)fputs(usage_text, stdout);
-            return -1;
-        default:
-            (void)fputs(usage_text, stderr);
-            return BRIDGEHEAD_EXIT_USAGE;
-        }
+    while (code == 0 && (opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        code = take_option(args, mode, opt, optarg);
     }
-    if (optind < argc) {
+    if (code == 0 && optind < argc) {
         (void)fprintf(
             stderr, "bridgeheadd: unexpected argument \"%s\"\n%s", argv[optind], usage_text);
-        return BRIDGEHEAD_EXIT_USAGE;
+        code = BRIDGEHEAD_EXIT_USAGE;
     }
-    return 0;
+    return code;
 }
 
 int

@@ -1,5 +1,8 @@
 /* tools/cmd_queue.c - the queue commands. */
+#include "bridgehead/ctl_wire.h"
+#include "core/io.h"
 #include "tools/tools.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -166,52 +169,70 @@ digit_of(char c)
                                   : -1;
 }
 
-static bool
-write_base64(FILE *to, const char *text)
+/* Decoded bytes into out (cap of the longest answer); the count, or -1. */
+static ssize_t
+decode(const char *text, char *out)
 {
     uint32_t v = 0;
     unsigned bits = 0;
+    ssize_t n = 0;
 
     for (; *text != '\0' && *text != '='; text++) {
         int d = digit_of(*text);
 
         if (d < 0) {
-            return false;
+            return -1;
         }
         v = v << 6 | (uint32_t)d;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;
-            if (putc((int)(v >> bits & 0xff), to) == EOF) {
-                return false;
-            }
+            out[n++] = (char)(v >> bits & 0xff);
         }
     }
-    return true;
+    return n;
 }
 
 static int
-export_to(struct tool *t, const char *id, FILE *to)
+put_bytes(int fd, const char *bytes, size_t n, uint64_t offset)
 {
-    long long offset = 0, n;
+    if (fd >= 0) {
+        return io_pwrite_all(fd, bytes, n, offset);
+    }
+    return fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0 ? 0 : -EIO;
+}
+
+static int
+write_failed(const struct tool *t, int rc)
+{
+    return tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
+        tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, error_text(rc),
+            "Choose another output file, or look at its space."));
+}
+
+static int
+export_to(struct tool *t, const char *id, int fd)
+{
+    static char bytes[BRIDGEHEAD_CTL_BYTES_MAX];
+    uint64_t offset = 0;
+    ssize_t n;
 
     do {
         json_t *a;
+        int rc;
         int code = tool_ask(t, "queue content",
             json_pack("{s:s,s:I}", "id", id, "offset", (json_int_t)offset), 60000, &a);
 
         if (code != 0) {
             return tool_fail(t, code, a);
         }
-        n = tool_int(a, "bytes");
-        offset += n;
-        if (!write_base64(to, tool_str(a, "base64"))) {
-            json_decref(a);
-            return tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
-                tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, "the output cannot be written",
-                    "Look at the space for the output file."));
-        }
+        n = decode(tool_str(a, "base64"), bytes);
         json_decref(a);
+        rc = n < 0 ? BH_ESYNTAX : put_bytes(fd, bytes, (size_t)n, offset);
+        if (rc < 0) {
+            return write_failed(t, rc);
+        }
+        offset += (uint64_t)n;
     } while (n > 0);
     return 0;
 }
@@ -220,8 +241,7 @@ int
 cmd_queue_export(struct tool *t, int argc, char **argv)
 {
     const char *id = NULL, *path = NULL;
-    FILE *to = stdout;
-    int code;
+    int fd = -1, code, rc = 0;
 
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--output") == 0 && i + 1 < argc) {
@@ -236,18 +256,15 @@ cmd_queue_export(struct tool *t, int argc, char **argv)
         return tool_usage(self("queue export"));
     }
     if (path != NULL) {
-        to = fopen(path, "wbe");
+        fd = io_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (fd < 0) {
+            return write_failed(t, fd);
+        }
     }
-    if (to == NULL) {
-        return tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
-            tool_error(
-                BRIDGEHEAD_EXIT_WRITE_FAILED, error_text(-errno), "Choose another output file."));
+    code = export_to(t, id, fd);
+    if (fd >= 0 && code == 0) {
+        rc = io_fsync(fd);
     }
-    code = export_to(t, id, to);
-    if ((path != NULL ? fclose(to) : fflush(to)) != 0 && code == 0) {
-        code = tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
-            tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, error_text(-errno),
-                "Look at the space for the output file."));
-    }
-    return code;
+    io_close(&fd);
+    return rc < 0 ? write_failed(t, rc) : code;
 }
