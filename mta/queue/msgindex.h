@@ -1,0 +1,72 @@
+/* queue/msgindex.h - the messages of the queue in memory: what COMMIT, OUTCOME and MARK records
+ * say, taken together. Pure. One thread (the one that recovers, then the loop's).
+ *
+ * Memory    a message is one allocation: itself, its recipients, chunk list and strings. Replies
+ * are shared (msgindex_reply), since thousands wait for the same reason. Order     by id, which is
+ * the order of arrival; found by binary search in a sorted array.
+ */
+#ifndef QUEUE_MSGINDEX_H
+#define QUEUE_MSGINDEX_H
+
+#include "core/list.h"
+#include "core/map.h"
+#include "queue/queue.h"
+#include "queue/record.h"
+
+struct stored {
+    struct queue_message m; /* first: the public face */
+    uint64_t commit_lsn;
+    struct list in_segment; /* of msgindex users: all whose COMMIT is in one segment */
+    uint64_t *chunk_lsn;
+    uint32_t *chunk_bytes;
+    uint32_t chunk_count;
+    uint16_t readers;
+    bool durable; /* its COMMIT is on disk: visible */
+    bool gone;    /* all recipients final; waits for its outcome's batch */
+    bool lost;    /* gone is durable: freed when the last reader closes */
+    bool damaged; /* some of its content is in a damaged or missing place */
+};
+
+static inline struct stored *
+stored_of(struct queue_message *m)
+{
+    return (struct stored *)m;
+}
+static inline const struct stored *
+stored_of_const(const struct queue_message *m)
+{
+    return (const struct stored *)m;
+}
+
+struct msgindex_entry {
+    uint64_t id;
+    struct stored *s; /* NULL: gone, until the next compaction */
+};
+struct msgindex {
+    struct msgindex_entry *entries;     /* by id */
+    size_t used, capacity, dead, first; /* entries before first are dead */
+    struct map replies;
+    /* totals of the messages in it */
+    uint64_t messages, recipients, held, in_doubt, bytes;
+};
+void msgindex_init(struct msgindex *ix);
+void msgindex_fini(struct msgindex *ix); /* frees the messages that are in it */
+
+/* A message from a COMMIT payload. 0, -ENOMEM, BH_EDAMAGED (contradicts itself), BH_EFORMAT. */
+int stored_new(struct stored **out, struct slice commit_payload, uint64_t commit_lsn) MUST_USE;
+void stored_free(struct msgindex *ix, struct stored *s); /* not in the index */
+
+/* 0, -ENOMEM, -EEXIST */
+int msgindex_add(struct msgindex *ix, struct stored *s) MUST_USE;
+/* Room for one more, so that the next msgindex_add cannot fail for want of memory. */
+int msgindex_reserve(struct msgindex *ix, size_t more) MUST_USE;
+void msgindex_remove(struct msgindex *ix, struct stored *s);
+struct stored *msgindex_find(const struct msgindex *ix, uint64_t id);
+struct stored *msgindex_after(const struct msgindex *ix, uint64_t id); /* the least id above */
+
+/* What an outcome entry or mark says becomes so. Totals follow while s is in the index.
+ * BH_EDAMAGED: no such recipient or kind; -ENOMEM (the reply is then left out). Sets live_count. */
+int msgindex_outcome(struct msgindex *ix, struct stored *s, const struct outcome_entry *e) MUST_USE;
+void msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark);
+
+#endif

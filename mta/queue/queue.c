@@ -1,0 +1,634 @@
+#include "core/log.h"
+#include "core/ticks.h"
+#include "queue/queue_int.h"
+#include <stdlib.h>
+
+#define STAGE_BYTES_MIN          (4 * KIB)
+#define STAGE_BYTES_MAX          (32 * KIB) /* small pieces gather to chunks of this size */
+#define OUTCOME_RECORD_BYTES_MAX (48 * KIB)
+
+struct queue_intake {
+    struct queue *q;
+    msg_id id;
+    loop_fn *resume;
+    void *ctx;
+    struct list paused;
+    uint8_t *stage;
+    size_t staged, stage_capacity;
+    struct commit_chunk *chunks;
+    uint32_t chunk_count, chunk_capacity;
+    uint64_t size_bytes;
+    int failed; /* of an append: the commit fails, too */
+};
+
+/* ---- intake */
+
+int
+queue_ready(const struct queue *q, uint64_t size_bytes)
+{
+    if (q->failed != 0) {
+        return q->failed;
+    }
+    if (q->releasing) {
+        return BH_ESTATE;
+    }
+    if (q->low || size_bytes > space_free_bytes(q->space)) {
+        return -ENOSPC;
+    }
+    return 0;
+}
+
+int
+queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **out, msg_id *id)
+{
+    struct queue_intake *in;
+    int rc = queue_ready(q, 0);
+
+    if (rc < 0) {
+        return rc;
+    }
+    in = calloc(1, sizeof(*in));
+    if (in == NULL) {
+        return -ENOMEM;
+    }
+    in->q = q;
+    in->resume = resume;
+    in->ctx = ctx;
+    in->id = (uint64_t)q->epoch << ID_EPOCH_SHIFT | ++q->id_counter;
+    list_init(&in->paused);
+    *id = in->id;
+    *out = in;
+    return 0;
+}
+
+static int
+chunk_room(struct queue_intake *in)
+{
+    uint32_t capacity = MAX(in->chunk_capacity * 2, 4U);
+    struct commit_chunk *grown;
+
+    if (in->chunk_count < in->chunk_capacity) {
+        return 0;
+    }
+    grown = realloc(in->chunks, capacity * sizeof(*grown));
+    if (grown == NULL) {
+        return -ENOMEM;
+    }
+    in->chunks = grown;
+    in->chunk_capacity = capacity;
+    return 0;
+}
+
+static int
+put_chunk(struct queue_intake *in, const void *bytes, size_t n)
+{
+    struct journal_place place;
+    int rc = chunk_room(in);
+
+    rc =
+        rc < 0 ? rc : journal_add(in->q->journal, RECORD_CONTENT, CONTENT_PREFIX_BYTES + n, &place);
+    if (rc < 0) {
+        return rc;
+    }
+    put_le64(place.payload, in->id);
+    put_le32(place.payload + 8, in->chunk_count);
+    put_le32(place.payload + 12, 0);
+    memcpy(place.payload + CONTENT_PREFIX_BYTES, bytes, n);
+    place.segment->live++;
+    in->chunks[in->chunk_count++] = (struct commit_chunk){ place.lsn, (uint32_t)n };
+    in->size_bytes += n;
+    return 0;
+}
+
+static int
+flush_stage(struct queue_intake *in)
+{
+    int rc = in->staged > 0 ? put_chunk(in, in->stage, in->staged) : 0;
+
+    in->staged = 0;
+    return rc;
+}
+
+static int
+stage_room(struct queue_intake *in, size_t n)
+{
+    size_t wanted = MAX(in->stage_capacity, (size_t)STAGE_BYTES_MIN);
+    uint8_t *grown;
+
+    while (wanted < in->staged + n) {
+        wanted *= 2;
+    }
+    if (wanted <= in->stage_capacity) {
+        return 0;
+    }
+    grown = realloc(in->stage, wanted);
+    if (grown == NULL) {
+        return -ENOMEM;
+    }
+    in->stage = grown;
+    in->stage_capacity = wanted;
+    return 0;
+}
+
+static size_t
+chunk_max(const struct queue *q)
+{
+    return MIN((size_t)CONTENT_BYTES_MAX, journal_payload_max(q->journal) - CONTENT_PREFIX_BYTES);
+}
+
+/* Large pieces go straight into the batch; small ones gather first, so that a client that drips
+ * does not cost a record and a chunk entry for each of its packets. */
+static int
+append(struct queue_intake *in, struct slice bytes)
+{
+    size_t stage_max = MIN((size_t)STAGE_BYTES_MAX, chunk_max(in->q));
+
+    while (bytes.n > 0) {
+        size_t n;
+        int rc;
+
+        if (in->staged == 0 && bytes.n >= stage_max) {
+            n = MIN(bytes.n, chunk_max(in->q));
+            rc = put_chunk(in, bytes.p, n);
+        } else {
+            n = MIN(bytes.n, stage_max - in->staged);
+            rc = stage_room(in, n);
+            if (rc == 0) {
+                memcpy(in->stage + in->staged, bytes.p, n);
+                in->staged += n;
+                rc = in->staged == stage_max ? flush_stage(in) : 0;
+            }
+        }
+        if (rc < 0) {
+            return rc;
+        }
+        bytes = slice_skip(bytes, n);
+    }
+    return 0;
+}
+
+int
+queue_append(struct queue_intake *in, struct slice bytes)
+{
+    struct queue *q = in->q;
+    int rc = in->failed != 0 ? in->failed : queue_ready(q, 0);
+
+    rc = rc < 0 ? rc : append(in, bytes);
+    if (rc < 0) {
+        in->failed = rc;
+        return rc;
+    }
+    if (!journal_is_full(q->journal)) {
+        return 0;
+    }
+    list_remove(&in->paused);
+    list_push_back(&q->paused, &in->paused);
+    return 1;
+}
+
+/* The chunks are no longer held by the message in the making. */
+static void
+let_chunks_go(struct queue_intake *in)
+{
+    for (uint32_t i = 0; i < in->chunk_count; i++) {
+        segtab_find(&in->q->segments, in->chunks[i].lsn / in->q->segment_bytes)->live--;
+    }
+    in->q->reap_wanted = true;
+}
+
+static void
+intake_free(struct queue_intake *in)
+{
+    let_chunks_go(in);
+    list_remove(&in->paused);
+    free(in->stage);
+    free(in->chunks);
+    free(in);
+}
+
+void
+queue_abort(struct queue_intake *in)
+{
+    if (in != NULL) {
+        intake_free(in);
+    }
+}
+
+/* COMMIT in the batch and the message in memory, or neither. */
+static int
+put_commit(struct queue_intake *in, const struct envelope *e, struct stored **out)
+{
+    struct commit_head head = { in->id, in->size_bytes };
+    uint64_t n = commit_payload_bytes(e, in->chunk_count);
+    struct journal_place place;
+    int rc = n == 0 ? BH_ETOOBIG : journal_add(in->q->journal, RECORD_COMMIT, n, &place);
+
+    if (rc < 0) {
+        return rc;
+    }
+    commit_encode(place.payload, &head, e, in->chunks, in->chunk_count);
+    rc = stored_new(out, (struct slice){ (const char *)place.payload, n }, place.lsn);
+    if (rc < 0) {
+        journal_void(&place);
+    }
+    return rc;
+}
+
+int
+queue_commit(struct queue_intake *in, const struct envelope *e, queue_done_fn *cb, void *ctx)
+{
+    struct queue *q = in->q;
+    struct stored *s = NULL;
+    int rc = in->failed != 0 ? in->failed : queue_ready(q, 0);
+
+    rc = rc < 0 ? rc : flush_stage(in);
+    rc = rc < 0 ? rc : journal_reserve_waits(q->journal, 1);
+    rc = rc < 0 ? rc : msgindex_reserve(&q->index, q->commits_pending + 1);
+    rc = rc < 0 ? rc : put_commit(in, e, &s);
+    if (rc == 0) {
+        struct journal_wait w = { WAIT_COMMIT, cb, ctx, s };
+
+        CHECK(replay_hold(&q->replay, s)); /* the intake holds them: they are there */
+        rc = journal_wait(q->journal, &w);
+        CHECK(rc == 0);
+        q->commits_pending++;
+    }
+    intake_free(in);
+    return rc;
+}
+
+void
+queue_forget(struct queue *q, queue_done_fn *cb, void *ctx)
+{
+    journal_forget(q->journal, cb, ctx);
+}
+
+/* ---- what the journal tells */
+
+void
+queue_message_unused(struct queue *q, struct stored *s)
+{
+    if (s->lost && s->readers == 0) {
+        replay_let_go(&q->replay, s);
+        stored_free(&q->index, s);
+        q->reap_wanted = true;
+    }
+}
+
+static void
+on_committed(struct queue *q, const struct journal_wait *w, int status)
+{
+    struct stored *s = w->object;
+
+    q->commits_pending--;
+    if (status == 0) {
+        /* Room was made at commit; an id is given out once. */
+        CHECK(msgindex_add(&q->index, s) == 0);
+        s->durable = true;
+        q->committed++;
+    }
+    if (w->cb != NULL) {
+        w->cb(w->ctx, status);
+    }
+    if (status == 0) {
+        q->o.on_message(q->o.ctx, &s->m);
+    } else {
+        s->lost = true;
+        queue_message_unused(q, s);
+    }
+}
+
+void
+queue_on_done(void *ctx, const struct journal_wait *w, int status)
+{
+    struct queue *q = ctx;
+    struct stored *s = w->object;
+
+    switch ((enum wait_kind)w->kind) {
+    case WAIT_COMMIT:
+        on_committed(q, w, status);
+        break;
+    case WAIT_GONE:
+        if (status == 0) { /* else it is not known to be gone, and the process ends */
+            q->o.on_gone(q->o.ctx, &s->m);
+            s->lost = true;
+            queue_message_unused(q, s);
+        }
+        break;
+    case WAIT_CALL:
+        if (w->cb != NULL) {
+            w->cb(w->ctx, status);
+        }
+        break;
+    }
+}
+
+void
+queue_reap(struct queue *q)
+{
+    q->reap_wanted = false;
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *seg = CONTAINER_OF(it, struct segment, link);
+
+        if (segment_dead(seg)) {
+            seg->freeing = true;
+            space_reclaim(q->space, seg);
+        }
+    }
+}
+
+void
+queue_on_turn(void *ctx)
+{
+    struct queue *q = ctx;
+    struct list resume;
+
+    if (q->failed != 0) {
+        return;
+    }
+    if (q->reap_wanted && !q->releasing) {
+        queue_reap(q);
+    }
+    if (journal_is_full(q->journal)) {
+        return;
+    }
+    list_init(&resume);
+    list_splice_back(&resume, &q->paused);
+    for (struct list *it = list_pop_front(&resume); it != NULL; it = list_pop_front(&resume)) {
+        struct queue_intake *in = CONTAINER_OF(it, struct queue_intake, paused);
+
+        in->resume(in->ctx); /* may abort others: they leave the list by themselves */
+    }
+}
+
+void
+queue_on_failure(void *ctx, int rc)
+{
+    struct queue *q = ctx;
+
+    if (q->failed == 0) {
+        q->failed = rc;
+        lease_end(&q->renewal.lease);
+        if (rc == BH_EFENCED) {
+            log_event(EV_OWNER_LOST, LF_UINT("epoch", q->epoch));
+        } else {
+            log_event(EV_QUEUE_FAILED, LF_ERR("error", rc));
+        }
+        q->o.on_failure(q->o.ctx, rc);
+    }
+}
+
+/* News from the threads beside the journal. */
+void
+queue_on_wake(void *ctx)
+{
+    struct queue *q = ctx;
+    struct space_news news;
+    int failure = atomic_load(&q->renewal.failure);
+
+    if (q->journal == NULL) {
+        return; /* before opening is complete, and after release */
+    }
+    space_poll(q->space, &news);
+    if (!list_empty(&news.gone)) {
+        for (struct list *it = list_pop_front(&news.gone); it != NULL;
+             it = list_pop_front(&news.gone)) {
+            segtab_remove(&q->segments, CONTAINER_OF(it, struct segment, job));
+        }
+        q->reap_wanted = true; /* what waited for them may go, too */
+    }
+    failure = failure != 0 ? failure : news.failure;
+    if (failure != 0) {
+        journal_fail(q->journal, failure);
+        return;
+    }
+    if (news.low != q->low) {
+        q->low = news.low;
+        if (q->low) {
+            log_event(EV_QUEUE_SPACE_LOW, LF_UINT("free", space_free_bytes(q->space)));
+        } else {
+            log_event(EV_QUEUE_SPACE_OK, LF_UINT("free", space_free_bytes(q->space)));
+        }
+        q->o.on_space(q->o.ctx, q->low);
+    }
+    if (q->reap_wanted && !q->releasing && q->failed == 0) {
+        queue_reap(q);
+    }
+}
+
+void
+queue_fence(struct queue *q, int rc)
+{
+    lease_end(&q->renewal.lease);
+    journal_fail(q->journal, rc);
+}
+
+int
+queue_lease_check(const struct queue *q)
+{
+    return lease_valid(&q->renewal.lease, ticks_boot_ns()) ? 0 : BH_EFENCED;
+}
+
+/* ---- outcomes and marks */
+
+/* A record in `in` speaks about s: remember what it depends on (I7). */
+static void
+depend(struct queue *q, struct segment *in, const struct stored *s)
+{
+    if (segtab_need(&q->segments, in, s->commit_lsn / q->segment_bytes) < 0) {
+        in->damaged = true; /* no memory to note it: kept until the next start */
+    }
+}
+
+static int
+may_change(const struct queue *q, const struct stored *s)
+{
+    return q->failed != 0 ? q->failed : q->releasing ? BH_ESTATE : s->gone ? BH_ENOTFOUND : 0;
+}
+
+static struct outcome_entry
+entry_of(const struct stored *s, const struct queue_outcome *o)
+{
+    const struct queue_recipient *r = &s->m.recipients[o->recipient];
+    bool tried = o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED;
+
+    return (struct outcome_entry){
+        .recipient = o->recipient,
+        .kind = (uint8_t)o->kind,
+        .in_doubt = o->in_doubt,
+        .attempts = (uint16_t)MIN(r->attempts + (tried ? 1 : 0), UINT16_MAX),
+        .next_wall_ms = o->kind == OUTCOME_DEFERRED ? o->next_wall_ms : 0,
+        .reply = o->reply,
+    };
+}
+
+/* As many as fit one record; their number in *taken. */
+static int
+record_some(struct queue *q, struct stored *s, const struct queue_outcome *outcomes, uint32_t count,
+    uint32_t *taken)
+{
+    uint64_t limit = MIN((uint64_t)OUTCOME_RECORD_BYTES_MAX, journal_payload_max(q->journal));
+    uint64_t bytes = OUTCOME_HEAD_BYTES;
+    struct outcome_head head = { s->m.id, s->commit_lsn, 0 };
+    struct journal_place place;
+    uint8_t *at;
+    int rc;
+
+    for (; head.count < count; head.count++) {
+        struct outcome_entry e = entry_of(s, &outcomes[head.count]);
+
+        if (bytes + outcome_entry_bytes(&e) > limit) {
+            break;
+        }
+        bytes += outcome_entry_bytes(&e);
+    }
+    rc = journal_add(q->journal, RECORD_OUTCOME, bytes, &place);
+    if (rc < 0) {
+        return rc;
+    }
+    outcome_head_put(place.payload, &head);
+    at = place.payload + OUTCOME_HEAD_BYTES;
+    for (uint32_t i = 0; i < head.count; i++) {
+        struct outcome_entry e = entry_of(s, &outcomes[i]);
+
+        at = outcome_entry_put(at, &e);
+        rc = msgindex_outcome(&q->index, s, &e);
+        CHECK(rc == 0 || rc == -ENOMEM); /* without memory only the reply's text is missing */
+    }
+    depend(q, place.segment, s);
+    *taken = head.count;
+    return 0;
+}
+
+int
+queue_record(
+    struct queue *q, struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count)
+{
+    struct stored *s = stored_of(m);
+    int rc = may_change(q, s);
+
+    CHECK(count > 0);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(outcomes[i].recipient < m->recipient_count);
+    }
+    rc = rc < 0 ? rc : journal_reserve_waits(q->journal, 1);
+    while (rc == 0 && count > 0) {
+        uint32_t taken;
+
+        rc = record_some(q, s, outcomes, count, &taken);
+        if (rc == 0) {
+            outcomes += taken;
+            count -= taken;
+        }
+    }
+    if (rc == 0 && m->live_count == 0) {
+        struct journal_wait w = { WAIT_GONE, NULL, NULL, s };
+
+        s->gone = true;
+        msgindex_remove(&q->index, s);
+        rc = journal_wait(q->journal, &w);
+        CHECK(rc == 0);
+    }
+    return rc;
+}
+
+static int
+mark_message(struct queue *q, struct queue_message *m, enum mark_what what, uint64_t value)
+{
+    struct stored *s = stored_of(m);
+    struct mark mark = { s->m.id, s->commit_lsn, value, what };
+    struct journal_place place;
+    int rc = may_change(q, s);
+
+    rc = rc < 0 ? rc : journal_add(q->journal, RECORD_MARK, MARK_BYTES, &place);
+    if (rc < 0) {
+        return rc;
+    }
+    mark_put(place.payload, &mark);
+    msgindex_mark(&q->index, s, &mark);
+    depend(q, place.segment, s);
+    return 0;
+}
+
+int
+queue_set_held(struct queue *q, struct queue_message *m, bool held)
+{
+    return mark_message(q, m, MARK_HELD, held);
+}
+
+int
+queue_set_next(struct queue *q, struct queue_message *m, uint64_t next_wall_ms)
+{
+    return mark_message(q, m, MARK_NEXT, next_wall_ms);
+}
+
+int
+queue_set_warned(struct queue *q, struct queue_message *m)
+{
+    return mark_message(q, m, MARK_WARNED, 0);
+}
+
+int
+queue_sync(struct queue *q, queue_done_fn *cb, void *ctx)
+{
+    struct journal_wait w = { WAIT_CALL, cb, ctx, NULL };
+
+    return q->failed != 0 ? q->failed : journal_wait(q->journal, &w);
+}
+
+/* ---- looking */
+
+struct queue_message *
+queue_find(const struct queue *q, msg_id id)
+{
+    struct stored *s = msgindex_find(&q->index, id);
+
+    return s != NULL ? &s->m : NULL;
+}
+
+struct queue_message *
+queue_after(const struct queue *q, msg_id id)
+{
+    struct stored *s = msgindex_after(&q->index, id);
+
+    return s != NULL ? &s->m : NULL;
+}
+
+void
+queue_stats(const struct queue *q, struct queue_stats *out)
+{
+    const struct stored *oldest = msgindex_after(&q->index, 0);
+    uint64_t end_ns = atomic_load(&q->renewal.lease.end_ns), now_ns = ticks_boot_ns();
+    uint64_t now_ms = ticks_ms();
+    struct journal_stats js;
+
+    journal_stats(q->journal, &js);
+    *out = (struct queue_stats){
+        .messages = q->index.messages,
+        .recipients = q->index.recipients,
+        .held = q->index.held,
+        .in_doubt = q->index.in_doubt,
+        .bytes = q->index.bytes,
+        .oldest_wall_ms = oldest != NULL ? oldest->m.received_wall_ms : 0,
+        .segments = q->segments.count,
+        .journal_bytes = q->segments.count * q->segment_bytes,
+        .free_bytes = space_free_bytes(q->space),
+        .appended = js.appended_bytes,
+        .syncs = js.syncs,
+        .batches = js.batches,
+        .committed = q->committed,
+        .oldest_sync_ms =
+            js.oldest_sync_ms != 0 && js.oldest_sync_ms < now_ms ? now_ms - js.oldest_sync_ms : 0,
+        .quarantined = q->claim.quarantined,
+        .space_low = q->low,
+        .epoch = q->epoch,
+        .lease_left_ms = end_ns > now_ns ? (end_ns - now_ns) / 1000000 : 0,
+    };
+}
+
+const struct queue_claim *
+queue_claim_info(const struct queue *q)
+{
+    return &q->claim;
+}

@@ -1,0 +1,90 @@
+/* queue/queue_int.h - what the files of the queue share: queue.c (intake, outcomes, looking),
+ * queue_open.c (claim, recovery, seal, release), queue_read.c (content out). Not for others. */
+#ifndef QUEUE_QUEUE_INT_H
+#define QUEUE_QUEUE_INT_H
+
+#include "queue/journal.h"
+#include "queue/msgindex.h"
+#include "queue/owner_file.h"
+#include "queue/queue.h"
+#include "queue/replay.h"
+#include <pthread.h>
+
+#define QUEUE_TEXT_CAP 512
+#define ID_EPOCH_SHIFT 40
+
+enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL };
+
+/* The thread that renews the lease, and all it touches. */
+struct renewal {
+    const char *store;
+    struct owner_file owner;
+    struct lease lease;
+    struct loop_wake *wake; /* when failure is set */
+    _Atomic int failure;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool started, stop;
+};
+
+#define READER_BUFFERS 64
+struct queue {
+    struct loop *loop;
+    struct queue_options o;
+    char store[STORE_PATH_CAP], run_lock[STORE_PATH_CAP], node[OWNER_NODE_CAP];
+    struct store_head head;
+    uint32_t epoch;
+    uint64_t segment_bytes, id_counter;
+    struct segtab segments;
+    struct msgindex index;
+    struct replay replay;
+    struct space *space;
+    struct journal *journal;
+    struct renewal renewal;
+    int lock_fd, run_fd;
+    struct queue_claim claim;
+    struct segment *first; /* between opening and journal_new */
+    uint64_t first_offset, seal_lsn;
+
+    struct loop_wake *wake; /* news from the space and renewal threads */
+    struct list paused;     /* intakes that wait to resume */
+    uint64_t commits_pending, committed;
+    bool low, reap_wanted, releasing;
+    int failed;
+
+    uint8_t *buffers[READER_BUFFERS]; /* of readers, unused */
+    uint32_t buffer_count;
+
+    /* release */
+    queue_done_fn *release_cb;
+    void *release_ctx;
+    struct loop_task release_task;
+    struct loop_work release_work;
+    uint64_t sealed_lsn;
+    int release_rc;
+};
+
+/* queue.c */
+void queue_start_serving(struct queue *q); /* dead segments of the recovery */
+void queue_reap(struct queue *q);
+void queue_on_wake(void *ctx);
+void queue_on_done(void *ctx, const struct journal_wait *w, int status);
+void queue_on_turn(void *ctx);
+void queue_on_failure(void *ctx, int rc);
+void queue_message_unused(struct queue *q, struct stored *s); /* last reader closed, or lost */
+
+/* queue_open.c */
+int renewal_step(struct renewal *r);
+void renewal_stop(struct renewal *r);
+
+/* queue_read.c */
+void queue_buffers_free(struct queue *q);
+
+/* queue_store.c */
+int store_read(const char *path, struct store_head *head, char *text, size_t cap) MUST_USE;
+/* 0 and *fd; BH_EOWNED: another holds it. */
+int store_lock(const char *path, int *fd) MUST_USE;
+int store_boot_id(char out[OWNER_BOOT_ID_CAP]) MUST_USE;
+
+#endif

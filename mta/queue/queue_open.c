@@ -1,0 +1,855 @@
+/* Opening: lock, claim, recover, seal - in a thread of its own, since a lease may have to be waited
+ * for - and its opposite, release. Order matters throughout; see docs/formats/journal.md sections 6
+ * to 8, whose step numbers stand here. */
+#include "core/log.h"
+#include "core/ticks.h"
+#include "queue/queue_int.h"
+#include "queue/recover.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define NS_PER_MS 1000000u
+
+struct queue_opening {
+    struct queue *q;
+    struct queue_options o;
+    queue_open_fn *cb;
+    void *ctx;
+    struct loop_task task; /* in line */
+    struct loop_wake *wake;
+    pthread_t thread;
+    bool started;
+    _Atomic bool done;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool cancelled;
+    char fenced_node[OWNER_NODE_CAP];
+    int status;
+    char text[QUEUE_TEXT_CAP];
+    uint64_t mark_ns; /* end of the last phase */
+};
+
+static int
+say(struct queue_opening *op, int rc, const char *what, const char *cure)
+{
+    (void)snprintf(
+        op->text, sizeof(op->text), "%.200s: %s: %s. %s", op->q->store, what, error_text(rc), cure);
+    return rc;
+}
+
+static uint64_t
+phase_ms(struct queue_opening *op)
+{
+    uint64_t now = ticks_boot_ns(), took = now - op->mark_ns;
+
+    op->mark_ns = now;
+    return took / NS_PER_MS;
+}
+
+/* ---- renewing the lease */
+
+/* Design section 6, rule 5: t0, counter durable, then no higher epoch. In this order: a look first
+ * and a stalled write after it would let two owners overlap. */
+int
+renewal_step(struct renewal *r)
+{
+    uint64_t t0 = ticks_boot_ns(), highest;
+    int rc = owner_file_write(&r->owner, OWNER_ACTIVE, 0);
+
+    rc = rc < 0 ? rc : owner_file_highest(r->store, &highest);
+    if (rc == 0 && highest > r->owner.record.epoch) {
+        rc = BH_EFENCED;
+    }
+    rc = rc < 0 ? rc : lease_renewed(&r->lease, t0, ticks_boot_ns());
+    if (rc < 0) {
+        lease_end(&r->lease);
+    }
+    return rc;
+}
+
+static bool
+renewal_sleep(struct renewal *r)
+{
+    uint64_t ns = r->lease.length_ns / 3;
+    struct timespec until;
+    bool stop;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    ns += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
+    (void)pthread_mutex_lock(&r->lock);
+    while (!r->stop && pthread_cond_timedwait(&r->cond, &r->lock, &until) == 0) {
+    }
+    stop = r->stop;
+    (void)pthread_mutex_unlock(&r->lock);
+    return !stop;
+}
+
+static void *
+renewal_main(void *arg)
+{
+    struct renewal *r = arg;
+
+    while (renewal_sleep(r)) {
+        int rc = renewal_step(r);
+
+        if (rc < 0) {
+            atomic_store(&r->failure, rc);
+            loop_wake_send(r->wake);
+            break;
+        }
+    }
+    return NULL;
+}
+
+static int
+renewal_start(struct renewal *r)
+{
+    pthread_condattr_t attr;
+    int rc;
+
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&r->cond, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    (void)pthread_mutex_init(&r->lock, NULL);
+    rc = -pthread_create(&r->thread, NULL, renewal_main, r);
+    r->started = rc == 0;
+    return rc;
+}
+
+void
+renewal_stop(struct renewal *r)
+{
+    if (r->started) {
+        (void)pthread_mutex_lock(&r->lock);
+        r->stop = true;
+        (void)pthread_cond_signal(&r->cond);
+        (void)pthread_mutex_unlock(&r->lock);
+        (void)pthread_join(r->thread, NULL);
+        (void)pthread_cond_destroy(&r->cond);
+        (void)pthread_mutex_destroy(&r->lock);
+        r->started = false;
+    }
+}
+
+/* ---- locks and claim */
+
+static int
+take_locks(struct queue_opening *op)
+{
+    struct queue *q = op->q;
+    char path[STORE_PATH_CAP];
+    int rc = 0;
+
+    if (q->run_lock[0] != '\0') {
+        rc = store_lock(q->run_lock, &q->run_fd);
+        if (rc < 0) {
+            return say(op, rc, q->run_lock,
+                "Another server of this instance runs on this node: stop it, or look at who holds "
+                "the file");
+        }
+    }
+    rc = store_path(path, q->store, "LOCK");
+    rc = rc < 0 ? rc : store_lock(path, &q->lock_fd);
+    if (rc == BH_EOWNED && op->o.fenced.node != NULL && strcmp(op->o.fenced.node, q->node) != 0) {
+        return 0; /* NFS keeps a dead client's lock for a while; the cluster vouches for its death
+                   */
+    }
+    if (rc < 0) {
+        return say(op, rc, "LOCK", "A live process holds the store: stop it there first");
+    }
+    return 0;
+}
+
+static int
+wait_a_while(struct queue_opening *op, uint64_t ns)
+{
+    struct timespec until;
+    bool cancelled;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    ns += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
+    (void)pthread_mutex_lock(&op->lock);
+    while (!op->cancelled && pthread_cond_timedwait(&op->cond, &op->lock, &until) == 0) {
+    }
+    cancelled = op->cancelled;
+    (void)pthread_mutex_unlock(&op->lock);
+    return cancelled ? -ECANCELED : 0;
+}
+
+/* The owner file of the highest epoch, as it is now. */
+static int
+look_at_owner(struct queue_opening *op, struct owner_record *last)
+{
+    struct queue *q = op->q;
+    uint64_t epoch;
+    int rc = owner_file_highest(q->store, &epoch);
+
+    *last = (struct owner_record){ .state = OWNER_NONE };
+    if (rc == 0 && epoch > 0) {
+        rc = owner_file_read(q->store, epoch, last);
+    }
+    if (rc == 0 && epoch > 0 && memcmp(last->uuid, q->head.uuid, sizeof(last->uuid)) != 0) {
+        rc = BH_EDAMAGED;
+    }
+    return rc < 0 ? say(op, rc, "owner file",
+                        "Who owns the store cannot be read: check the disk, then bridgehead store "
+                        "check")
+                  : 0;
+}
+
+/* Step 1: who was it, and may we? */
+static int
+decide(struct queue_opening *op, const char *boot_id, struct owner_record *last, const char **cause)
+{
+    struct queue *q = op->q;
+    struct ownership_watch watch = { 0 };
+    struct ownership_self self = { q->node, boot_id, q->lock_fd >= 0, op->o.fenced.node,
+        op->o.fenced.epoch };
+
+    for (;;) {
+        uint64_t begin_ns = ticks_boot_ns();
+        int rc = look_at_owner(op, last);
+        struct ownership_decision d;
+
+        if (rc < 0) {
+            return rc;
+        }
+        d = ownership_decide(&watch, last, &self, begin_ns, ticks_boot_ns());
+        if (d.verdict == OWNERSHIP_CLAIM) {
+            *cause = d.cause;
+            return 0;
+        }
+        if (d.verdict == OWNERSHIP_REFUSE) {
+            (void)snprintf(op->text, sizeof(op->text),
+                "%.200s: owned by node %s, epoch %llu, which renews its lease. Stop it there, or "
+                "have "
+                "the cluster fence that node",
+                q->store, last->node, (unsigned long long)last->epoch);
+            return BH_EOWNED;
+        }
+        rc = op->o.in_line ? BH_EOWNED : wait_a_while(op, d.wait_ns);
+        if (rc < 0) {
+            return rc == BH_EOWNED ? say(op, rc, "owner file", "Its lease has not ended") : rc;
+        }
+    }
+}
+
+static int
+claim(struct queue_opening *op, const struct owner_record *last, const char *boot_id)
+{
+    struct queue *q = op->q;
+    struct owner_record mine = { .state = OWNER_ACTIVE, .counter = 1 };
+    uint32_t in_names;
+    uint64_t t0;
+    int rc = recover_epoch_highest(q->store, &in_names);
+
+    if (rc < 0) {
+        return say(op, rc, "journal", "The directory cannot be read: is the filesystem whole?");
+    }
+    mine.epoch = MAX(last->epoch, (uint64_t)in_names) + 1;
+    if (mine.epoch > EPOCH_MAX) {
+        return say(op, BH_EDAMAGED, "epoch", "The numbers are used up: make a new store");
+    }
+    mine.lease_ms = op->o.lease_ms;
+    mine.claimed_wall_ms = ticks_wall_ms();
+    memcpy(mine.uuid, q->head.uuid, sizeof(mine.uuid));
+    (void)snprintf(mine.node, sizeof(mine.node), "%s", q->node);
+    (void)snprintf(mine.boot_id, sizeof(mine.boot_id), "%s", boot_id);
+    t0 = ticks_boot_ns();
+    rc = owner_file_create(q->store, &mine);
+    if (rc == -EEXIST) {
+        return say(op, BH_EOWNED, "claim", "Another node claimed the store at the same moment");
+    }
+    rc = rc < 0 ? rc : owner_file_open(&q->renewal.owner, q->store, &mine);
+    if (rc < 0) {
+        return say(op, rc, "owner file", "Can the store's directory be written?");
+    }
+    q->epoch = (uint32_t)mine.epoch;
+    q->renewal.store = q->store;
+    q->renewal.wake = q->wake;
+    lease_begin(&q->renewal.lease, op->o.lease_ms, t0);
+    if (!op->o.in_line) {
+        rc = renewal_start(&q->renewal);
+    }
+    return rc < 0 ? say(op, rc, "lease thread", "Out of threads or memory") : 0;
+}
+
+/* ---- recovery and seal */
+
+static void
+on_finding(void *ctx, const char *segment, uint64_t offset, const char *what)
+{
+    (void)ctx;
+    log_event(EV_QUEUE_DAMAGED, LF_STR("segment", segment), LF_UINT("offset", offset),
+        LF_STR("what", what));
+}
+
+static int
+make_space(struct queue_opening *op)
+{
+    struct queue *q = op->q;
+    struct space_options so = {
+        .store = q->store,
+        .epoch = q->epoch,
+        .segment_bytes = q->segment_bytes,
+        .reserve_bytes = op->o.reserve_bytes,
+        .lease = &q->renewal.lease,
+        .notify = (void (*)(void *))loop_wake_send,
+        .ctx = q->wake,
+        .in_line = op->o.in_line,
+    };
+    int rc;
+
+    memcpy(so.uuid, q->head.uuid, sizeof(so.uuid));
+    rc = space_new(&q->space, &so);
+    /* leftovers of a dead epoch first: on a full disk its reserve is our room */
+    return rc < 0 ? rc : space_sweep(q->space);
+}
+
+static uint32_t
+seal_part_max(const struct queue *q)
+{
+    uint64_t room = q->segment_bytes / 2 - RECORD_HEADER_BYTES - SEAL_HEAD_BYTES;
+
+    return (uint32_t)MIN((uint64_t)SEAL_ENTRIES_MAX, room / SEAL_ENTRY_BYTES);
+}
+
+static size_t
+seal_put_record(
+    const struct queue *q, uint8_t *at, uint64_t offset, enum record_type type, uint32_t length)
+{
+    struct record_head h = {
+        .length = length,
+        .type = (uint8_t)type,
+        .lsn = q->first->seq * q->segment_bytes + offset,
+        .epoch = q->epoch,
+    };
+
+    record_begin(at, &h);
+    return record_padded(length);
+}
+
+/* All SEAL records and a PAD to the block's end, as they go to disk after the header. */
+static int
+seal_bytes(struct queue *q, uint8_t **out, size_t *n)
+{
+    uint32_t total = q->segments.count - 1, per_part = seal_part_max(q);
+    uint32_t parts = MAX((total + per_part - 1) / per_part, 1U), left = total;
+    size_t room = (size_t)parts * (RECORD_HEADER_BYTES + SEAL_HEAD_BYTES) +
+                  (size_t)total * SEAL_ENTRY_BYTES + 2 * IO_BLOCK_BYTES;
+    struct seal_entry *entries = calloc(per_part, sizeof(*entries));
+    uint8_t *bytes = io_alloc_blocks(room);
+    struct list *it = q->segments.order.next;
+    size_t at = 0, pad;
+
+    if (entries == NULL || bytes == NULL) {
+        free(entries);
+        free(bytes);
+        return -ENOMEM;
+    }
+    for (uint32_t part = 0; part < parts; part++) {
+        struct seal_head head = { part, parts, MIN(left, per_part),
+            (uint32_t)q->claim.previous_epoch };
+        size_t start = at;
+
+        for (uint32_t i = 0; i < head.count; it = it->next) {
+            const struct segment *s = CONTAINER_OF(it, struct segment, link);
+
+            if (s != q->first) {
+                entries[i++] = (struct seal_entry){ s->seq, s->salt, s->valid_bytes, s->epoch };
+            }
+        }
+        at += seal_put_record(q, bytes + at, SEGMENT_HEADER_BYTES + at, RECORD_SEAL,
+            RECORD_HEADER_BYTES + SEAL_HEAD_BYTES + head.count * SEAL_ENTRY_BYTES);
+        seal_put(bytes + start + RECORD_HEADER_BYTES, &head, entries);
+        record_finish(bytes + start, (uint32_t)start, q->first->seed);
+        left -= head.count;
+    }
+    free(entries);
+    pad = (IO_BLOCK_BYTES - at % IO_BLOCK_BYTES) % IO_BLOCK_BYTES;
+    pad += pad > 0 && pad < RECORD_HEADER_BYTES ? IO_BLOCK_BYTES : 0;
+    if (pad > 0) {
+        (void)seal_put_record(q, bytes + at, SEGMENT_HEADER_BYTES + at, RECORD_PAD, (uint32_t)pad);
+        record_finish(bytes + at, (uint32_t)at, q->first->seed);
+    }
+    *out = bytes;
+    *n = at + pad;
+    return 0;
+}
+
+/* Step 8: the first segment of our epoch, with the seal in it. */
+static int
+seal(struct queue *q, uint64_t seq)
+{
+    uint64_t salt;
+    uint8_t *bytes;
+    size_t n;
+    int rc = store_random(&salt, sizeof(salt));
+
+    if (rc < 0) {
+        return rc;
+    }
+    q->first = segtab_add(&q->segments, seq, q->epoch, salt);
+    if (q->first == NULL) {
+        return -ENOMEM;
+    }
+    LIST_FOR(it, &q->segments.order)
+    {
+        rc = segtab_need(&q->segments, q->first, CONTAINER_OF(it, struct segment, link)->seq);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    space_prepare(q->space, q->first, 0, false);
+    rc = space_wait(q->space, q->first);
+    rc = rc < 0 ? rc : seal_bytes(q, &bytes, &n);
+    if (rc < 0) {
+        return rc;
+    }
+    q->seal_lsn = seq * q->segment_bytes + SEGMENT_HEADER_BYTES;
+    q->first_offset = SEGMENT_HEADER_BYTES + n;
+    if (q->first_offset > q->segment_bytes / 2) {
+        rc = BH_ETOOBIG; /* only with segments as small as tests have them */
+    }
+    rc = rc < 0 ? rc : io_pwrite_all(q->first->fd, bytes, n, SEGMENT_HEADER_BYTES);
+    rc = rc < 0 ? rc : io_fdatasync(q->first->fd);
+    free(bytes);
+    if (rc == 0 && !lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+        rc = BH_EFENCED;
+    }
+    return rc;
+}
+
+/* What does not count is deleted once our seal says so. */
+static void
+unlink_strays(const struct queue *q, const struct recovery *r)
+{
+    char dir[STORE_PATH_CAP], path[STORE_PATH_CAP];
+
+    if (store_path(dir, q->store, "journal") < 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < r->stray_count; i++) {
+        log_event(EV_QUEUE_STRAY, LF_STR("segment", r->strays[i]));
+        if (store_path(path, dir, r->strays[i]) == 0 &&
+            lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+            (void)!io_unlink(path);
+        }
+    }
+}
+
+static int
+recover_and_seal(struct queue_opening *op, const struct owner_record *last)
+{
+    struct queue *q = op->q;
+    struct recovery r = {
+        .store = q->store,
+        .segment_bytes = q->segment_bytes,
+        .sealed_lsn = last->state == OWNER_RELEASED ? last->sealed_lsn : 0,
+        .sync_tail = true,
+        .segments = &q->segments,
+        .index = &q->index,
+        .finding = on_finding,
+    };
+    int rc;
+
+    memcpy(r.uuid, q->head.uuid, sizeof(r.uuid));
+    rc = recover_run(&r);
+    q->claim.replay_ms = phase_ms(op);
+    if (rc < 0) {
+        recover_fini(&r);
+        return say(op, rc, r.text, "bridgehead store check lists what is wrong");
+    }
+    q->claim.messages = q->index.messages;
+    q->claim.recipients = q->index.recipients;
+    q->claim.replayed_bytes = r.replayed_bytes;
+    q->claim.torn_bytes = r.torn_bytes;
+    q->claim.late_bytes = r.late_bytes;
+    q->claim.quarantined = r.damaged;
+    rc = seal(q, r.next_seq);
+    if (rc == 0) {
+        unlink_strays(q, &r);
+        owner_file_prune(q->store, last->epoch);
+        rc = space_start(q->space);
+    }
+    recover_fini(&r);
+    q->claim.seal_ms = phase_ms(op);
+    return rc < 0 ? say(op, rc, "seal",
+                        rc == -ENOSPC ? "The disk is full: make room for one segment"
+                                      : "The store cannot be written")
+                  : 0;
+}
+
+static int
+open_store(struct queue_opening *op)
+{
+    struct queue *q = op->q;
+    char boot_id[OWNER_BOOT_ID_CAP];
+    struct owner_record last;
+    const char *cause;
+    int rc;
+
+    op->mark_ns = ticks_boot_ns();
+    rc = store_read(q->store, &q->head, op->text, sizeof(op->text));
+    if (rc < 0) {
+        return rc;
+    }
+    q->segment_bytes = q->replay.segment_bytes = q->head.segment_bytes;
+    rc = take_locks(op);
+    q->claim.lock_ms = phase_ms(op);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = store_boot_id(boot_id);
+    if (rc < 0) {
+        return say(op, rc, "/proc/sys/kernel/random/boot_id", "Is /proc mounted?");
+    }
+    rc = decide(op, boot_id, &last, &cause);
+    q->claim.wait_ms = phase_ms(op);
+    rc = rc < 0 ? rc : claim(op, &last, boot_id);
+    q->claim.claim_ms = phase_ms(op);
+    if (rc < 0) {
+        return rc;
+    }
+    q->claim.epoch = q->epoch;
+    q->claim.previous_epoch = last.epoch;
+    (void)snprintf(q->claim.previous_node, sizeof(q->claim.previous_node), "%s", last.node);
+    (void)snprintf(q->claim.cause, sizeof(q->claim.cause), "%s", cause);
+    log_event(EV_OWNER_CLAIMED, LF_UINT("epoch", q->epoch), LF_STR("cause", cause),
+        LF_UINT("previous_epoch", last.epoch), LF_STR("previous_node", last.node));
+    rc = make_space(op);
+    if (rc < 0) {
+        return say(op, rc, "leftovers of the last owner", "The store cannot be written");
+    }
+    return recover_and_seal(op, &last);
+}
+
+/* ---- the thread, and what the loop makes of it */
+
+static void *
+opening_main(void *arg)
+{
+    struct queue_opening *op = arg;
+
+    op->status = open_store(op);
+    atomic_store(&op->done, true);
+    loop_wake_send(op->wake);
+    return NULL;
+}
+
+static void
+opening_free(struct queue_opening *op)
+{
+    loop_task_cancel(&op->task);
+    if (op->wake != NULL) {
+        loop_wake_free(op->wake);
+    }
+    (void)pthread_cond_destroy(&op->cond);
+    (void)pthread_mutex_destroy(&op->lock);
+    free(op);
+}
+
+static int
+begin_serving(struct queue *q)
+{
+    struct journal_options jo = {
+        .loop = q->loop,
+        .segments = &q->segments,
+        .space = q->space,
+        .lease = &q->renewal.lease,
+        .epoch = q->epoch,
+        .segment_bytes = q->segment_bytes,
+        .first = q->first,
+        .first_offset = q->first_offset,
+        .seal_lsn = q->seal_lsn,
+        .on_done = queue_on_done,
+        .on_turn = queue_on_turn,
+        .on_failure = queue_on_failure,
+        .ctx = q,
+        .in_line = q->o.in_line,
+    };
+
+    return journal_new(&q->journal, &jo);
+}
+
+static void
+opening_deliver(struct queue_opening *op)
+{
+    struct queue *q = op->q;
+    int rc = op->status;
+
+    if (rc == 0) {
+        rc = begin_serving(q);
+        if (rc < 0) {
+            (void)say(op, rc, "journal thread", "Out of threads or memory");
+        }
+    }
+    if (rc < 0) {
+        op->cb(op->ctx, rc, NULL, NULL, op->text);
+        queue_free(q);
+        opening_free(op);
+        return;
+    }
+    log_event(EV_QUEUE_OPENED, LF_UINT("epoch", q->epoch), LF_UINT("messages", q->claim.messages),
+        LF_UINT("recipients", q->claim.recipients), LF_UINT("torn", q->claim.torn_bytes),
+        LF_UINT("late", q->claim.late_bytes), LF_UINT("quarantined", q->claim.quarantined),
+        LF_MS("replay", q->claim.replay_ms), LF_MS("seal", q->claim.seal_ms));
+    for (struct stored *s = msgindex_after(&q->index, 0); s != NULL;
+         s = msgindex_after(&q->index, s->m.id)) {
+        q->o.on_message(q->o.ctx, &s->m);
+    }
+    op->cb(op->ctx, 0, q, &q->claim, "");
+    opening_free(op);
+    queue_reap(q);
+    queue_on_wake(q); /* what the threads had to say before there was a journal */
+}
+
+static void
+on_opening_wake(void *ctx)
+{
+    struct queue_opening *op = ctx;
+
+    if (atomic_load(&op->done)) {
+        (void)pthread_join(op->thread, NULL);
+        opening_deliver(op);
+    }
+}
+
+static void
+on_opening_task(void *ctx)
+{
+    struct queue_opening *op = ctx;
+
+    op->status = open_store(op);
+    opening_deliver(op);
+}
+
+static int
+queue_alloc(struct queue **out, struct loop *l, const struct queue_options *o)
+{
+    struct queue *q = calloc(1, sizeof(*q));
+    int rc;
+
+    if (q == NULL) {
+        return -ENOMEM;
+    }
+    q->loop = l;
+    q->o = *o;
+    q->lock_fd = q->run_fd = q->renewal.owner.fd = -1;
+    list_init(&q->paused);
+    segtab_init(&q->segments);
+    msgindex_init(&q->index);
+    q->replay = (struct replay){ &q->segments, &q->index, 0 };
+    rc = slice_copy(slice_of(o->path), q->store, sizeof(q->store));
+    rc = rc < 0 ? rc : slice_copy(slice_of(o->run_lock_path), q->run_lock, sizeof(q->run_lock));
+    rc = rc < 0 ? rc : slice_copy(slice_of(o->node), q->node, sizeof(q->node));
+    rc = rc < 0 ? rc : loop_wake_new(l, &q->wake, queue_on_wake, q);
+    if (rc < 0) {
+        queue_free(q);
+        return rc;
+    }
+    q->o.path = q->store;
+    q->o.node = q->node;
+    q->o.run_lock_path = q->run_lock;
+    *out = q;
+    return 0;
+}
+
+int
+queue_open(struct queue_opening **out, struct loop *l, const struct queue_options *o,
+    queue_open_fn *cb, void *ctx)
+{
+    struct queue_opening *op = calloc(1, sizeof(*op));
+    int rc;
+
+    CHECK(o->lease_ms > 0 && o->path != NULL && o->node != NULL);
+    if (op == NULL) {
+        return -ENOMEM;
+    }
+    op->o = *o;
+    op->cb = cb;
+    op->ctx = ctx;
+    if (o->fenced.node != NULL) {
+        (void)snprintf(op->fenced_node, sizeof(op->fenced_node), "%s", o->fenced.node);
+        op->o.fenced.node = op->fenced_node;
+    }
+    loop_task_init(&op->task, on_opening_task, op);
+    (void)pthread_mutex_init(&op->lock, NULL);
+    (void)pthread_cond_init(&op->cond, NULL);
+    rc = queue_alloc(&op->q, l, o);
+    if (rc < 0) {
+        opening_free(op);
+        return rc;
+    }
+    if (o->in_line) {
+        loop_call_soon(l, &op->task);
+        *out = op;
+        return 0;
+    }
+    rc = loop_wake_new(l, &op->wake, on_opening_wake, op);
+    rc = rc < 0 ? rc : -pthread_create(&op->thread, NULL, opening_main, op);
+    if (rc < 0) {
+        queue_free(op->q);
+        opening_free(op);
+        return rc;
+    }
+    op->started = true;
+    *out = op;
+    return 0;
+}
+
+void
+queue_open_cancel(struct queue_opening *op)
+{
+    if (op == NULL) {
+        return;
+    }
+    if (op->started) {
+        (void)pthread_mutex_lock(&op->lock);
+        op->cancelled = true;
+        (void)pthread_cond_signal(&op->cond);
+        (void)pthread_mutex_unlock(&op->lock);
+        (void)pthread_join(op->thread, NULL);
+    }
+    queue_free(op->q);
+    opening_free(op);
+}
+
+/* ---- release */
+
+static int
+truncate_last(struct queue *q)
+{
+    const struct segment *now = journal_segment(q->journal);
+    uint64_t end = q->sealed_lsn % q->segment_bytes;
+
+    /* sealed_lsn may be the very end of the segment, where its remainder is 0: nothing to cut */
+    if (now->fd < 0 || end == 0 || !lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+        return 0;
+    }
+    return io_ftruncate(now->fd, (end + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES);
+}
+
+/* In the pool: threads end, then what is ours alone is tidied, then RELEASED. */
+static void
+release_work(void *ctx)
+{
+    struct queue *q = ctx;
+    bool zeroed;
+    int rc = 0;
+
+    renewal_stop(&q->renewal);
+    space_stop(q->space);
+    if (!lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+        q->release_rc = BH_EFENCED;
+        return;
+    }
+    (void)!truncate_last(q);
+    space_clear(q->space, space_is_ready(q->space, journal_next_segment(q->journal), &zeroed)
+                              ? journal_next_segment(q->journal)
+                              : NULL);
+    rc = owner_file_write(&q->renewal.owner, OWNER_RELEASED, q->sealed_lsn);
+    io_close(&q->lock_fd);
+    io_close(&q->run_fd);
+    q->release_rc = rc;
+}
+
+static void
+release_done(void *ctx, int status)
+{
+    struct queue *q = ctx;
+    int rc = status < 0 ? status : q->release_rc;
+
+    if (rc == 0) {
+        log_event(EV_OWNER_RELEASED, LF_UINT("epoch", q->epoch));
+    }
+    lease_end(&q->renewal.lease);
+    q->failed = q->failed == 0 ? BH_ESTATE : q->failed;
+    q->release_cb(q->release_ctx, rc);
+}
+
+static void
+release_begin(void *ctx)
+{
+    struct queue *q = ctx;
+    int rc = q->release_rc;
+
+    if (rc == 0) {
+        q->sealed_lsn = journal_position(q->journal);
+        journal_stop(q->journal);
+        q->release_work =
+            (struct loop_work){ .work = release_work, .done = release_done, .ctx = q };
+        rc = loop_work_start(q->loop, &q->release_work);
+    }
+    if (rc < 0) {
+        q->release_cb(q->release_ctx, rc);
+    }
+}
+
+/* Everything recorded is durable, or will not be. Not from inside the journal's call. */
+static void
+release_on_sync(void *ctx, int status)
+{
+    struct queue *q = ctx;
+
+    q->release_rc = status;
+    loop_call_soon(q->loop, &q->release_task);
+}
+
+int
+queue_release(struct queue *q, queue_done_fn *cb, void *ctx)
+{
+    int rc = q->releasing ? BH_ESTATE : queue_sync(q, release_on_sync, q);
+
+    if (rc < 0) {
+        return rc;
+    }
+    q->releasing = true;
+    q->release_cb = cb;
+    q->release_ctx = ctx;
+    loop_task_init(&q->release_task, release_begin, q);
+    return 0;
+}
+
+void
+queue_free(struct queue *q)
+{
+    if (q == NULL) {
+        return;
+    }
+    if (q->journal != NULL && !q->releasing) {
+        q->failed = q->failed == 0 ? -ECANCELED : q->failed;
+        journal_stop(q->journal);
+    }
+    renewal_stop(&q->renewal);
+    if (q->space != NULL) {
+        space_stop(q->space);
+    }
+    if (q->wake != NULL) {
+        loop_wake_free(q->wake);
+    }
+    journal_free(q->journal);
+    space_free(q->space);
+    msgindex_fini(&q->index);
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *seg = CONTAINER_OF(it, struct segment, link);
+
+        while (!list_empty(&seg->messages)) { /* gone, but not known to be durably so */
+            stored_free(&q->index, CONTAINER_OF(seg->messages.next, struct stored, in_segment));
+        }
+    }
+    segtab_fini(&q->segments);
+    owner_file_close(&q->renewal.owner);
+    io_close(&q->lock_fd);
+    io_close(&q->run_fd);
+    queue_buffers_free(q);
+    free(q);
+}

@@ -1,0 +1,42 @@
+/* queue/recover.h - what the disk holds becomes a segment table and an index:
+ * docs/formats/journal.md section 6. Changes nothing on disk. Blocking; one thread.
+ *
+ * Trusts nothing: any bytes in any file end in a result, a list of findings or an error.
+ */
+#ifndef QUEUE_RECOVER_H
+#define QUEUE_RECOVER_H
+
+#include "queue/msgindex.h"
+#include "queue/segment.h"
+
+struct recovery {
+    /* in */
+    const char *store;
+    uint8_t uuid[16];
+    uint64_t segment_bytes;
+    uint64_t sealed_lsn;       /* the last owner's, if it released; else 0 */
+    bool sync_tail;            /* not in a read-only check: sync the last epoch's segments first */
+    struct segtab *segments;   /* empty */
+    struct msgindex *index;    /* empty */
+    queue_finding_fn *finding; /* NULL: nobody listens */
+    void *ctx;
+    /* out */
+    uint64_t next_seq;  /* above all segments seen */
+    uint32_t epoch;     /* the last sealed one; 0: none */
+    uint32_t epoch_max; /* in any segment's name */
+    uint64_t end_lsn;   /* where the journal of that epoch ends */
+    uint64_t records, replayed_bytes, torn_bytes, late_bytes;
+    uint64_t damaged;                 /* ranges, whole segments and messages */
+    char (*strays)[SEGMENT_NAME_CAP]; /* segments that do not count: to be unlinked; malloced */
+    uint32_t stray_count;
+    char text[256]; /* with an error: what and where */
+};
+/* 0; -ENOMEM; -EIO and others of a read; BH_EFORMAT: a newer release wrote it. Damage is no error.
+ */
+int recover_run(struct recovery *r) MUST_USE;
+void recover_fini(struct recovery *r); /* frees strays */
+
+/* The highest epoch in any segment's name, without opening one; 0: none. */
+int recover_epoch_highest(const char *store, uint32_t *epoch) MUST_USE;
+
+#endif

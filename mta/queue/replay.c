@@ -1,0 +1,215 @@
+/* I7: `needs` of a segment is kept here. I10: `live` of a segment is kept here. */
+#include "queue/replay.h"
+#include <stdlib.h>
+
+static struct segment *
+segment_at(const struct replay *r, uint64_t lsn)
+{
+    return segtab_find(r->segments, lsn / r->segment_bytes);
+}
+
+bool
+replay_hold(struct replay *r, struct stored *s)
+{
+    struct segment *commit = segment_at(r, s->commit_lsn);
+    bool all = commit != NULL;
+
+    if (commit != NULL) {
+        commit->live++;
+        list_push_back(&commit->messages, &s->in_segment);
+    }
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        struct segment *seg = segment_at(r, s->chunk_lsn[i]);
+
+        if (seg != NULL) {
+            seg->live++;
+        }
+        all = all && seg != NULL;
+    }
+    return all;
+}
+
+/* Looks up the same segments: none of them can have gone, since they were held. A chunk's segment
+ * that was not there then is not there now: numbers are never used again. */
+void
+replay_let_go(struct replay *r, struct stored *s)
+{
+    struct segment *commit = segment_at(r, s->commit_lsn);
+
+    if (commit != NULL) {
+        commit->live--;
+        list_remove(&s->in_segment);
+    }
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        struct segment *seg = segment_at(r, s->chunk_lsn[i]);
+
+        if (seg != NULL) {
+            seg->live--;
+        }
+    }
+}
+
+static void
+drop(struct replay *r, struct stored *s)
+{
+    msgindex_remove(r->index, s);
+    replay_let_go(r, s);
+    stored_free(r->index, s);
+}
+
+/* Does content of s lie where it can: in the journal, before its commit, outside headers? */
+static bool
+chunks_plausible(const struct replay *r, const struct stored *s)
+{
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        if (s->chunk_lsn[i] >= s->commit_lsn || s->chunk_bytes[i] == 0 ||
+            s->chunk_bytes[i] > CONTENT_BYTES_MAX || s->chunk_lsn[i] % RECORD_ALIGN != 0 ||
+            s->chunk_lsn[i] % r->segment_bytes < SEGMENT_HEADER_BYTES) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int
+on_commit(struct replay *r, const struct record_head *h, struct slice payload)
+{
+    struct stored *s;
+    int rc = stored_new(&s, payload, h->lsn);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = chunks_plausible(r, s) ? msgindex_add(r->index, s) : BH_EDAMAGED;
+    if (rc < 0) {
+        stored_free(r->index, s);
+        return rc == -EEXIST ? BH_EDAMAGED : rc;
+    }
+    s->durable = true;
+    s->damaged = !replay_hold(r, s);
+    return 0;
+}
+
+/* The message that a record is about; NULL if it is not there any more. Whether it is or not: as
+ * long as its COMMIT's segment is there, this record must be, too (I7). */
+static int
+subject(struct replay *r, struct segment *in, uint64_t id, uint64_t commit_lsn, struct stored **out)
+{
+    struct stored *s = msgindex_find(r->index, id);
+
+    *out = s != NULL && s->commit_lsn == commit_lsn ? s : NULL;
+    return segtab_need(r->segments, in, commit_lsn / r->segment_bytes);
+}
+
+static int
+on_outcome(struct replay *r, struct segment *in, struct slice payload)
+{
+    struct reader rd = reader_of(payload);
+    struct outcome_head head;
+    struct stored *s;
+    int rc = outcome_head_get(&rd, &head);
+
+    rc = rc < 0 ? rc : subject(r, in, head.id, head.commit_lsn, &s);
+    if (rc < 0) {
+        return rc;
+    }
+    for (uint32_t i = 0; i < head.count; i++) {
+        struct outcome_entry e;
+
+        rc = outcome_entry_get(&rd, &e);
+        if (rc == 0 && s != NULL) {
+            rc = msgindex_outcome(r->index, s, &e);
+            rc = rc == -ENOMEM ? 0 : rc; /* only the reply's text is missing then */
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (s != NULL && s->m.live_count == 0) {
+        drop(r, s);
+    }
+    return 0;
+}
+
+static int
+on_mark(struct replay *r, struct segment *in, struct slice payload)
+{
+    struct mark mark;
+    struct stored *s;
+    int rc = mark_get(payload, &mark);
+
+    rc = rc < 0 ? rc : subject(r, in, mark.id, mark.commit_lsn, &s);
+    if (rc == 0 && s != NULL) {
+        msgindex_mark(r->index, s, &mark);
+    }
+    return rc;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static int
+on_survivors(struct replay *r, struct segment *in, struct slice payload)
+{
+    struct reader rd = reader_of(payload);
+    struct survivors_head head;
+    struct segment *about;
+    uint32_t *offsets;
+    int rc = survivors_head_get(&rd, &head);
+
+    if (rc < 0) {
+        return rc;
+    }
+    about = segtab_find(r->segments, head.seq);
+    if (about == NULL || about->epoch != head.epoch || about == in) {
+        return 0;
+    }
+    offsets = calloc(head.count + (size_t)1, sizeof(*offsets));
+    if (offsets == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < head.count; i++) {
+        offsets[i] = read_u32(&rd);
+    }
+    qsort(offsets, head.count, sizeof(*offsets), by_number);
+    LIST_FOR_SAFE(it, tmp, &about->messages)
+    {
+        struct stored *s = CONTAINER_OF(it, struct stored, in_segment);
+        uint32_t at = (uint32_t)(s->commit_lsn % r->segment_bytes);
+
+        if (at >= head.from && at < head.to &&
+            bsearch(&at, offsets, head.count, sizeof(*offsets), by_number) == NULL) {
+            drop(r, s);
+        }
+    }
+    free(offsets);
+    return segtab_need(r->segments, in, head.seq);
+}
+
+int
+replay_record(
+    struct replay *r, struct segment *in, const struct record_head *h, struct slice payload)
+{
+    switch (h->type) {
+    case RECORD_CONTENT:
+    case RECORD_SEAL:
+    case RECORD_END:
+    case RECORD_PAD:
+        return 0;
+    case RECORD_COMMIT:
+        return on_commit(r, h, payload);
+    case RECORD_OUTCOME:
+        return on_outcome(r, in, payload);
+    case RECORD_MARK:
+        return on_mark(r, in, payload);
+    case RECORD_SURVIVORS:
+        return on_survivors(r, in, payload);
+    default:
+        return (h->flags & RECORD_FLAG_OPTIONAL) != 0 ? 0 : BH_EFORMAT;
+    }
+}

@@ -1,0 +1,648 @@
+#include "queue/space.h"
+#include "core/ticks.h"
+#include "queue/record.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define FILE_MODE 0600
+#define ZERO_STEP_BYTES                                                                            \
+    MIB                 /* written and synced at once: the journal's own sync waits no longer      \
+                         */
+#define SPARES_MAX    2 /* beyond, dead segments are deleted */
+#define LOOK_EVERY_MS 1000
+
+struct space {
+    struct space_options o;
+    char dir[STORE_PATH_CAP];
+    char reserve_path[STORE_PATH_CAP];
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work, ready;
+    bool started, stop, urgent;
+    struct list prepare, reclaim, gone; /* segments, by job; under lock */
+    bool low;
+    int failure;
+    _Atomic uint64_t free_bytes;
+    /* of the thread alone */
+    uint64_t reserve_now, spare_counter, spares[SPARES_MAX];
+    uint32_t spare_count;
+    int reserve_fd;
+    uint8_t *zeros;
+};
+
+struct job {
+    struct segment *seg;
+    uint64_t seal_lsn;
+    bool zero;
+};
+
+static int
+spare_path(const struct space *s, uint64_t number, char out[STORE_PATH_CAP])
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "spare-%08x-%llu", s->o.epoch, (unsigned long long)number);
+    return store_path(out, s->dir, name);
+}
+
+static int
+segment_path(const struct space *s, const struct segment *seg, char out[STORE_PATH_CAP])
+{
+    char name[SEGMENT_NAME_CAP];
+
+    segment_name(name, seg->seq, seg->epoch);
+    return store_path(out, s->dir, name);
+}
+
+int
+space_new(struct space **out, const struct space_options *o)
+{
+    struct space *s = calloc(1, sizeof(*s));
+    char name[64];
+    int rc;
+
+    if (s == NULL) {
+        return -ENOMEM;
+    }
+    s->o = *o;
+    s->reserve_fd = -1;
+    list_init(&s->prepare);
+    list_init(&s->reclaim);
+    list_init(&s->gone);
+    s->zeros = io_alloc_blocks(ZERO_STEP_BYTES);
+    (void)snprintf(name, sizeof(name), "reserve.%u", o->epoch);
+    rc = s->zeros == NULL ? -ENOMEM : store_path(s->dir, o->store, "journal");
+    rc = rc < 0 ? rc : store_path(s->reserve_path, o->store, name);
+    if (rc < 0) {
+        free(s->zeros);
+        free(s);
+        return rc;
+    }
+    (void)pthread_mutex_init(&s->lock, NULL);
+    (void)pthread_cond_init(&s->work, NULL);
+    (void)pthread_cond_init(&s->ready, NULL);
+    *out = s;
+    return 0;
+}
+
+void
+space_free(struct space *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    CHECK(!s->started);
+    io_close(&s->reserve_fd);
+    (void)pthread_cond_destroy(&s->ready);
+    (void)pthread_cond_destroy(&s->work);
+    (void)pthread_mutex_destroy(&s->lock);
+    free(s->zeros);
+    free(s);
+}
+
+static void
+look(struct space *s)
+{
+    struct io_space seen;
+
+    if (io_space(s->o.store, &seen) == 0) {
+        atomic_store_explicit(&s->free_bytes, seen.free_bytes, memory_order_relaxed);
+    }
+}
+
+/* ---- the reserve: a file whose blocks are given up, one segment's worth at a time. */
+
+static void
+set_low(struct space *s, bool low)
+{
+    bool changed;
+
+    (void)pthread_mutex_lock(&s->lock);
+    changed = s->low != low;
+    s->low = low;
+    (void)pthread_mutex_unlock(&s->lock);
+    if (changed) {
+        s->o.notify(s->o.ctx);
+    }
+}
+
+/* 0: there is room for one more segment now. */
+static int
+reserve_give(struct space *s)
+{
+    uint64_t left;
+    int rc;
+
+    set_low(s, true);
+    if (s->reserve_now == 0) {
+        return -ENOSPC;
+    }
+    left = s->reserve_now > s->o.segment_bytes ? s->reserve_now - s->o.segment_bytes : 0;
+    rc = io_ftruncate(s->reserve_fd, left);
+    if (rc == 0) {
+        /* ext4 and XFS give blocks out again only when their being free is committed */
+        rc = io_fsync(s->reserve_fd);
+    }
+    if (rc == 0) {
+        s->reserve_now = left;
+    }
+    return rc;
+}
+
+/* Make the reserve whole again, as far as the disk has room; low as long as it is not. */
+static void
+reserve_grow(struct space *s)
+{
+    struct io_space seen;
+
+    if (s->reserve_now >= s->o.reserve_bytes && !s->low) {
+        return;
+    }
+    if (s->reserve_fd < 0) {
+        s->reserve_fd = io_open(s->reserve_path, O_RDWR | O_CREAT, FILE_MODE);
+    }
+    while (s->reserve_fd >= 0 && s->reserve_now < s->o.reserve_bytes) {
+        uint64_t step = MIN(s->o.segment_bytes, s->o.reserve_bytes - s->reserve_now);
+        int rc = io_fallocate(s->reserve_fd, s->reserve_now, step);
+
+        if (rc < 0) {
+            (void)!io_ftruncate(s->reserve_fd, s->reserve_now); /* a part may have been had */
+            break;
+        }
+        s->reserve_now += step;
+    }
+    /* Room for one segment beside, or the next one would take from the reserve at once. */
+    set_low(s, s->reserve_now < s->o.reserve_bytes || io_space(s->o.store, &seen) < 0 ||
+                   seen.free_bytes < s->o.segment_bytes);
+}
+
+/* ---- making a segment */
+
+static bool
+hurry(struct space *s)
+{
+    bool urgent;
+
+    (void)pthread_mutex_lock(&s->lock);
+    urgent = s->urgent || s->stop;
+    (void)pthread_mutex_unlock(&s->lock);
+    return urgent;
+}
+
+static int
+zero_fill(struct space *s, int fd, bool must, bool *done)
+{
+    for (uint64_t at = 0; at < s->o.segment_bytes; at += ZERO_STEP_BYTES) {
+        uint64_t n = MIN((uint64_t)ZERO_STEP_BYTES, s->o.segment_bytes - at);
+        int rc;
+
+        if (!must && hurry(s)) {
+            return 0;
+        }
+        rc = io_pwrite_all(fd, s->zeros, n, at);
+        rc = rc < 0 ? rc : io_fdatasync(fd);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    *done = true;
+    return 0;
+}
+
+static int
+allocate(struct space *s, int fd, bool zero, bool *zeroed)
+{
+    int rc;
+
+    do {
+        rc = io_fallocate(fd, 0, s->o.segment_bytes);
+    } while (rc == -ENOSPC && reserve_give(s) == 0);
+    if (rc == -EOPNOTSUPP) {
+        return zero_fill(s, fd, true, zeroed);
+    }
+    if (rc < 0 || !zero) {
+        return rc;
+    }
+    return zero_fill(s, fd, false, zeroed);
+}
+
+static int
+write_header(const struct space *s, const struct segment *seg, uint64_t seal_lsn, int fd)
+{
+    struct segment_head h = {
+        .seq = seg->seq,
+        .segment_bytes = s->o.segment_bytes,
+        .salt = seg->salt,
+        .seal_lsn = seal_lsn,
+        .created_wall_ms = ticks_wall_ms(),
+        .epoch = seg->epoch,
+    };
+    uint8_t *block = io_alloc_blocks(SEGMENT_HEADER_BYTES);
+    int rc;
+
+    if (block == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(h.uuid, s->o.uuid, sizeof(h.uuid));
+    segment_head_put(block, &h);
+    rc = io_pwrite_all(fd, block, SEGMENT_HEADER_BYTES, 0);
+    free(block);
+    /* fsync: the length and the extents as well, before the file has its name */
+    return rc < 0 ? rc : io_fsync(fd);
+}
+
+static int
+open_new(struct space *s, const struct job *job, char path[STORE_PATH_CAP], bool *zeroed)
+{
+    char name[64];
+    int fd, rc;
+
+    (void)snprintf(name, sizeof(name), "new-%016llx-%08x.tmp", (unsigned long long)job->seg->seq,
+        job->seg->epoch);
+    rc = store_path(path, s->dir, name);
+    if (rc < 0) {
+        return rc;
+    }
+    fd = io_open(path, O_RDWR | O_CREAT | O_EXCL, FILE_MODE);
+    if (fd < 0) {
+        return fd;
+    }
+    rc = allocate(s, fd, job->zero, zeroed);
+    if (rc < 0) {
+        io_close(&fd);
+        (void)!io_unlink(path);
+        return rc;
+    }
+    return fd;
+}
+
+static int
+make(struct space *s, const struct job *job, int *out_fd, bool *zeroed)
+{
+    char from[STORE_PATH_CAP], to[STORE_PATH_CAP];
+    int fd, rc;
+
+    *zeroed = false;
+    rc = segment_path(s, job->seg, to);
+    if (rc < 0) {
+        return rc;
+    }
+    if (s->spare_count > 0) {
+        rc = spare_path(s, s->spares[--s->spare_count], from);
+        fd = rc < 0 ? rc : io_open(from, O_RDWR, 0);
+        *zeroed = true;
+    } else {
+        fd = open_new(s, job, from, zeroed);
+    }
+    if (fd < 0) {
+        return fd;
+    }
+    rc = write_header(s, job->seg, job->seal_lsn, fd);
+    rc = rc < 0 ? rc : io_rename(from, to);
+    rc = rc < 0 ? rc : io_sync_dir(s->dir);
+    if (rc < 0) {
+        io_close(&fd);
+        return rc;
+    }
+    *out_fd = fd;
+    return 0;
+}
+
+static void
+prepare_one(struct space *s, struct segment *seg)
+{
+    struct job job = { seg, seg->want_seal_lsn, seg->want_zero };
+    bool zeroed;
+    int fd = -1, rc = make(s, &job, &fd, &zeroed);
+
+    look(s);
+    (void)pthread_mutex_lock(&s->lock);
+    seg->fd = fd;
+    seg->status = rc;
+    seg->zeroed = zeroed;
+    seg->ready = true;
+    /* without room the writer finds out when it needs the segment: until then outcomes fit */
+    if (rc < 0 && rc != -ENOSPC && s->failure == 0) {
+        s->failure = rc;
+    }
+    (void)pthread_cond_broadcast(&s->ready);
+    (void)pthread_mutex_unlock(&s->lock);
+    s->o.notify(s->o.ctx);
+}
+
+/* ---- dead segments */
+
+/* The name goes first and durably; only then may anyone forget what depended on it (I7), and only
+ * then are bytes of a new life written into the file. */
+static int
+reclaim_one(struct space *s, struct segment *seg, bool keep)
+{
+    char from[STORE_PATH_CAP], to[STORE_PATH_CAP];
+    int rc = segment_path(s, seg, from);
+
+    if (rc < 0) {
+        return rc;
+    }
+    io_close(&seg->fd);
+    if (!lease_valid(s->o.lease, ticks_boot_ns())) {
+        return BH_EFENCED;
+    }
+    if (keep && seg->epoch == s->o.epoch && seg->zeroed && s->spare_count < SPARES_MAX) {
+        rc = spare_path(s, s->spare_counter, to);
+        rc = rc < 0 ? rc : io_rename(from, to);
+        if (rc == 0) {
+            s->spares[s->spare_count++] = s->spare_counter++;
+        }
+        return rc;
+    }
+    rc = io_unlink(from);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static void
+reclaim_all(struct space *s, struct list *dead)
+{
+    bool low;
+    int rc = 0;
+
+    (void)pthread_mutex_lock(&s->lock);
+    low = s->low;
+    (void)pthread_mutex_unlock(&s->lock);
+    LIST_FOR(it, dead)
+    {
+        if (rc == 0) {
+            rc = reclaim_one(s, CONTAINER_OF(it, struct segment, job), !low);
+        }
+    }
+    rc = rc < 0 ? rc : io_sync_dir(s->dir);
+    look(s);
+    (void)pthread_mutex_lock(&s->lock);
+    if (rc < 0) {
+        s->failure = s->failure == 0 ? rc : s->failure;
+        list_splice_back(&s->reclaim, dead); /* found there by whoever frees the table */
+    } else {
+        list_splice_back(&s->gone, dead);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    s->o.notify(s->o.ctx);
+}
+
+/* ---- the thread */
+
+/* One round of what is to be done; false: nothing was. */
+static bool
+step(struct space *s)
+{
+    struct list dead, *first;
+
+    list_init(&dead);
+    (void)pthread_mutex_lock(&s->lock);
+    if (s->failure != 0) {
+        (void)pthread_mutex_unlock(&s->lock);
+        return false;
+    }
+    first = list_pop_front(&s->prepare);
+    if (first == NULL) {
+        list_splice_back(&dead, &s->reclaim);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    if (first != NULL) {
+        prepare_one(s, CONTAINER_OF(first, struct segment, job));
+        return true;
+    }
+    if (!list_empty(&dead)) {
+        reclaim_all(s, &dead);
+        reserve_grow(s);
+        return true;
+    }
+    return false;
+}
+
+static void
+sleep_a_while(struct space *s)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LOOK_EVERY_MS / 1000;
+    (void)pthread_mutex_lock(&s->lock);
+    if (!s->stop && list_empty(&s->prepare) && (s->failure != 0 || list_empty(&s->reclaim))) {
+        (void)pthread_cond_timedwait(&s->work, &s->lock, &until);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static bool
+stopping(struct space *s)
+{
+    bool stop;
+
+    (void)pthread_mutex_lock(&s->lock);
+    stop = s->stop;
+    (void)pthread_mutex_unlock(&s->lock);
+    return stop;
+}
+
+static void *
+space_main(void *arg)
+{
+    struct space *s = arg;
+
+    while (!stopping(s)) {
+        if (!step(s)) {
+            reserve_grow(s);
+            look(s);
+            sleep_a_while(s);
+        }
+    }
+    return NULL;
+}
+
+int
+space_start(struct space *s)
+{
+    int rc;
+
+    if (s->o.in_line) {
+        reserve_grow(s);
+        return 0;
+    }
+    rc = -pthread_create(&s->thread, NULL, space_main, s);
+    s->started = rc == 0;
+    return rc;
+}
+
+void
+space_stop(struct space *s)
+{
+    if (s->started) {
+        (void)pthread_mutex_lock(&s->lock);
+        s->stop = true;
+        (void)pthread_cond_broadcast(&s->work);
+        (void)pthread_mutex_unlock(&s->lock);
+        (void)pthread_join(s->thread, NULL);
+        s->started = false;
+    }
+}
+
+void
+space_prepare(struct space *s, struct segment *seg, uint64_t seal_lsn, bool zero)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    CHECK(!seg->ready);
+    seg->want_seal_lsn = seal_lsn;
+    seg->want_zero = zero;
+    list_push_back(&s->prepare, &seg->job);
+    (void)pthread_cond_signal(&s->work);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (!s->started) {
+        (void)step(s);
+    }
+}
+
+int
+space_wait(struct space *s, struct segment *seg)
+{
+    int rc;
+
+    (void)pthread_mutex_lock(&s->lock);
+    while (!seg->ready && s->failure == 0) {
+        s->urgent = true;
+        (void)pthread_cond_wait(&s->ready, &s->lock);
+    }
+    s->urgent = false;
+    rc = seg->ready ? seg->status : s->failure;
+    (void)pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+void
+space_reclaim(struct space *s, struct segment *seg)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    list_push_back(&s->reclaim, &seg->job);
+    (void)pthread_cond_signal(&s->work);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (!s->started && s->o.in_line) {
+        while (step(s)) {
+        }
+    }
+}
+
+void
+space_poll(struct space *s, struct space_news *news)
+{
+    list_init(&news->gone);
+    (void)pthread_mutex_lock(&s->lock);
+    list_splice_back(&news->gone, &s->gone);
+    news->low = s->low;
+    news->failure = s->failure;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+bool
+space_is_ready(struct space *s, const struct segment *seg, bool *zeroed)
+{
+    bool ready;
+
+    (void)pthread_mutex_lock(&s->lock);
+    ready = seg->ready && seg->status == 0;
+    *zeroed = ready && seg->zeroed;
+    (void)pthread_mutex_unlock(&s->lock);
+    return ready;
+}
+
+uint64_t
+space_free_bytes(struct space *s)
+{
+    return atomic_load_explicit(&s->free_bytes, memory_order_relaxed);
+}
+
+void
+space_clear(struct space *s, const struct segment *unused)
+{
+    char path[STORE_PATH_CAP];
+
+    CHECK(!s->started);
+    if (unused != NULL && segment_path(s, unused, path) == 0) {
+        (void)!io_unlink(path); /* empty, if it stays */
+    }
+    if (s->reserve_fd >= 0) {
+        (void)!io_unlink(s->reserve_path);
+    }
+    while (s->spare_count > 0) {
+        if (spare_path(s, s->spares[--s->spare_count], path) == 0) {
+            (void)!io_unlink(path); /* the next start deletes what is left */
+        }
+    }
+}
+
+/* ---- leftovers */
+
+#define SWEEP_MAX 128 /* names of one round: a directory is not changed while it is listed */
+
+struct sweep {
+    char names[SWEEP_MAX][64];
+    size_t count;
+    char own[2][64]; /* prefixes of our own, which stay */
+    bool journal;
+};
+
+static int
+each_sweep(void *ctx, const char *name)
+{
+    struct sweep *w = ctx;
+    struct slice s = slice_of(name);
+    bool ours = slice_starts(s, slice_of(w->own[0])) || slice_eq(s, slice_of(w->own[1]));
+    bool kind = w->journal
+                    ? slice_iends(s, SLICE_LIT(".tmp")) || slice_starts(s, SLICE_LIT("spare-"))
+                    : slice_starts(s, SLICE_LIT("reserve."));
+
+    if (kind && !ours && s.n < sizeof(w->names[0]) && w->count < SWEEP_MAX) {
+        (void)!slice_copy(s, w->names[w->count++], sizeof(w->names[0]));
+    }
+    return 0;
+}
+
+static int
+sweep_dir(struct space *s, const char *dir, bool journal)
+{
+    struct sweep *w = calloc(1, sizeof(*w));
+    char path[STORE_PATH_CAP];
+    int rc;
+
+    if (w == NULL) {
+        return -ENOMEM;
+    }
+    w->journal = journal;
+    (void)snprintf(w->own[0], sizeof(w->own[0]), "spare-%08x-", s->o.epoch);
+    (void)snprintf(w->own[1], sizeof(w->own[1]), "reserve.%u", s->o.epoch);
+    do {
+        w->count = 0;
+        rc = io_list(dir, each_sweep, w);
+        for (size_t i = 0; rc == 0 && i < w->count; i++) {
+            if (!lease_valid(s->o.lease, ticks_boot_ns())) {
+                rc = BH_EFENCED;
+                break;
+            }
+            rc = store_path(path, dir, w->names[i]);
+            rc = rc < 0 ? rc : io_unlink(path);
+            rc = rc == -ENOENT ? 0 : rc;
+        }
+    } while (rc == 0 && w->count == SWEEP_MAX);
+    free(w);
+    return rc;
+}
+
+int
+space_sweep(struct space *s)
+{
+    int rc;
+
+    CHECK(!s->started); /* or it would delete what the thread is making */
+    rc = sweep_dir(s, s->dir, true);
+    return rc < 0 ? rc : sweep_dir(s, s->o.store, false);
+}

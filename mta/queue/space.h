@@ -1,0 +1,58 @@
+/* queue/space.h - room on the disk: segments are prepared ahead, dead ones are used again or
+ * deleted, and a reserve is kept for the day when the disk is full.
+ *
+ * Owns      one thread, so that neither the loop nor the journal's writer waits for it.
+ * Files     journal/new-*.tmp while a segment is made, journal/spare-* of our epoch between two
+ *           lives, reserve.<epoch>.
+ * Rules     I9: other epochs' files are only unlinked, with a valid lease.
+ */
+#ifndef QUEUE_SPACE_H
+#define QUEUE_SPACE_H
+
+#include "queue/ownership.h"
+#include "queue/segment.h"
+
+struct space;
+struct space_options {
+    const char *store;
+    uint8_t uuid[16];
+    uint32_t epoch;
+    uint64_t segment_bytes, reserve_bytes;
+    const struct lease *lease;
+    /* Something to fetch with space_poll; from any thread. */
+    void (*notify)(void *ctx);
+    void *ctx;
+    bool in_line; /* no thread: everything is done inside the calls (simulation) */
+};
+
+int space_new(struct space **out, const struct space_options *o) MUST_USE;
+/* The thread, when the store is sealed. Until then prepare is done inside the call. */
+int space_start(struct space *s) MUST_USE;
+void space_stop(struct space *s); /* waits for the job in hand; nothing is done afterwards */
+void space_free(struct space *s); /* stopped before; the reserve file stays for the next start */
+
+/* Loop: make seg's file, seal_lsn in its header. zero: fill it ahead, so that later syncs write no
+ * metadata (unless the writer comes to wait for it first). */
+void space_prepare(struct space *s, struct segment *seg, uint64_t seal_lsn, bool zero);
+/* Writer: wait until seg is ready. 0, -ENOSPC, -EIO … */
+int space_wait(struct space *s, struct segment *seg) MUST_USE;
+/* Loop: seg is dead, has left nobody who uses it, and is the space's until space_poll gives it
+ * back. */
+void space_reclaim(struct space *s, struct segment *seg);
+
+struct space_news {
+    struct list gone; /* segments (by job) whose names are durably gone */
+    bool low;         /* the reserve is not whole: take no new mail */
+    int failure;      /* a write or sync failed: fail stop */
+};
+/* Loop. */
+void space_poll(struct space *s, struct space_news *news);
+bool space_is_ready(struct space *s, const struct segment *seg, bool *zeroed);
+uint64_t space_free_bytes(struct space *s); /* as last seen */
+/* At release, stopped before: give back what the next owner would only delete: spares, the reserve,
+ * and a segment that was prepared but never used (may be NULL). */
+void space_clear(struct space *s, const struct segment *unused);
+/* Delete what another epoch left half made, and other epochs' reserves. With a valid lease. */
+int space_sweep(struct space *s) MUST_USE;
+
+#endif
