@@ -148,11 +148,11 @@ note_verdict(struct transport_session *t, enum smtp_hops_verdict v)
 }
 
 /* A configured next hop that does not exist is a mistake in our configuration or in our DNS: its
- * mail waits. A recipient's domain that does not exist is the sender's mistake. */
+ * mail waits. A recipient's domain that is none or does not exist is the sender's mistake. */
 static void
 note_dns(struct transport_session *t, int status)
 {
-    bool gone = status == BH_EDNS_NONE;
+    bool gone = status == BH_EDNS_NONE || status == BH_ESYNTAX;
     bool theirs = gone && t->conf->o.hop_count == 0;
     const char *derived = theirs ? "5.1.2" : gone ? "4.4.4" : "4.4.3";
 
