@@ -47,7 +47,14 @@
     X(EV_CONF_INVALID, 1100, "conf.invalid", ERROR, "The configuration was refused; the line names file, line, key and reason.", "Correct the named line; bridgeheadd --check validates without starting.")
 
 #define BRIDGEHEAD_EVENTS_SMTP_IN(X) \
-    X(EV_SMTP_CONNECTED, 1200, "smtp.in.connected", DEBUG, "A client opened an SMTP session.", "None needed.")
+    X(EV_SMTP_CONNECTED, 1200, "smtp.in.connected", DEBUG, "A client opened an SMTP session.", "None needed.") \
+    X(EV_SMTP_ACCEPTED, 1201, "smtp.in.accepted", INFO, "A message is durable in the queue and was acknowledged.", "None needed.") \
+    X(EV_SMTP_DISCONNECTED, 1202, "smtp.in.disconnected", DEBUG, "An SMTP session of a client ended.", "None needed.") \
+    X(EV_SMTP_RCPT_REFUSED, 1203, "smtp.rcpt.refused", INFO, "A recipient was refused; the line has the reply.", "None needed; for a relay that should be allowed, look at relay.clients and relay.domains.") \
+    X(EV_SMTP_MESSAGE_REFUSED, 1204, "smtp.in.message.refused", INFO, "A message was refused while its content came; the line has the reply.", "Too large: limits.message_size. Bare CR or LF: the client has to be repaired. Mail loop: look at the routes of both sides. Insufficient storage: free space on the store's filesystem.") \
+    X(EV_SMTP_COMMIT_FAILED, 1205, "smtp.in.commit.failed", WARN, "A received message could not be made durable; the client was told to try again.", "See the event of the queue or of the ownership before it.") \
+    X(EV_SMTP_CLOSED, 1206, "smtp.in.closed", INFO, "A session was ended by us; the line has the reply: time-out, too many errors, a bare LF, draining.", "None needed; a client that is closed again and again has to be repaired.") \
+    X(EV_SMTP_SESSION_REFUSED, 1207, "smtp.in.session.refused", WARN, "A client was turned away with 421 before its session began.", "If the clients are wanted, raise limits.sessions or the limit per client, and LimitNOFILE with it.")
 
 #define BRIDGEHEAD_EVENTS_SMTP_OUT(X) \
     X(EV_SMTP_OUT_CONNECTED, 1300, "smtp.out.connected", DEBUG, "An SMTP session to a next hop was opened.", "None needed.") \
