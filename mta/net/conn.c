@@ -780,7 +780,10 @@ conn_cut(struct conn *c, int status)
         return;
     }
     if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
-        /* No FIN, nothing of the kernel's send queue: what is not sent now never is. */
+        /* No FIN, nothing of the kernel's send queue, and the reset that close sends instead goes
+         * to the loopback interface, where it ends: IPv6 would send it from an address that is
+         * another host's by now. (Needs no privilege: the socket was tied to no interface.) */
+        (void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2);
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     }
     close_handle(c);

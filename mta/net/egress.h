@@ -3,9 +3,9 @@
  * The order: the source is present (vip_watch) - socket - IP_BIND_ADDRESS_NO_PORT - bind - connect
  * - hand over. There is no fallback to another address. When a source leaves, every attempt and
  * every connection from it ends with BH_ENOVIP in the same turn, before the watch's own on_change
- * runs. Nothing more is sent on them: the kernel refuses to route from an IPv4 address that is not
- * its own, and what IPv6 still sends would be a reset from the VIP itself, never from another
- * address.
+ * runs. Nothing more is sent on them, not even a reset: the kernel does not route from an IPv4
+ * address that is not its own, and an IPv6 socket is tied to the loopback interface before it is
+ * closed (tests/integration/10-egress-source captures both).
  */
 #ifndef NET_EGRESS_H
 #define NET_EGRESS_H
