@@ -792,9 +792,9 @@ keeper_main(const struct app_args *args)
         app_conf_free(k.conf);
         return BRIDGEHEAD_EXIT_CONFIG;
     }
-    (void)chdir("/"); /* never keep a filesystem busy */
+    rc = chdir("/") < 0 ? -errno : 0; /* never keep a filesystem busy */
     (void)signal(SIGPIPE, SIG_IGN);
-    if (!args->foreground) {
+    if (rc == 0 && !args->foreground) {
         rc = daemonize(&k, &is_parent, &code);
     }
     if (rc < 0) {
