@@ -39,7 +39,7 @@ round() {
         ip addr del "$vip_bits" dev near
         wait_for 20 "silence, $name" says "$said" silent
         gone+=("$(now)")
-        sleep 1.5 # long enough for the kernel's retransmissions, were there any
+        sleep 1 # long enough for the kernel's retransmissions, were there any
         back+=("$(now)")
     done
     # The capture would show it: one packet of the node's own, to another port.
