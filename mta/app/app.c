@@ -648,6 +648,7 @@ app_main(const struct app_args *args)
     int rc;
 
     a->args = args;
+    (void)prctl(PR_SET_NAME, "bridgeheadd"); /* executed as /proc/self/exe */
     a->failover.started_wall_ms = ticks_wall_ms();
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN); /* the keeper decides; a terminal's ^C reaches both */
