@@ -11,7 +11,7 @@ load_start
 owner=$(lab owner)
 pid=$(server_pid "$owner")
 fault=$(stamp)
-lab exec "$owner" pkill -9 -x bridgeheadd
+kill_both "$owner"
 lab wait started
 served_since "$(stamp)"
 wait_for_server "$owner" "$pid"

@@ -91,7 +91,7 @@ case_start() {
     fi
     case_began=$SECONDS
     mkdir -p "$CASE_OUT"
-    rm -f "$CASE_OUT"/*
+    rm -rf "${CASE_OUT:?}"/*
     trap case_end EXIT
     trap 'exit 1' INT TERM
 }
@@ -226,17 +226,23 @@ fenced_at() {
     date -r "/run/bridgehead-lab/$LAB_NAME/fenced/$1" +%s.%N
 }
 
-# The server is the child of the keeper, which is the oldest of the daemon's processes.
+SERVER='^[^ ]*bridgeheadd --server '
+BOTH='^[^ ]*bridgeheadd --'
+
 server_pid() {
-    # shellcheck disable=SC2016
-    lab exec "$1" sh -c 'pgrep -P "$(pgrep -o -x bridgeheadd)" -x bridgeheadd' || fail "no server process on $1"
+    lab exec "$1" pgrep -f "$SERVER" || fail "no server process on $1"
+}
+
+# SIGKILL of keeper and server at once, in that node's pid namespace.
+kill_both() {
+    lab exec "$1" pkill -9 -f "$BOTH"
 }
 
 # wait_for_server NODE OLD_PID
 wait_for_server() {
     local limit=$((SECONDS + 30)) pid
 
-    until pid=$(lab exec "$1" pgrep -n -x bridgeheadd) && [ "$pid" != "$2" ]; do
+    until pid=$(lab exec "$1" pgrep -f "$SERVER") && [ "$pid" != "$2" ]; do
         [ "$SECONDS" -lt "$limit" ] || fail "no new server on $1"
         sleep 0.1
     done
