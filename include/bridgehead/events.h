@@ -37,14 +37,29 @@
     X(EV_APP_LOG_REOPEN, 1009, "app.log.reopen.failed", WARN, "The log target of the new configuration cannot be opened; the old one stays.", "Check that the account of the server may write there.") \
     X(EV_APP_KEEPER_GONE, 1010, "app.keeper.gone", ERROR, "The keeper is gone; the server ends with it.", "Look for what killed the keeper; the cluster restarts both.") \
     X(EV_APP_NO_RESOLVER, 1011, "app.resolver.failed", ERROR, "Name resolution could not be set up for the present virtual IPs.", "Look at dns.servers and at the free memory.") \
+    X(EV_APP_NO_STORE, 1012, "app.store.missing", ERROR, "There is no store where the configuration says, or its filesystem is not mounted.", "Mount the filesystem; for a new instance run bridgehead store init.") \
+    X(EV_APP_STORE_OWNED, 1013, "app.store.owned", ERROR, "The store belongs to another owner that may be alive.", "Stop the other owner; after a power cut let the cluster fence its node first.") \
+    X(EV_APP_STORE_DAMAGED, 1014, "app.store.damaged", ERROR, "The store is damaged where no crash can explain it, or of a format this release does not read.", "Run bridgehead store check; use a release that reads the format.") \
     X(EV_KEEPER_LISTEN_FAILED, 1020, "keeper.listen.failed", ERROR, "A listening socket could not be opened.", "Stop what uses the port, or change the listener.") \
     X(EV_KEEPER_CHANNEL, 1021, "keeper.channel.failed", WARN, "A message between keeper and server could not be passed.", "If it repeats, the server hangs: the monitor will see it.") \
     X(EV_KEEPER_SERVER_CRASHED, 1022, "keeper.server.crashed", ERROR, "The server ended without a reason of its own; it is started again, at most three times in five minutes.", "Report it with the core dump and the blackbox.") \
     X(EV_KEEPER_GIVES_UP, 1023, "keeper.gives.up", ERROR, "The keeper stops and tells Pacemaker, which recovers the resource.", "The line names why; look at the events before it.") \
-    X(EV_KEEPER_DESCRIPTORS, 1024, "keeper.descriptors.low", WARN, "The limit of open files is below what the configuration may need.", "Raise the hard limit of open files for the cluster's daemons, or lower limits.sessions.")
+    X(EV_KEEPER_DESCRIPTORS, 1024, "keeper.descriptors.low", WARN, "The limit of open files is below what the configuration may need.", "Raise the hard limit of open files for the cluster's daemons, or lower limits.sessions.") \
+    X(EV_KEEPER_RUNNING, 1025, "keeper.already.running", ERROR, "A second daemon of an instance was to be started on a node.", "Nothing to do if the first one is wanted; else stop it.") \
+    X(EV_KEEPER_NO_COROSYNC, 1026, "keeper.corosync.absent", ERROR, "Corosync could not be reached at start.", "Start corosync, or set cluster.mode = \"none\" for a single node.") \
+    X(EV_KEEPER_NO_QUORUM, 1027, "keeper.quorum.none", ERROR, "The partition had no quorum at start.", "Start more nodes, or repair their links.") \
+    X(EV_KEEPER_NO_ACCOUNT, 1028, "keeper.account.missing", ERROR, "The account the server runs under does not exist.", "Create it: adduser --system --group --no-create-home NAME.") \
+    X(EV_KEEPER_RUN_DIR, 1029, "keeper.run.failed", ERROR, "The run directory or a file in it could not be made.", "Run bridgeheadd as root; look at the space and the rights of /run.") \
+    X(EV_KEEPER_NO_VIP, 1030, "keeper.vip.none", ERROR, "No virtual IP was given.", "The resource agent passes --vip; without it add vip to the configuration.")
 
 #define BRIDGEHEAD_EVENTS_CONF(X) \
-    X(EV_CONF_INVALID, 1100, "conf.invalid", ERROR, "The configuration was refused; the line names file, line, key and reason.", "Correct the named line; bridgeheadd --check validates without starting.")
+    X(EV_CONF_INVALID, 1100, "conf.invalid", ERROR, "The configuration was refused; the line names file, line, key and reason.", "Correct the named line; bridgeheadd --check validates without starting.") \
+    X(EV_CONF_UNKNOWN_KEY, 1101, "conf.key.unknown", ERROR, "The configuration has a key that does not exist.", "Correct its spelling or remove it; bridgehead.conf(5) has all keys.") \
+    X(EV_CONF_TYPE, 1102, "conf.type.wrong", ERROR, "A key of the configuration has a value of the wrong type.", "Write it as the line shows.") \
+    X(EV_CONF_DUPLICATE, 1103, "conf.key.duplicate", ERROR, "A key of the configuration is given twice.", "Keep one of the two.") \
+    X(EV_CONF_MISSING, 1104, "conf.key.missing", ERROR, "A required key of the configuration is missing.", "Add it as the line shows.") \
+    X(EV_CONF_SYNTAX, 1105, "conf.syntax", ERROR, "The configuration is not libconfig syntax.", "Look at the named line and the one before.") \
+    X(EV_CONF_UNREADABLE, 1106, "conf.unreadable", ERROR, "The configuration file cannot be read.", "Create it, the same on every node, readable for root and the account of the server.")
 
 #define BRIDGEHEAD_EVENTS_SMTP_IN(X) \
     X(EV_SMTP_CONNECTED, 1200, "smtp.in.connected", DEBUG, "A client opened an SMTP session.", "None needed.") \

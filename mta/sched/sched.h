@@ -3,16 +3,26 @@
  *
  * Unit of isolation: the destination (connector, next hop). A destination that cannot be reached is
  * asked again by one delivery after its own back-off; the rest of its mail waits behind it without
- * being touched, and no other destination knows. Messages wait in memory of a few dozen bytes each;
- * there is no global active queue that could fill up.
+ * being touched, and no other destination knows. Messages wait in memory of about a hundred bytes
+ * each; there is no global active queue that could fill up.
  *
- * A task is one message's live recipients for one destination. Life of a task: ready (destination's
- * list, oldest first) - running (in a session's delivery) - done, or deferred (a heap by time) -
- * ready. Recipients the peer deferred get their own next time (retry schedule); when a session
- * cannot be opened only the delivery that tried gets an outcome, the destination gets the back-off.
+ * A task is some of one message's live recipients, for one destination. Life of a task: ready
+ * (destination's list, longest ready first) - running (in a session's delivery) - done, or deferred
+ * (a heap by time) - ready. A message with more recipients than one transaction takes goes to the
+ * end of the line after each transaction, so that it does not hold up the others.
  *
- * Pure but for struct sched_env: time comes from sched_tick's caller via env->now, and all else by
- * calls. Loop thread only.
+ * Failures. A recipient the peer deferred gets its own next time (retry schedule). When a session
+ * cannot be opened and no other one to the destination is open, only the delivery that tried gets
+ * an outcome, and the destination gets the back-off. Where the route names a further connector that
+ * can be reached, mail goes there instead, that delivery and all that waits included; new mail
+ * returns to the first connector once it is back, what has moved stays where it is.
+ * A session that is lost before it carried anything counts as well, from the third in a row.
+ *
+ * Order on disk. A failure that is to be reported is recorded after its notification was queued, in
+ * one journal: a crash between the two repeats the notification, never loses it (notice.c).
+ *
+ * Pure but for struct sched_env: time comes from env->wall_ms, and all else by calls. Loop thread
+ * only.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -20,6 +30,9 @@
 #include "mail/transport.h"
 #include "queue/queue.h"
 #include "sched/retry.h"
+
+/* Recipients of one transaction that the transport may rely on, whatever the configuration says. */
+#define SCHED_RECIPIENTS_MAX 1000
 
 struct sched;
 
@@ -32,61 +45,79 @@ struct sched_connector {
     uint32_t concurrency;     /* sessions to one destination */
     uint32_t connector_limit; /* sessions of the connector; 0: no limit */
     uint32_t recipients_per_transaction;
-    uint64_t down_after_ms; /* not reached for so long: counted as down (degraded) */
+    uint64_t down_after_ms; /* not reached for so long: counted as down (degraded). With per_domain
+                               only while at least three destinations are down and none is up: a
+                               dead stranger is no fault of the connector */
 };
 
 struct sched_options {
-    struct retry_schedule retry;   /* of messages */
-    struct retry_schedule backoff; /* of destinations */
-    uint64_t expire_ms, warn_after_ms;
+    struct retry_schedule retry;       /* of messages */
+    struct retry_schedule backoff;     /* of destinations */
+    uint64_t expire_ms, warn_after_ms; /* of a message's age; warn_after 0: no delay notice */
     const char *hostname;
-    bool in_doubt_hold;
+    bool in_doubt_hold; /* hold a message of which a final dot stayed without answer */
 };
 
 /* The world of a scheduler; app/ fills it, tests fake it. */
 struct sched_env {
     void *ctx;
     struct queue *queue; /* for queue_* calls; the fake queue of tests links in its place */
-    struct loop *loop;   /* timers */
+    struct loop *loop;   /* for a timer of its own; NULL: set_timer and sched_tick instead */
+    /* Call sched_tick in in_ms (0: in this turn or the next, not inside this call); replaces what
+     * was set before. Unused with a loop. */
+    void (*set_timer)(void *ctx, uint64_t in_ms);
     /* Connector indexes for a recipient, in order of preference; false: no route. */
     bool (*route)(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count);
     uint64_t (*wall_ms)(void *ctx);
-    /* Queue a notification as a new message from the null sender: content is complete. Calls cb
-     * when durable. 0 or <0. */
+    /* Queue a notification as a new message from the null sender: content is complete. 0: its
+     * commit is in the journal's batch (queue_commit was called) before this returns, so that what
+     * queue_record is told afterwards lies behind it. <0: nothing was queued. Not calling back. */
     int (*notify)(void *ctx, struct slice to, struct slice content);
 };
 
 int sched_new(struct sched **out, const struct sched_options *o, const struct sched_env *env,
     const struct sched_connector *connectors, size_t count) MUST_USE;
+/* Sessions may be left only if their transports never call up again. */
 void sched_free(struct sched *s);
+/* The timer fired (unless env->loop): what is due. Bounded work; sets the timer anew. */
+void sched_tick(struct sched *s);
 const struct transport_up *sched_transport_up(void);
 
-/* The queue's hooks. */
+/* The queue's hooks. add: m is durable; its live recipients are scheduled by their next_wall_ms.
+ * remove: m is about to be freed. Other than by the queue's calling it from a call of ours, no
+ * recipient of m may be in a session. */
 void sched_add(struct sched *s, struct queue_message *m);
 void sched_remove(struct sched *s, struct queue_message *m);
-/* Deliveries may begin (serving, VIP present, quorum) or not. paused: running ones go on; stop:
- * they are aborted. */
+/* Deliveries may begin (serving, VIP present, quorum) or not. paused: running ones go on. stopped:
+ * they are aborted, with what is in doubt recorded before this returns, and readers and notices are
+ * closed: no call of the queue follows until it is running again. Begins as stopped. */
 enum sched_run { SCHED_STOPPED, SCHED_PAUSED, SCHED_RUNNING };
 void sched_set_run(struct sched *s, enum sched_run run);
-unsigned sched_active(const struct sched *s); /* deliveries under way, for the drain */
-/* A drain began: idle sessions are closed, no new delivery; cb when none runs. */
+unsigned sched_active(const struct sched *s);   /* deliveries under way, for the drain */
+unsigned sched_sessions(const struct sched *s); /* open, opening or closing */
+/* A drain began: idle sessions are closed, no new delivery; cb, from a later sched_tick, when no
+ * delivery runs and no notification is being written. */
 void sched_drain(struct sched *s, loop_fn *cb, void *ctx);
 
-/* Operator. */
+/* Operator. 0, or a code of the queue's (then nothing more can be recorded). */
 int sched_connector_suspend(
     struct sched *s, struct slice name, bool suspended) MUST_USE; /* BH_ENOTFOUND */
-int sched_retry(struct sched *s,
-    struct queue_message *m) MUST_USE; /* now, whatever the back-off of its destinations */
+/* Now, whatever the back-off of its destinations. BH_ESTATE: it is held. */
+int sched_retry(struct sched *s, struct queue_message *m) MUST_USE;
+/* What is in a session ends there; it waits no more. */
 int sched_hold(struct sched *s, struct queue_message *m, bool held) MUST_USE;
-int sched_bounce(struct sched *s,
-    struct queue_message *m) MUST_USE; /* live recipients fail with a DSN "by the operator" */
-int sched_drop(
-    struct sched *s, struct queue_message *m) MUST_USE; /* live recipients are removed, no DSN */
-/* Reload: new options and connectors (matched by name; sessions of those that stay go on). */
+/* Live recipients fail with a DSN "by the operator"; those in a session if it doesn't deliver. */
+int sched_bounce(struct sched *s, struct queue_message *m) MUST_USE;
+/* Live recipients are removed, no DSN; sessions that have it are cut. m may be freed inside. */
+int sched_drop(struct sched *s, struct queue_message *m) MUST_USE;
+/* Reload: new options and connectors (matched by name and per_domain; sessions of those that stay
+ * go on). env->route must give the new indexes. What waits follows the new routes in the next
+ * ticks. -ENOMEM: nothing changed. */
 int sched_reconfigure(struct sched *s, const struct sched_options *o,
     const struct sched_connector *connectors, size_t count) MUST_USE;
 
-/* Looking. */
+/* Looking. queued, active, deferred, ready, delivered ... count recipients; queued: all that wait
+ * or run for it. */
 struct sched_connector_info {
     const char *name, *protocol;
     bool suspended, down;
