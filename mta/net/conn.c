@@ -330,8 +330,9 @@ consume(struct conn *c, size_t n)
     struct conn_home *home = home_of(c);
 
     c->queued_bytes -= n;
-    while (n > 0) {
-        struct chunk *k = CONTAINER_OF(c->queue.next, struct chunk, link);
+    LIST_FOR_SAFE(link, tmp, &c->queue)
+    {
+        struct chunk *k = CONTAINER_OF(link, struct chunk, link);
 
         if (n < k->n) {
             k->p += n;

@@ -27,7 +27,7 @@ struct conn_user {
     void (*on_drained)(void *ctx); /* may be NULL */
     void (*on_end)(void *ctx, int status);
 };
-#define CONN_HIGH_BYTES (128 * 1024)
+#define CONN_HIGH_BYTES ((size_t)128 * 1024)
 
 /* Take over a connected socket (closed on failure as well). Reading is off at first. TCP_NODELAY is
  * set by whoever made the socket: listener (inherited) and egress. */

@@ -168,6 +168,7 @@ open_socket(const struct netaddr *source, const struct netaddr *to, int *out)
 }
 
 int
+/* NOLINTNEXTLINE(readability-function-size): whom, from where, for whom, in which time */
 egress_connect(struct egress_attempt **out, struct egress *e, const struct netaddr *sources,
     size_t source_count, const struct netaddr *to, uint64_t timeout_ms,
     const struct conn_user *user, void *user_ctx, egress_fn *cb, void *ctx)

@@ -734,8 +734,8 @@ resolver_free(struct resolver *r)
         return;
     }
     list_splice_back(&r->running, &r->waiting);
-    for (struct list *link = list_pop_front(&r->running); link != NULL;
-         link = list_pop_front(&r->running)) {
+    LIST_FOR_SAFE(link, tmp, &r->running)
+    {
         struct resolver_query *q = CONTAINER_OF(link, struct resolver_query, link);
 
         orphan_questions(q);

@@ -19,7 +19,7 @@ struct event {
     struct ub_event ub;
     struct loop *loop;
     int fd;
-    short bits;
+    int bits;
     void (*cb)(int, short, void *);
     void *arg;
     struct loop_poll *poll; /* of fd; made at the first add */
@@ -65,7 +65,7 @@ static void
 on_poll(void *ctx, int status, unsigned events)
 {
     struct event *e = ctx;
-    short fired = 0;
+    int fired = 0;
 
     if (status < 0) {
         /* The socket has an error for its reader to find. */
@@ -90,7 +90,7 @@ on_poll(void *ctx, int status, unsigned events)
             loop_timer_start(&e->timer, e->timeout_ms);
         }
     }
-    e->cb(e->fd, fired, e->arg);
+    e->cb(e->fd, (short)fired, e->arg);
 }
 
 static void
@@ -119,7 +119,7 @@ on_del_bits(struct ub_event *ub, short bits)
 {
     struct event *e = event_of(ub);
 
-    e->bits &= (short)~bits;
+    e->bits &= ~bits;
 }
 
 static void

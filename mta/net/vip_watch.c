@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES         (64 * 1024) /* the kernel sends at most 32 KiB at once */
+#define BUFFER_BYTES         (64 * KIB) /* the kernel sends at most 32 KiB at once */
 #define RECEIVE_BUFFER_BYTES (1024 * 1024)
 #define DATAGRAMS_PER_WAKEUP 64
 #define DUMP_TRIES           8    /* a dump that changes underneath is asked for again */
@@ -278,7 +278,7 @@ receive(struct vip_watch *w, unsigned *flags)
     if (from.nl_pid != 0) {
         return 0; /* not the kernel: any local process may send to us */
     }
-    if (got > BUFFER_BYTES) {
+    if ((size_t)got > BUFFER_BYTES) {
         return -ENOBUFS;
     }
     return vip_watch_parse((struct slice){ w->buffer, (size_t)got }, on_message, w, flags);
@@ -354,7 +354,7 @@ dump_once(struct vip_watch *w)
 static int
 reopen(struct vip_watch *w)
 {
-    int fd;
+    int fd = -1;
     int rc = open_netlink(&fd);
 
     if (rc < 0) {

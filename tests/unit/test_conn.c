@@ -223,7 +223,7 @@ many_bytes(void)
 {
     char *bytes = malloc(MANY_BYTES);
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+    CHECK(bytes != NULL);
     for (size_t i = 0; i < MANY_BYTES; i++) {
         bytes[i] = (char)(i * 7 + i / 251);
     }
@@ -234,7 +234,7 @@ many_bytes(void)
 static void
 peer_reads_all(struct rig *r, const char *expected, size_t n)
 {
-    static char buffer[256 * 1024];
+    static char buffer[256 * KIB];
     size_t done = 0;
     bool equal = true;
 

@@ -17,36 +17,36 @@ enum { NODATA = -1, NXDOMAIN = 3, SERVFAIL = 2, SILENT = -2 };
 static const struct row {
     const char *name;
     int type;
-    const char *data; /* address, or "preference host" */
     int code;         /* instead of data */
+    const char *data; /* address, or "preference host" */
 } zone[] = {
-    { "example.org", MX, "20 back.example.org", 0 },
-    { "example.org", MX, "10 mx.example.org", 0 },
-    { "example.org", MX, "30 noaddress.example.org", 0 },
-    { "mx.example.org", A, "192.0.2.1", 0 },
-    { "mx.example.org", A, "192.0.2.2", 0 },
-    { "mx.example.org", AAAA, "2001:db8::1", 0 },
-    { "back.example.org", A, "192.0.2.9", 0 },
-    { "nomx.example.org", A, "192.0.2.3", 0 },
-    { "nullmx.example.org", MX, "0 .", 0 },
-    { "alias.example.org", CNAME, "nomx.example.org", 0 },
-    { "broken.example.org", MX, NULL, SERVFAIL },
-    { "brokenhost.example.org", MX, "10 servfail.example.org", 0 },
-    { "halfbroken.example.org", MX, "10 servfail.example.org", 0 },
-    { "halfbroken.example.org", MX, "20 mx.example.org", 0 },
-    { "servfail.example.org", A, NULL, SERVFAIL },
-    { "servfail.example.org", AAAA, NULL, SERVFAIL },
-    { "deadhosts.example.org", MX, "10 missing.example.org", 0 },
-    { "silent.example.org", MX, NULL, SILENT },
-    { "silenthost.example.org", MX, "10 quiet.example.org", 0 },
-    { "quiet.example.org", A, "192.0.2.4", 0 },
-    { "quiet.example.org", AAAA, NULL, SILENT },
-    { "equal.example.org", MX, "5 a.example.org", 0 },
-    { "equal.example.org", MX, "5 b.example.org", 0 },
-    { "a.example.org", A, "192.0.2.11", 0 },
-    { "b.example.org", A, "192.0.2.12", 0 },
-    { "relay.test", A, "192.0.2.13", 0 },
-    { "relay.home.arpa", A, "192.0.2.14", 0 },
+    { "example.org", MX, 0, "20 back.example.org" },
+    { "example.org", MX, 0, "10 mx.example.org" },
+    { "example.org", MX, 0, "30 noaddress.example.org" },
+    { "mx.example.org", A, 0, "192.0.2.1" },
+    { "mx.example.org", A, 0, "192.0.2.2" },
+    { "mx.example.org", AAAA, 0, "2001:db8::1" },
+    { "back.example.org", A, 0, "192.0.2.9" },
+    { "nomx.example.org", A, 0, "192.0.2.3" },
+    { "nullmx.example.org", MX, 0, "0 ." },
+    { "alias.example.org", CNAME, 0, "nomx.example.org" },
+    { "broken.example.org", MX, SERVFAIL, NULL },
+    { "brokenhost.example.org", MX, 0, "10 servfail.example.org" },
+    { "halfbroken.example.org", MX, 0, "10 servfail.example.org" },
+    { "halfbroken.example.org", MX, 0, "20 mx.example.org" },
+    { "servfail.example.org", A, SERVFAIL, NULL },
+    { "servfail.example.org", AAAA, SERVFAIL, NULL },
+    { "deadhosts.example.org", MX, 0, "10 missing.example.org" },
+    { "silent.example.org", MX, SILENT, NULL },
+    { "silenthost.example.org", MX, 0, "10 quiet.example.org" },
+    { "quiet.example.org", A, 0, "192.0.2.4" },
+    { "quiet.example.org", AAAA, SILENT, NULL },
+    { "equal.example.org", MX, 0, "5 a.example.org" },
+    { "equal.example.org", MX, 0, "5 b.example.org" },
+    { "a.example.org", A, 0, "192.0.2.11" },
+    { "b.example.org", A, 0, "192.0.2.12" },
+    { "relay.test", A, 0, "192.0.2.13" },
+    { "relay.home.arpa", A, 0, "192.0.2.14" },
 };
 
 struct server {
@@ -175,7 +175,7 @@ server_run(void *arg)
 
     for (;;) {
         uint8_t packet[2048] = { 0 };
-        struct sockaddr_in from;
+        struct sockaddr_in from = { 0 };
         socklen_t from_bytes = sizeof(from);
         ssize_t got = recvfrom(s->fd, packet, 512, 0, (struct sockaddr *)&from, &from_bytes);
         size_t n;
