@@ -38,6 +38,7 @@ struct loading {
     struct conf *c;
     struct slice text;
     conf_error_fn *on_error;
+    enum conf_fault fault; /* of the next report */
     void *ctx;
     unsigned errors;
     int rc; /* -ENOMEM: stop */
@@ -78,12 +79,15 @@ static void
 report(struct loading *l, const char *file, int line, struct slice key, const char *message,
     const char *cure)
 {
-    struct conf_error e = { .file = file != NULL ? file : l->c->name, .line = line };
+    struct conf_error e = {
+        .file = file != NULL ? file : l->c->name, .line = line, .fault = l->fault
+    };
 
     copy_cut(e.key, sizeof(e.key), key);
     copy_cut(e.message, sizeof(e.message), slice_of(message));
     copy_cut(e.cure, sizeof(e.cure), slice_of(cure));
     l->errors++;
+    l->fault = CONF_FAULT_VALUE;
     l->on_error(l->ctx, &e);
 }
 
@@ -128,6 +132,7 @@ report_type(struct loading *l, const config_setting_t *s, struct slice path, enu
     (void)snprintf(
         message, sizeof(message), "must be %s, not %s", conf_table_wants(type), type_name(s));
     conf_table_example(key != NULL ? key : &any, slice_of(config_setting_name(s)), cure);
+    l->fault = CONF_FAULT_TYPE;
     report_at(l, s, path, message, cure);
 }
 
@@ -151,6 +156,7 @@ read_strings(struct loading *l, const config_setting_t *s, struct slice path,
         const config_setting_t *elem = config_setting_get_elem(s, (unsigned)i);
 
         if (config_setting_type(elem) != CONFIG_TYPE_STRING) {
+            l->fault = CONF_FAULT_TYPE;
             report_at(l, elem, path, "all its elements must be strings",
                 "put quotes around each element: [\"...\", \"...\"]");
             return false;
@@ -271,6 +277,7 @@ take_list(
 
         (void)snprintf(sub, sizeof(sub), "%.*s[%u]", SLICE_FMT(path), i);
         if (config_setting_type(elem) != CONFIG_TYPE_GROUP) {
+            l->fault = CONF_FAULT_TYPE;
             report_at(l, elem, slice_of(sub), "each element of the list must be a group",
                 "write ( { key = value; ... }, { ... } )");
         } else if (add_entry(l, elem, slice_of(sub), NULL) != NULL) {
@@ -296,6 +303,7 @@ take_setting(struct loading *l, const config_setting_t *s, struct slice parent)
     switch (conf_table_find(&l->c->table, path, &key)) {
     case CONF_MATCH_NONE:
         conf_table_suggest(&l->c->table, parent, name, cure);
+        l->fault = CONF_FAULT_UNKNOWN_KEY;
         report_at(l, s, path, "unknown key", cure);
         return;
     case CONF_MATCH_EXACT:
@@ -337,6 +345,7 @@ report_missing(
     char cure[256];
 
     conf_table_example(key, dot < path.n ? slice_skip(path, dot + 1) : path, cure);
+    l->fault = CONF_FAULT_MISSING;
     if (group == NULL) {
         report(l, NULL, 1, path, "a required key is missing", cure);
     } else {
@@ -390,6 +399,7 @@ on_duplicate(void *ctx, struct slice key, int line, int first_line)
 
     (void)snprintf(
         message, sizeof(message), "duplicate key: it was given before, in line %d", first_line);
+    d->l->fault = CONF_FAULT_DUPLICATE;
     report(d->l, d->file, line, key, message, "keep one of the two");
 }
 
@@ -405,6 +415,7 @@ report_parse(struct loading *l)
         found = conf_scan_duplicates(l->text, on_duplicate, &d);
     }
     if (found == 0) {
+        l->fault = strstr(text, "duplicate") != NULL ? CONF_FAULT_DUPLICATE : CONF_FAULT_SYNTAX;
         report(l, d.file, config_error_line(t), SLICE_NONE, text,
             strstr(text, "duplicate") != NULL ? "keep one of the two settings of that name"
             : strstr(text, "include") != NULL
@@ -436,6 +447,7 @@ parse(struct loading *l)
     struct conf *c = l->c;
 
     if (slice_find(l->text, '\0') < l->text.n) {
+        l->fault = CONF_FAULT_SYNTAX;
         report(l, NULL, 1, SLICE_NONE, "the file holds a zero byte", "write it as plain text");
         return BH_ECONFIG;
     }
@@ -566,7 +578,9 @@ conf_load(struct conf **out, const char *path, const struct conf_key *table, siz
     }
     rc = read_text(path, &text, &n);
     if (rc < 0) {
-        struct loading l = { .c = c, .on_error = on_error, .ctx = ctx };
+        struct loading l = {
+            .c = c, .on_error = on_error, .ctx = ctx, .fault = CONF_FAULT_UNREADABLE
+        };
         char message[256];
 
         (void)snprintf(message, sizeof(message), "cannot be read: %s", error_text(rc));

@@ -35,9 +35,19 @@ struct conf_key {
     const char *help; /* one or more sentences for the manual page */
 };
 
+enum conf_fault {
+    CONF_FAULT_VALUE, /* of the right type, but not allowed */
+    CONF_FAULT_UNREADABLE,
+    CONF_FAULT_SYNTAX,
+    CONF_FAULT_UNKNOWN_KEY,
+    CONF_FAULT_TYPE,
+    CONF_FAULT_DUPLICATE,
+    CONF_FAULT_MISSING /* a required key */
+};
 struct conf_error {
     const char *file; /* lives until the callback returns */
     int line;
+    enum conf_fault fault;
     char key[128];
     char message[256];
     char cure[256];
