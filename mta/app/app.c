@@ -45,11 +45,13 @@ void
 app_fail(struct app *a, int rc, const char *why)
 {
     int code = app_exit_code(rc);
+    char text[512];
 
     a->facts.fenced = rc == BH_EFENCED;
     a->facts.stopped = true;
-    log_event(EV_APP_FAILED, LF_INT("code", code), LF_ERR("error", rc), LF_STR("why", why));
-    tell_keeper(CHANNEL_FAILED, 0, code, why);
+    log_event(app_failure_event(rc), LF_INT("code", code), LF_ERR("error", rc), LF_STR("why", why));
+    app_failure_text(app_failure_event(rc), why, text, sizeof(text));
+    tell_keeper(CHANNEL_FAILED, 0, code, text);
     if (log_dump_blackbox() < 0) {
         log_event(EV_APP_NO_BLACKBOX, LF_INT("code", code));
     }

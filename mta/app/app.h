@@ -7,6 +7,7 @@
 #define APP_APP_H
 
 #include "app/app_conf.h"
+#include "bridgehead/events.h"
 
 struct app_args {
     const char *config; /* path */
@@ -28,7 +29,13 @@ int app_main(const struct app_args *args);
 
 /* Exit code for an error code of ours. */
 int app_exit_code(int rc);
-/* Print a configuration error to stderr and log it; a conf_error_fn. */
+/* The event that names why a process could not start or go on. */
+enum bridgehead_event app_failure_event(int rc);
+const char *app_event_name(enum bridgehead_event event);
+/* "TEXT [NUMBER NAME]": what people and the cluster read, so that they find the cure. */
+void app_failure_text(enum bridgehead_event event, const char *text, char *out, size_t cap);
+/* Print a configuration error to stderr and log it; a conf_error_fn. The other only logs. */
 void app_report_conf_error(void *ctx, const struct conf_error *e);
+void app_log_conf_error(void *ctx, const struct conf_error *e);
 
 #endif

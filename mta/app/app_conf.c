@@ -124,6 +124,22 @@ app_conf_error_text(const struct conf_error *e, char *out, size_t cap)
     }
 }
 
+enum bridgehead_event
+app_conf_error_event(const struct conf_error *e)
+{
+    static const enum bridgehead_event events[] = {
+        [CONF_FAULT_VALUE] = EV_CONF_INVALID,
+        [CONF_FAULT_UNREADABLE] = EV_CONF_UNREADABLE,
+        [CONF_FAULT_SYNTAX] = EV_CONF_SYNTAX,
+        [CONF_FAULT_UNKNOWN_KEY] = EV_CONF_UNKNOWN_KEY,
+        [CONF_FAULT_TYPE] = EV_CONF_TYPE,
+        [CONF_FAULT_DUPLICATE] = EV_CONF_DUPLICATE,
+        [CONF_FAULT_MISSING] = EV_CONF_MISSING,
+    };
+
+    return (size_t)e->fault < ARRAY_LEN(events) ? events[e->fault] : EV_CONF_INVALID;
+}
+
 /* The table bounds every string below its array's size. */
 static void
 take_string(struct pass *p, const char *key, char *out, size_t cap)
@@ -607,6 +623,9 @@ app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
     rc = slice_copy(slice_of(path), c->file, sizeof(c->file));
     if (rc == 0) {
         rc = conf_load(&c->conf, path, table, ARRAY_LEN(table), on_error, ctx);
+        if (rc < 0 && rc != -ENOMEM) { /* unreadable: reported too */
+            rc = BH_ECONFIG;
+        }
     }
     if (rc == 0) {
         rc = take_all(&p, vip_text);

@@ -8,6 +8,7 @@
 #ifndef APP_APP_CONF_H
 #define APP_APP_CONF_H
 
+#include "bridgehead/events.h"
 #include "core/conf.h"
 #include "core/netaddr.h"
 #include "sched/retry.h"
@@ -99,8 +100,9 @@ int app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
 void app_conf_free(struct app_conf *c);
 /* The table, for the manual page and for reload. */
 const struct conf_key *app_conf_table(size_t *rows);
-/* "FILE:LINE: KEY: MESSAGE (CURE)" to a stream-like sink; the conf_error_fn that commands use. */
+/* "FILE:LINE: KEY: MESSAGE (CURE)" */
 void app_conf_error_text(const struct conf_error *e, char *out, size_t cap);
+enum bridgehead_event app_conf_error_event(const struct conf_error *e);
 
 /* Paths that follow from the instance. */
 void app_run_dir(const struct app_conf *c, char out[APP_PATH_CAP]); /* /run/bridgehead/NAME */

@@ -356,26 +356,6 @@ struct event_page {
     uint64_t last;
 };
 
-static const char *
-event_name(enum bridgehead_event event)
-{
-    static const struct {
-        int number;
-        const char *name;
-    } names[] = {
-#define EVENT_NAME(symbol, number, name, level, what, cure) { number, name },
-        BRIDGEHEAD_EVENTS(EVENT_NAME)
-#undef EVENT_NAME
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (names[i].number == (int)event) {
-            return names[i].name;
-        }
-    }
-    return "";
-}
-
 static bool
 add_event(void *ctx, uint64_t seq, uint64_t wall_ms, enum bridgehead_event event, struct slice text)
 {
@@ -383,7 +363,7 @@ add_event(void *ctx, uint64_t seq, uint64_t wall_ms, enum bridgehead_event event
 
     (void)json_array_append_new(p->list,
         json_pack("{s:I,s:o,s:i,s:s,s:o}", "seq", (json_int_t)seq, "time", app_ctl_time(wall_ms),
-            "event", (int)event, "name", event_name(event), "text", app_ctl_text(text)));
+            "event", (int)event, "name", app_event_name(event), "text", app_ctl_text(text)));
     p->last = seq;
     return json_array_size(p->list) < EVENTS_PAGE;
 }

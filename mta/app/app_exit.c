@@ -40,14 +40,63 @@ app_exit_code(int rc)
     }
 }
 
+enum bridgehead_event
+app_failure_event(int rc)
+{
+    switch (rc) {
+    case BH_ENOSTORE:
+        return EV_APP_NO_STORE;
+    case BH_EOWNED:
+        return EV_APP_STORE_OWNED;
+    case BH_EFORMAT:
+    case BH_EDAMAGED:
+        return EV_APP_STORE_DAMAGED;
+    default:
+        return EV_APP_FAILED;
+    }
+}
+
+const char *
+app_event_name(enum bridgehead_event event)
+{
+    static const struct {
+        enum bridgehead_event event;
+        const char *name;
+    } names[] = {
+#define EVENT_NAME(symbol, number, name, level, what, cure) { symbol, name },
+        BRIDGEHEAD_EVENTS(EVENT_NAME)
+#undef EVENT_NAME
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (names[i].event == event) {
+            return names[i].name;
+        }
+    }
+    return "";
+}
+
+void
+app_failure_text(enum bridgehead_event event, const char *text, char *out, size_t cap)
+{
+    (void)snprintf(out, cap, "%s [%d %s]", text, (int)event, app_event_name(event));
+}
+
+void
+app_log_conf_error(void *ctx, const struct conf_error *e)
+{
+    (void)ctx;
+    log_event(app_conf_error_event(e), LF_STR("file", e->file), LF_INT("line", e->line),
+        LF_STR("key", e->key), LF_STR("why", e->message), LF_STR("cure", e->cure));
+}
+
 void
 app_report_conf_error(void *ctx, const struct conf_error *e)
 {
-    char line[1024];
+    char line[1024], tagged[1100];
 
-    (void)ctx;
     app_conf_error_text(e, line, sizeof(line));
-    (void)fprintf(stderr, "bridgeheadd: %s\n", line);
-    log_event(EV_CONF_INVALID, LF_STR("file", e->file), LF_INT("line", e->line),
-        LF_STR("key", e->key), LF_STR("why", e->message), LF_STR("cure", e->cure));
+    app_failure_text(app_conf_error_event(e), line, tagged, sizeof(tagged));
+    (void)fprintf(stderr, "bridgeheadd: %s\n", tagged);
+    app_log_conf_error(ctx, e);
 }

@@ -61,7 +61,8 @@ struct keeper {
     bool stopping; /* a stop or a handoff is under way */
     bool exit_now;
     int exit_code;
-    int server_code; /* from CHANNEL_FAILED; 0: none came */
+    enum bridgehead_event failure; /* what names the cause of a failed start */
+    int server_code;               /* from CHANNEL_FAILED; 0: none came */
     char server_text[512];
     uint64_t restarts_ms[RESTARTS_MAX]; /* ring */
     unsigned restart_count;
@@ -95,6 +96,17 @@ report_start(struct keeper *k, int code, const char *text)
     k->ready_pipe = -1;
 }
 
+/* Why the start failed, as people read it, and the event that has the cure. */
+static void
+report_failure(struct keeper *k, int code, const char *why)
+{
+    char text[START_TEXT_CAP];
+
+    log_event(k->failure, LF_INT("code", code), LF_STR("why", why));
+    app_failure_text(k->failure, why, text, sizeof(text));
+    report_start(k, code, text);
+}
+
 static void
 leave(struct keeper *k, int code, const char *text)
 {
@@ -103,6 +115,15 @@ leave(struct keeper *k, int code, const char *text)
     if (!k->started) {
         report_start(k, code, text);
     }
+    loop_stop(k->loop);
+}
+
+static void
+fail_start(struct keeper *k, int code, const char *why)
+{
+    report_failure(k, code, why);
+    k->exit_code = code;
+    k->exit_now = true;
     loop_stop(k->loop);
 }
 
@@ -165,8 +186,7 @@ open_socket(
         (void)snprintf(text, cap,
             "cannot listen on %s (listener %s): %s. Stop what uses the port, or change listener.%s",
             addr, l->name, error_text(rc), l->name);
-        log_event(EV_KEEPER_LISTEN_FAILED, LF_STR("listener", l->name), LF_STR("address", addr),
-            LF_ERR("error", rc));
+        k->failure = EV_KEEPER_LISTEN_FAILED;
         return rc;
     }
     (void)snprintf(s->name, sizeof(s->name), "%s", l->name);
@@ -252,10 +272,14 @@ reopen_listeners(struct keeper *k)
     char text[START_TEXT_CAP];
 
     if (app_conf_load(&fresh, k->args->config, k->args->vip, app_report_conf_error, NULL) == 0) {
-        if (open_sockets(k, fresh, text, sizeof(text)) == 0) {
+        int rc = open_sockets(k, fresh, text, sizeof(text));
+
+        if (rc == 0) {
             app_conf_free(k->conf);
             k->conf = fresh;
         } else {
+            log_event(
+                EV_KEEPER_LISTEN_FAILED, LF_INT("code", app_exit_code(rc)), LF_STR("why", text));
             app_conf_free(fresh);
         }
     }
@@ -327,7 +351,7 @@ exec_server(const struct keeper *k, int channel, bool restarted)
 {
     const struct app_args *a = k->args;
     char fenced[128];
-    const char *argv[16];
+    const char *argv[20];
     size_t n = 0;
 
     if (channel == CHANNEL_FD) {
@@ -344,6 +368,10 @@ exec_server(const struct keeper *k, int channel, bool restarted)
     if (a->vip != NULL) {
         argv[n++] = "--vip";
         argv[n++] = a->vip;
+    }
+    if (a->resource != NULL) { /* handoff must know that the cluster would see a failure */
+        argv[n++] = "--resource";
+        argv[n++] = a->resource;
     }
     if (a->fenced_node != NULL) {
         (void)snprintf(
@@ -416,7 +444,8 @@ server_crashed(struct keeper *k, int wait_status)
         LF_INT("code", WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1),
         LF_UINT("restarts", k->restart_count));
     if (!k->started) {
-        leave(k, BRIDGEHEAD_EXIT_FAILED,
+        k->failure = EV_KEEPER_SERVER_CRASHED;
+        fail_start(k, BRIDGEHEAD_EXIT_FAILED,
             "the server crashed while starting; see the log and the blackbox");
     } else if (k->stopping || !may_restart(k, ticks_ms())) {
         log_event(EV_KEEPER_GIVES_UP, LF_STR("why", k->stopping ? "stopping" : "too many crashes"));
@@ -505,7 +534,8 @@ on_cluster(void *ctx, const struct cluster_event *e)
         k->joined = false;
         k->quorate = false;
         if (!k->started) {
-            leave(k, BRIDGEHEAD_EXIT_NO_COROSYNC,
+            k->failure = EV_KEEPER_NO_COROSYNC;
+            fail_start(k, BRIDGEHEAD_EXIT_NO_COROSYNC,
                 "corosync cannot be reached. Start it, or set cluster.mode = \"none\" for a single "
                 "node");
             return;
@@ -514,7 +544,8 @@ on_cluster(void *ctx, const struct cluster_event *e)
     case CLUSTER_QUORUM:
         k->quorate = e->quorate;
         if (!k->started && !e->quorate) {
-            leave(k, BRIDGEHEAD_EXIT_QUORUM_LOST,
+            k->failure = EV_KEEPER_NO_QUORUM;
+            fail_start(k, BRIDGEHEAD_EXIT_QUORUM_LOST,
                 "this partition has no quorum. Start more nodes; nothing may own the store without "
                 "quorum");
             return;
@@ -546,8 +577,9 @@ make_dir(const char *path, unsigned mode)
 }
 
 static int
-make_run_dir(const struct app_conf *c, char *text, size_t cap)
+make_run_dir(struct keeper *k, char *text, size_t cap)
 {
+    const struct app_conf *c = k->conf;
     char dir[APP_PATH_CAP], sub[APP_PATH_CAP + 16];
     const struct passwd *pw = getpwnam(c->user);
     int rc;
@@ -557,6 +589,7 @@ make_run_dir(const struct app_conf *c, char *text, size_t cap)
             "%s: user: there is no account \"%s\" (create it: adduser --system --group "
             "--no-create-home %s)",
             c->file, c->user, c->user);
+        k->failure = EV_KEEPER_NO_ACCOUNT;
         return BH_ECONFIG;
     }
     app_run_dir(c, dir);
@@ -574,6 +607,7 @@ make_run_dir(const struct app_conf *c, char *text, size_t cap)
     if (rc < 0) {
         (void)snprintf(
             text, cap, "cannot make %s: %s. Run bridgeheadd as root", sub, error_text(rc));
+        k->failure = EV_KEEPER_RUN_DIR;
     }
     return rc;
 }
@@ -586,6 +620,7 @@ take_run_lock(struct keeper *k, char *text, size_t cap)
 
     app_run_dir(k->conf, dir);
     (void)snprintf(path, sizeof(path), "%s/keeper.lock", dir);
+    k->failure = EV_KEEPER_RUN_DIR;
     rc = io_open(path, O_RDWR | O_CREAT, 0644);
     if (rc < 0) {
         (void)snprintf(text, cap, "cannot open %s: %s", path, error_text(rc));
@@ -598,6 +633,7 @@ take_run_lock(struct keeper *k, char *text, size_t cap)
             "instance %s is already running on this node (%s is locked). Stop it first: bridgehead "
             "--instance %s handoff",
             k->conf->instance, path, k->conf->instance);
+        k->failure = EV_KEEPER_RUNNING;
         return BH_EOWNED;
     }
     (void)snprintf(k->pid_path, sizeof(k->pid_path), "%.*s/pid", 240, dir);
@@ -610,16 +646,39 @@ take_run_lock(struct keeper *k, char *text, size_t cap)
 }
 
 static int
-open_log(const struct keeper *k)
+open_log(const struct keeper *k, char *text, size_t cap)
 {
     char ident[APP_NAME_CAP + 32];
     struct log_options o = {
         .to = k->conf->log_to, .level = (enum log_level)k->conf->log_level, .threaded = true
     };
+    int rc;
 
     (void)snprintf(ident, sizeof(ident), "bridgehead-%s-keeper", k->conf->instance);
     o.ident = ident;
-    return log_open(&o);
+    rc = log_open(&o);
+    if (rc < 0) {
+        (void)snprintf(text, cap, "log.to: %s cannot be opened: %s. Make its directory",
+            k->conf->log_to, error_text(rc));
+    }
+    return rc;
+}
+
+/* The configuration does not say where to log, being broken: syslog is the default. */
+static void
+log_conf_errors(const struct app_args *args)
+{
+    struct log_options o = {
+        .ident = "bridgehead-keeper", .to = "syslog", .level = LOG_LEVEL_INFO, .threaded = false
+    };
+    struct app_conf *c;
+
+    if (log_open(&o) == 0) {
+        if (app_conf_load(&c, args->config, args->vip, app_log_conf_error, NULL) == 0) {
+            app_conf_free(c); /* it was corrected a moment ago */
+        }
+        log_close();
+    }
 }
 
 /* Every session, delivery and file is a descriptor; the server inherits the limit. */
@@ -696,15 +755,16 @@ static int
 keeper_run(struct keeper *k)
 {
     char text[START_TEXT_CAP] = "";
-    int rc = make_run_dir(k->conf, text, sizeof(text));
+    int rc = open_log(k, text, sizeof(text));
 
+    if (rc == 0) {
+        rc = make_run_dir(k, text, sizeof(text));
+    }
     if (rc == 0) {
         rc = take_run_lock(k, text, sizeof(text));
     }
     if (rc == 0) {
-        rc = open_log(k);
-    }
-    if (rc == 0) {
+        k->failure = EV_APP_FAILED;
         log_event(EV_APP_STARTED, LF_STR("process", "keeper"),
             LF_STR("version", BRIDGEHEAD_VERSION), LF_STR("instance", k->conf->instance),
             LF_STR("node", k->args->node));
@@ -715,18 +775,16 @@ keeper_run(struct keeper *k)
         rc = start_loop(k);
     }
     if (rc < 0) {
-        report_start(k, app_exit_code(rc), text[0] != '\0' ? text : error_text(rc));
-        stop_loop(k);
-        log_close();
-        return app_exit_code(rc);
+        report_failure(k, app_exit_code(rc), text[0] != '\0' ? text : error_text(rc));
+        k->exit_code = app_exit_code(rc);
+        k->exit_now = true;
     }
     if (!k->exit_now) {
         (void)loop_run(k->loop);
     }
     stop_loop(k);
-    rc = io_unlink(k->pid_path);
-    if (rc < 0 && rc != -ENOENT) {
-        log_event(EV_KEEPER_CHANNEL, LF_ERR("error", rc), LF_UINT("kind", 0));
+    if (k->pid_path[0] != '\0' && io_unlink(k->pid_path) < 0) {
+        log_event(EV_KEEPER_RUN_DIR, LF_STR("path", k->pid_path));
     }
     log_event(EV_APP_STOPPED, LF_STR("process", "keeper"), LF_INT("code", k->exit_code));
     log_close();
@@ -776,19 +834,21 @@ daemonize(struct keeper *k, bool *is_parent, int *parent_code)
 int
 keeper_main(const struct app_args *args)
 {
-    struct keeper k = { .args = args, .channel = -1, .run_lock = -1, .ready_pipe = -1 };
+    struct keeper k = {
+        .args = args, .channel = -1, .run_lock = -1, .ready_pipe = -1, .failure = EV_APP_FAILED
+    };
     bool is_parent = false;
     int code = 0;
     int rc = app_conf_load(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
 
     if (rc < 0) {
+        log_conf_errors(args);
         return app_exit_code(rc);
     }
     if (k.conf->vip_count == 0) {
-        (void)fprintf(stderr,
-            "bridgeheadd: %s: no virtual IP is given (the agent passes --vip; else add vip = "
-            "[\"ADDRESS\"])\n",
-            args->config);
+        k.failure = EV_KEEPER_NO_VIP;
+        report_failure(&k, BRIDGEHEAD_EXIT_CONFIG,
+            "no virtual IP is given (the agent passes --vip; else add vip = [\"ADDRESS\"])");
         app_conf_free(k.conf);
         return BRIDGEHEAD_EXIT_CONFIG;
     }
