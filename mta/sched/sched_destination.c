@@ -420,7 +420,7 @@ destination_proved(struct sched *s, struct destination *d)
 void
 destination_crowded(struct sched *s, struct destination *d)
 {
-    d->window = MAX(d->sessions - d->opening, 1u);
+    d->window = MAX(d->sessions - d->opening - 1, 1u); /* the refused one still counts */
     d->grow_after_ms = sched_now(s) + retry_delay_ms(&s->o.backoff, 1, 0);
 }
 

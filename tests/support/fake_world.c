@@ -433,10 +433,10 @@ world_run(struct world *w, uint64_t until_ms, bool (*done)(struct world *w))
         const struct heap_node *n;
         uint64_t next;
 
-        add_fresh(w);
-        fake_queue_reap(w->q);
         while (fake_queue_ready(w->q)) {
         }
+        fake_queue_reap(w->q);
+        add_fresh(w);
         n = heap_min(&w->events);
         if (done != NULL && done(w)) {
             return true;
