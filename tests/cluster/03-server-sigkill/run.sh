@@ -10,8 +10,7 @@ sink_start
 load_start
 owner=$(lab owner)
 pid=$(server_pid "$owner")
-fault=$(stamp)
-lab exec "$owner" kill -9 "$pid"
+fault=$(strike_in "$owner" kill -9 "$pid")
 served_since "$(stamp)"
 wait_for_server "$owner" "$pid"
 load_stop

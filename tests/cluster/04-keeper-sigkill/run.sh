@@ -10,8 +10,7 @@ sink_start
 load_start
 owner=$(lab owner)
 pid=$(server_pid "$owner")
-fault=$(stamp)
-kill_both "$owner"
+fault=$(kill_both "$owner")
 lab wait started
 served_since "$(stamp)"
 wait_for_server "$owner" "$pid"

@@ -4,6 +4,7 @@
 # shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
+SIZE=50000 # the segments that are allocated already have to fill up too
 case_start
 lab_up
 sink_start 0.05

@@ -13,8 +13,7 @@ sink_start
 load_start
 owner=$(lab owner)
 pid=$(server_pid "$owner")
-stopped=$(stamp)
-lab exec "$owner" kill -STOP "$pid"
+stopped=$(strike_in "$owner" kill -STOP "$pid")
 sleep $((LEASE_S + 2)) # the fault itself
 thawed=$(stamp)
 lab exec "$owner" kill -CONT "$pid" || true # unless somebody has ended it

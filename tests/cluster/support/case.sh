@@ -127,6 +127,7 @@ load_start() {
     sender_job=''
     if [ "${1:-$RATE}" != 0 ]; then
         lab exec client "$SUPPORT/sender" --to "$VIP" --out "$CASE_OUT/sender" --rate "${1:-$RATE}" --timeout 12 \
+            --size "${SIZE:-1000}" \
             --until "$CASE_OUT/stop-load" &
         sender_job=$!
         case_jobs="$case_jobs $sender_job"
@@ -233,9 +234,15 @@ server_pid() {
     lab exec "$1" pgrep -f "$SERVER" || fail "no server process on $1"
 }
 
+# strike_in NODE COMMAND...: runs it there and prints when it had been done; getting there takes a moment
+strike_in() {
+    # shellcheck disable=SC2016
+    lab exec "$1" sh -c '"$@" && date +%s.%N' sh "${@:2}"
+}
+
 # SIGKILL of keeper and server at once, in that node's pid namespace.
 kill_both() {
-    lab exec "$1" pkill -9 -f "$BOTH"
+    strike_in "$1" pkill -9 -f "$BOTH"
 }
 
 # wait_for_server NODE OLD_PID
@@ -269,13 +276,13 @@ wait_for_reply() {
     done
 }
 
-# refused_only_before FAULT STEP: no connection was refused after that step of the move
+# refused_only_before FAULT STEP: no connection begun after that step of the move was refused
 refused_only_before() {
     "$SUPPORT/phases" --logs "$CASE_OUT/logs" --fault "$1" --json >"$CASE_OUT/phases.json"
     python3 - "$CASE_OUT" "$2" <<'PY'
 import json, sys
 out, step = sys.argv[1:]
-refused = json.load(open(f"{out}/outage.json"))["refused_at_s"]
+refused = json.load(open(f"{out}/outage.json"))["refused_begun_s"]
 left = json.load(open(f"{out}/phases.json"))["steps"].get(step)
 late = [at for at in refused if left is None or at > left]
 print(f"refused {len(refused)}, '{step}' at {left} s, after it {late[:5]}")
