@@ -519,15 +519,32 @@ smtp_server_write_failed(struct smtp_server *s, int rc)
     s->refusal = rc == -ENOSPC || rc == -ENOMEM ? SMTP_SERVER_NO_SPACE : SMTP_SERVER_FAILED;
 }
 
+/* Of several reasons the same one is told however the bytes were cut: what is wrong with the whole
+ * message before what was met first. */
+static struct slice
+refusal_at_dot(const struct smtp_server *s)
+{
+    const struct smtp_transaction *t = s->transaction;
+
+    if (t->data.bare) {
+        return smtp_server_refusal_reply(SMTP_SERVER_BARE);
+    }
+    if (t->size_bytes > s->shared->message_bytes_max) {
+        return smtp_server_refusal_reply(SMTP_SERVER_TOO_BIG);
+    }
+    return smtp_server_refusal_reply((enum smtp_server_refusal)s->refusal);
+}
+
 static struct smtp_server_action
 end_of_data(struct smtp_server *s)
 {
-    struct slice reply = smtp_server_refusal_reply((enum smtp_server_refusal)s->refusal);
+    struct slice reply;
 
     if (s->refusal == SMTP_SERVER_TAKEN) {
         s->state = SMTP_SERVER_COMMIT;
         return ACT(COMMIT);
     }
+    reply = refusal_at_dot(s);
     end_transaction(s);
     s->state = SMTP_SERVER_READY;
     return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY, .reply = reply };

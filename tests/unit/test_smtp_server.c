@@ -202,6 +202,8 @@ static const struct dialog dialogs[] = {
     /* size while it streams */
     { BEGIN "12345678\r\n.\r\n", BEGUN " 250", false, "<s@x><r@y>12345678\r\n", 10 },
     { BEGIN "123456789\r\n.\r\nNOOP\r\n", BEGUN " 552 250", false, "", 10 },
+    /* too big and bare: the same answer wherever it was cut */
+    { BEGIN "123456789\r\na\nb\r\n.\r\nNOOP\r\n", BEGUN " 554 250", false, "", 10 },
     /* loops */
     { BEGIN RECEIVED_10 RECEIVED_10 RECEIVED_10 RECEIVED_10 RECEIVED_10 RECEIVED_10 RECEIVED_10
             RECEIVED_10 RECEIVED_10 RECEIVED_10 "\r\n.\r\n",
