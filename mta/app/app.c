@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define TICK_MS            1000
+#define DRAIN_DATA_MS      200 /* for a client in the middle of a message: nothing was promised yet */
 #define RESTARTED_SHOWN_MS (5 * 60 * 1000)
 
 uint64_t
@@ -120,7 +121,8 @@ app_update_role(struct app *a)
     }
     apply_sending(a);
     apply_accepting(a);
-    if (a->role.state != a->applied.state || a->role.reasons != a->applied.reasons) {
+    if (a->role.state != a->applied.state ||
+        (a->role.state == ROLE_DEGRADED && a->role.reasons != a->applied.reasons)) {
         log_role(a);
     }
     a->applied = a->role;
@@ -462,7 +464,7 @@ app_begin_drain(struct app *a)
     }
     a->drain_waits = 2;
     loop_timer_start(&a->drain_timer, a->conf->drain_ms);
-    smtp_in_drain(a->smtp_in, a->conf->drain_ms, on_part_drained, a);
+    smtp_in_drain(a->smtp_in, MIN(a->conf->drain_ms, DRAIN_DATA_MS), on_part_drained, a);
     sched_drain(a->sched, on_part_drained, a);
 }
 

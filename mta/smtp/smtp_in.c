@@ -740,7 +740,8 @@ on_drain_task(void *ctx)
     }
 }
 
-/* Time is up: whoever has a transaction open hears 421; a commit under way is told to nobody. */
+/* Time is up for whoever has not sent the final dot: 421. A commit under way has earned its reply and
+ * ends with the sync, or with smtp_in_abort. */
 static void
 on_drain_timer(void *ctx)
 {
@@ -752,8 +753,8 @@ on_drain_timer(void *ctx)
 
         if (s->proto.state != SMTP_SERVER_COMMIT) {
             apply(s, smtp_server_farewell(&s->proto, SMTP_SERVER_DRAINING));
+            session_end(s, LINGER_MS);
         }
-        session_end(s, LINGER_MS);
     }
 }
 
