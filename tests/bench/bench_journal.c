@@ -127,6 +127,7 @@ writer_end(void)
 
     bench.running--;
     if (bench.running == 0) {
+        settle(NULL); /* nothing may be recorded once the release has begun */
         rc = queue_release(bench.queue, on_released, NULL);
         if (rc != 0) {
             fail("queue_release", rc);

@@ -56,7 +56,7 @@ bridgehead_start() { # VARIANT
         die "store init: $(cat "$dir/out")"
     chown -R "$bridgehead_user" "$dir/store"
     sync
-    in_cgroup "$bridgeheadd" --config "$bridgehead_conf" --foreground >>"$dir/out" 2>&1 &
+    exec_in_cgroup "$bridgeheadd" --config "$bridgehead_conf" --foreground >>"$dir/out" 2>&1 &
     bridgehead_process=$!
     wait_for_greeting "$bridgehead_address" "$port" 30 ||
         die "bridgeheadd does not greet: $(cat "$dir/out" "$dir/log" 2>/dev/null | tail -n 20)"

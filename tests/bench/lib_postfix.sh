@@ -105,7 +105,7 @@ postfix_start() { # VARIANT
     rm -rf "$dir/queue" "$dir/maillog"
     mkdir -p "$dir/queue"
     sync
-    in_cgroup postfix -c "$dir/conf" start >"$dir/start.log" 2>&1 ||
+    (exec_in_cgroup postfix -c "$dir/conf" start) >"$dir/start.log" 2>&1 ||
         die "postfix does not start: $(cat "$dir/start.log" "$dir/maillog" 2>/dev/null)"
     wait_for_greeting "$postfix_address" "$port" 30 ||
         die "postfix does not greet: $(tail -n 5 "$dir/maillog")"
