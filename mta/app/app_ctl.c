@@ -321,7 +321,8 @@ on_handoff(void *ctx, struct ctl_request *rq, const json_t *args)
 {
     struct app *a = ctx;
 
-    if (a->args->resource != NULL && !json_is_true(json_object_get(args, "force"))) {
+    if ((a->args->resource != NULL || a->conf->pacemaker) &&
+        !json_is_true(json_object_get(args, "force"))) {
         ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0,
             "this instance belongs to Pacemaker, which would see a failure",
             "Use crm_resource --move, or --force if you mean it.");

@@ -142,10 +142,9 @@ message_matches_one(const struct app *a, const struct queue_message *m, const st
 struct walk {
     const struct app *a;
     const json_t *ids;
-    size_t id_index;
     struct selector selectors[SELECTORS_MAX];
     size_t selector_count;
-    msg_id at; /* the last one looked at */
+    uint64_t at; /* the cursor: the last message looked at, or how many ids */
     uint64_t now_wall_ms;
     unsigned scanned;
     bool ended;
@@ -175,8 +174,7 @@ walk_start(struct walk *w, const struct app *a, struct ctl_request *rq, const js
         }
         w->selector_count++;
     }
-    if (cursor != NULL && slice_hex_u64(slice_of(cursor),
-                              json_array_size(w->ids) > 0 ? &(uint64_t){ 0 } : &w->at) < 0) {
+    if (cursor != NULL && slice_hex_u64(slice_of(cursor), &w->at) < 0) {
         ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "the cursor is not one of ours",
             "Begin anew without a cursor.");
         return false;
@@ -184,11 +182,12 @@ walk_start(struct walk *w, const struct app *a, struct ctl_request *rq, const js
     return true;
 }
 
+/* Here the cursor is how many ids were looked at. */
 static struct queue_message *
 next_by_id(struct walk *w)
 {
-    while (w->id_index < json_array_size(w->ids)) {
-        const char *text = json_string_value(json_array_get(w->ids, w->id_index++));
+    while (w->at < json_array_size(w->ids)) {
+        const char *text = json_string_value(json_array_get(w->ids, (size_t)w->at++));
         struct queue_message *m = NULL;
         msg_id id;
 
@@ -333,17 +332,11 @@ app_ctl_queue_show(void *ctx, struct ctl_request *rq, const json_t *args)
     }
 }
 
-void
-app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
+static json_t *
+why_message(const struct app *a, const struct queue_message *m)
 {
-    const struct app *a = ctx;
-    const struct queue_message *m = find_one(a, rq, args);
-    json_t *list;
+    json_t *list = json_array();
 
-    if (m == NULL) {
-        return;
-    }
-    list = json_array();
     for (uint32_t i = 0; i < m->recipient_count && i < 200; i++) {
         struct sched_why why = { .connector = NULL };
 
@@ -357,7 +350,72 @@ app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
                 why.connector != NULL ? app_ctl_text(slice_of(why.destination)) : json_null(),
                 "next", app_ctl_time(why.next_wall_ms)));
     }
-    ctl_reply(rq, 0, json_pack("{s:o}", "items", list));
+    return list;
+}
+
+struct why_destination {
+    struct slice name;
+    json_t *list;
+};
+
+/* The same destination may exist for several connectors. */
+static bool
+add_why_destination(void *ctx, const struct sched_destination_info *d)
+{
+    struct why_destination *w = ctx;
+    char text[512], next[TICKS_RFC3339_CAP];
+
+    if (!slice_ieq(slice_of(d->name), w->name) && !slice_eq(slice_of(d->connector), w->name)) {
+        return true;
+    }
+    if (d->down) {
+        ticks_rfc3339(d->next_wall_ms, next);
+        (void)snprintf(text, sizeof(text), "is down until %s after %u failures: %s", next,
+            (unsigned)d->failures, d->last_error);
+    } else {
+        (void)snprintf(text, sizeof(text),
+            "is up: %u of %u sessions, %llu active, %llu ready, %llu deferred%s%s",
+            (unsigned)d->sessions, (unsigned)d->limit, (unsigned long long)d->active,
+            (unsigned long long)d->ready, (unsigned long long)d->deferred,
+            d->last_error[0] != '\0' ? "; last error: " : "", d->last_error);
+    }
+    (void)json_array_append_new(w->list,
+        json_pack("{s:n,s:o,s:o,s:s,s:o}", "recipient", "why", app_ctl_text(slice_of(text)),
+            "destination", app_ctl_text(slice_of(d->name)), "connector", d->connector, "next",
+            d->down ? app_ctl_time(d->next_wall_ms) : json_null()));
+    return json_array_size(w->list) < 200;
+}
+
+void
+app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
+{
+    const struct app *a = ctx;
+    const char *text = json_string_value(json_object_get(args, "id"));
+    struct why_destination w = { .name = slice_of(text) };
+    const struct queue_message *m = NULL;
+    msg_id id;
+
+    if (!app_ctl_need_queue(a, rq)) {
+        return;
+    }
+    if (text != NULL && slice_hex_u64(w.name, &id) == 0) {
+        m = queue_find(a->queue, id);
+    }
+    if (m != NULL) {
+        ctl_reply(rq, 0, json_pack("{s:o}", "items", why_message(a, m)));
+        return;
+    }
+    w.list = json_array();
+    sched_each_destination(a->sched, add_why_destination, &w);
+    if (json_array_size(w.list) == 0) {
+        json_decref(w.list);
+        ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0,
+            "there is no such message or destination in the queue",
+            "A message may have been delivered: look in the log for its id. Destinations are shown "
+            "by bridgehead connector show NAME.");
+        return;
+    }
+    ctl_reply(rq, 0, json_pack("{s:o}", "items", w.list));
 }
 
 /* ---- changing */

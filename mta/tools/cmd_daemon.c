@@ -1,5 +1,7 @@
 /* tools/cmd_daemon.c - handoff, stop, reload, check, events, blackbox, completion. */
+#include "app/app.h"
 #include "core/io.h"
+#include "core/log.h"
 #include "core/ticks.h"
 #include "tools/tools.h"
 #include <fcntl.h>
@@ -69,13 +71,36 @@ held(const struct tool *t, const char *name)
     return rc == -EAGAIN ? 1 : rc;
 }
 
+/* The pid file of a keeper that was killed stays, and its number may be another process's by now:
+ * the keeper is the one that has the lock file open. */
+static bool
+is_keeper(const struct tool *t, uint64_t pid)
+{
+    char lock[192], path[64], to[192];
+
+    (void)snprintf(lock, sizeof(lock), "/run/bridgehead/%s/keeper.lock", t->instance);
+    for (int fd = 0; fd < 256; fd++) {
+        ssize_t n;
+
+        (void)snprintf(path, sizeof(path), "/proc/%llu/fd/%d", (unsigned long long)pid, fd);
+        n = readlink(path, to, sizeof(to) - 1);
+        if (n > 0) {
+            to[n] = '\0';
+            if (strcmp(to, lock) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static int
 keeper_pidfd(const struct tool *t)
 {
     char path[192], text[32];
     uint64_t pid;
     size_t n;
-    int rc;
+    int rc, fd;
 
     (void)snprintf(path, sizeof(path), "/run/bridgehead/%s/pid", t->instance);
     rc = io_read_file(path, text, sizeof(text), &n);
@@ -89,8 +114,15 @@ keeper_pidfd(const struct tool *t)
     if (rc < 0 || pid == 0) {
         return BH_ESYNTAX;
     }
-    rc = pidfd_open((pid_t)pid, 0);
-    return rc < 0 ? -errno : rc;
+    fd = pidfd_open((pid_t)pid, 0);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (!is_keeper(t, pid)) { /* looked at after pidfd_open: the number cannot change hands */
+        io_close(&fd);
+        return -ESRCH;
+    }
+    return fd;
 }
 
 /* Wait until both locks are free: the keeper's end is seen by pidfd, the server's follows by its
@@ -152,27 +184,48 @@ cmd_stop(struct tool *t, int argc, char **argv)
 
 /* ---- check: the same code as the daemon's */
 
+static void
+report_fault(void *ctx, const struct conf_error *e)
+{
+    const struct tool *t = ctx;
+    enum bridgehead_event event = app_conf_error_event(e);
+    char line[1024], tagged[1100];
+
+    if (t->json) {
+        json_t *a = json_pack("{s:{s:i,s:i,s:s,s:s,s:s,s:i,s:s}}", "error", "code",
+            BRIDGEHEAD_EXIT_CONFIG, "event", (int)event, "message", e->message, "cure", e->cure,
+            "file", e->file, "line", e->line, "key", e->key);
+
+        tool_print_json(a);
+        json_decref(a);
+        return;
+    }
+    app_conf_error_text(e, line, sizeof(line));
+    app_failure_text(event, line, tagged, sizeof(tagged));
+    (void)fprintf(stderr, "bridgehead: %s\n", tagged);
+}
+
 int
 cmd_check(struct tool *t, int argc, char **argv)
 {
-    char self[256], daemon[300];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    struct app_conf *c;
 
     (void)argc;
     (void)argv;
-    self[n > 0 ? n : 0] = '\0';
-    if (strrchr(self, '/') != NULL) {
-        *strrchr(self, '/') = '\0';
+    if (app_conf_load(&c, t->config, NULL, report_fault, t) < 0) {
+        return BRIDGEHEAD_EXIT_CONFIG;
     }
-    /* beside us in a build tree is app/, in an installation ../sbin */
-    (void)snprintf(daemon, sizeof(daemon), "%s/../sbin/bridgeheadd", self);
-    if (access(daemon, X_OK) < 0) {
-        (void)snprintf(daemon, sizeof(daemon), "%s/../app/bridgeheadd", self);
+    if (t->json) {
+        json_t *a =
+            json_pack("{s:s,s:s,s:b}", "file", c->file, "instance", c->instance, "valid", 1);
+
+        tool_print_json(a);
+        json_decref(a);
+    } else {
+        (void)printf("%s: instance %s: the configuration is valid\n", c->file, c->instance);
     }
-    (void)execl(daemon, "bridgeheadd", "--check", "--config", t->config, (char *)NULL);
-    return tool_fail(t, BRIDGEHEAD_EXIT_FAILED,
-        tool_error(BRIDGEHEAD_EXIT_FAILED, "bridgeheadd cannot be run",
-            "Install it beside this command."));
+    app_conf_free(c);
+    return 0;
 }
 
 /* ---- events */
@@ -238,11 +291,12 @@ cmd_blackbox(struct tool *t, int argc, char **argv)
     path = tool_str(a, "path");
     if (t->json) {
         tool_print_json(a);
+    } else if (log_print_blackbox(path) < 0) {
         json_decref(a);
-        return 0;
+        return tool_fail(t, BRIDGEHEAD_EXIT_FAILED,
+            tool_error(BRIDGEHEAD_EXIT_FAILED, "the flight recorder cannot be read",
+                "Look at the space in the run directory."));
     }
-    (void)execlp("qb-blackbox", "qb-blackbox", path, (char *)NULL);
-    (void)printf("%s (print it with qb-blackbox, from the package libqb-tools)\n", path);
     json_decref(a);
     return 0;
 }

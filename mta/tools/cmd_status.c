@@ -1,8 +1,12 @@
 /* tools/cmd_status.c - status, probe, why, failover report. */
+#include "core/ticks.h"
 #include "tools/tools.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#define PROBE_MS   5000 /* well within a monitor's timeout */
+#define RESTART_MS 2000 /* a server that is started again answers by then */
 
 static void
 print_reasons(const json_t *reasons)
@@ -126,9 +130,26 @@ print_attributes(const json_t *a)
         tool_int(a, "connectors_down"), tool_int(a, "epoch"));
 }
 
-/* The judgement behind the agent's monitor. A keeper without a server that answers is worrying, not
- * stopped: it was started again after a crash, or hangs; the second question, a moment later,
- * tells. */
+/* A keeper without a server that answers is worrying, not stopped: the server was started again
+ * after a crash, and is asked again; or it hangs, which ends the first question late. */
+static int
+ask_probe(struct tool *t, long level, json_t **a)
+{
+    uint64_t began = ticks_ms();
+
+    for (;;) {
+        int code =
+            tool_ask(t, "probe", json_pack("{s:I}", "level", (json_int_t)level), PROBE_MS, a);
+
+        if (code != BRIDGEHEAD_EXIT_TIMEOUT || ticks_ms() - began > RESTART_MS) {
+            return code;
+        }
+        json_decref(*a);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    }
+}
+
+/* The judgement behind the agent's monitor. */
 int
 cmd_probe(struct tool *t, int argc, char **argv)
 {
@@ -147,15 +168,7 @@ cmd_probe(struct tool *t, int argc, char **argv)
             return BRIDGEHEAD_EXIT_USAGE;
         }
     }
-    code =
-        tool_ask(t, "probe", json_pack("{s:I}", "level", (json_int_t)level), TOOL_TIMEOUT_MS, &a);
-    for (int tries = 0; code == BRIDGEHEAD_EXIT_TIMEOUT && tries < 20; tries++) {
-        (void)nanosleep(
-            &(struct timespec){ .tv_nsec = 100000000 }, NULL); /* 2 s in all for a restart */
-        json_decref(a);
-        code = tool_ask(
-            t, "probe", json_pack("{s:I}", "level", (json_int_t)level), TOOL_TIMEOUT_MS, &a);
-    }
+    code = ask_probe(t, level, &a);
     if (json_object_get(a, "error") != NULL) {
         return tool_fail(t, code, a);
     }
@@ -179,14 +192,16 @@ cmd_probe(struct tool *t, int argc, char **argv)
 static void
 print_why(const json_t *item)
 {
-    (void)printf("%s: %s\n", tool_str(item, "recipient"), tool_str(item, "why"));
+    (void)printf("%s: %s\n",
+        tool_str(item, tool_str(item, "recipient")[0] != '\0' ? "recipient" : "destination"),
+        tool_str(item, "why"));
 }
 
 int
 cmd_why(struct tool *t, int argc, char **argv)
 {
     if (argc != 1) {
-        (void)fputs("usage: bridgehead why ID\n", stderr);
+        (void)fputs("usage: bridgehead why ID|DESTINATION\n", stderr);
         return BRIDGEHEAD_EXIT_USAGE;
     }
     return tool_list(t, "why", json_pack("{s:s}", "id", argv[0]), NULL, print_why);

@@ -3,10 +3,12 @@
 #include "core/io.h"
 #include "tools/tools.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <qb/qbipcc.h>
 #include <qb/qblog.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Is there a keeper? It holds a lock in the run directory for its life. */
 static bool
@@ -25,6 +27,33 @@ keeper_lives(const struct tool *t)
     return rc < 0;
 }
 
+/* A server that hangs still gets connections from its kernel, so libqb's own connect would wait for
+ * ever. NULL: errno says why. */
+static qb_ipcc_connection_t *
+connect_within(const char *name, int timeout_ms)
+{
+    qb_ipcc_connection_t *conn;
+    int fd = -1, rc;
+
+    conn = qb_ipcc_connect_async(name, BRIDGEHEAD_CTL_BYTES_MAX, &fd);
+    if (conn == NULL) {
+        return NULL;
+    }
+    rc = poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, timeout_ms);
+    if (rc <= 0) {
+        (void)close(fd);
+        qb_ipcc_disconnect(conn);
+        errno = ETIMEDOUT;
+        return NULL;
+    }
+    rc = qb_ipcc_connect_continue(conn); /* a failure frees it */
+    if (rc != 0) {
+        errno = rc < 0 ? -rc : rc;
+        return NULL;
+    }
+    return conn;
+}
+
 static int
 cannot_connect(const struct tool *t, int err, json_t **answer)
 {
@@ -34,6 +63,11 @@ cannot_connect(const struct tool *t, int err, json_t **answer)
         *answer = tool_error(BRIDGEHEAD_EXIT_FAILED, "no permission to ask the daemon",
             "Run it as root, or as a member of the daemon's group.");
         return BRIDGEHEAD_EXIT_FAILED;
+    }
+    if (err == ETIMEDOUT) {
+        *answer = tool_error(BRIDGEHEAD_EXIT_TIMEOUT, "the server does not answer: it hangs",
+            "Stop it (bridgehead stop kills what does not end), or let the cluster do it.");
+        return BRIDGEHEAD_EXIT_TIMEOUT;
     }
     if (keeper_lives(t)) {
         (void)snprintf(text, sizeof(text),
@@ -104,7 +138,7 @@ tool_ask(const struct tool *t, const char *command, json_t *args, int timeout_ms
     if (text == NULL || buf == NULL) {
         *answer = tool_error(BRIDGEHEAD_EXIT_FAILED, "out of memory", "Try again.");
         code = BRIDGEHEAD_EXIT_FAILED;
-    } else if ((conn = qb_ipcc_connect(name, BRIDGEHEAD_CTL_BYTES_MAX)) == NULL) {
+    } else if ((conn = connect_within(name, timeout_ms)) == NULL) {
         code = cannot_connect(t, errno, answer);
     } else {
         code = read_answer(
