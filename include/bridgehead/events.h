@@ -50,7 +50,8 @@
     X(EV_KEEPER_NO_QUORUM, 1027, "keeper.quorum.none", ERROR, "The partition had no quorum at start.", "Start more nodes, or repair their links.") \
     X(EV_KEEPER_NO_ACCOUNT, 1028, "keeper.account.missing", ERROR, "The account the server runs under does not exist.", "Create it: adduser --system --group --no-create-home NAME.") \
     X(EV_KEEPER_RUN_DIR, 1029, "keeper.run.failed", ERROR, "The run directory or a file in it could not be made.", "Run bridgeheadd as root; look at the space and the rights of /run.") \
-    X(EV_KEEPER_NO_VIP, 1030, "keeper.vip.none", ERROR, "No virtual IP was given.", "The resource agent passes --vip; without it add vip to the configuration.")
+    X(EV_KEEPER_NO_VIP, 1030, "keeper.vip.none", ERROR, "No virtual IP was given.", "The resource agent passes --vip; without it add vip to the configuration.") \
+    X(EV_KEEPER_KILLS, 1031, "keeper.server.killed", ERROR, "The server did not end in its time after a stop was asked for, and is killed.", "If its disk hangs look there; else report it with the blackbox. The store is taken over as after a crash.")
 
 #define BRIDGEHEAD_EVENTS_CONF(X) \
     X(EV_CONF_INVALID, 1100, "conf.invalid", ERROR, "The configuration was refused; the line names file, line, key and reason.", "Correct the named line; bridgeheadd --check validates without starting.") \

@@ -34,6 +34,10 @@
 #define RESTART_WINDOW_MS (5 * 60 * 1000)
 #define SOCKETS_MAX       (APP_LISTENERS_MAX * APP_VIPS_MAX)
 #define START_TEXT_CAP    1024
+/* A stop: the server's loop says at once that it has begun to drain, or it hangs; then it has its
+ * drain and this much more for the last batch, the seal and the release. */
+#define STOP_ANSWER_MS 5000
+#define STOP_MARGIN_MS 20000
 
 struct socket_entry {
     char name[APP_NAME_CAP];
@@ -49,6 +53,7 @@ struct keeper {
     struct cluster *cluster;
     struct loop_signal *sigs[4];
     struct loop_poll *poll;
+    struct loop_timer stop_timer;
     struct socket_entry sockets[SOCKETS_MAX];
     size_t socket_count;
     int channel; /* our end; -1: no server */
@@ -302,6 +307,7 @@ on_server_msg(struct keeper *k, const struct channel_msg *m)
         break;
     case CHANNEL_STOPPING:
         k->stopping = true;
+        loop_timer_start(&k->stop_timer, k->conf->drain_ms + STOP_MARGIN_MS);
         break;
     case CHANNEL_WANT_LISTENERS:
         reopen_listeners(k);
@@ -497,6 +503,17 @@ on_sigchld(void *ctx)
 }
 
 static void
+on_stop_timer(void *ctx)
+{
+    struct keeper *k = ctx;
+
+    if (k->server > 0) {
+        log_event(EV_KEEPER_KILLS, LF_INT("pid", k->server));
+        (void)kill(k->server, SIGKILL); /* the rest follows from its end */
+    }
+}
+
+static void
 on_sigterm(void *ctx)
 {
     struct keeper *k = ctx;
@@ -508,6 +525,9 @@ on_sigterm(void *ctx)
         return;
     }
     tell_server(k, &m, -1);
+    if (!loop_timer_running(&k->stop_timer)) { /* a second signal gives no second grace */
+        loop_timer_start(&k->stop_timer, STOP_ANSWER_MS);
+    }
 }
 
 static void
@@ -720,6 +740,9 @@ start_loop(struct keeper *k)
     struct cluster_options o = { .instance = k->conf->instance, .node = k->args->node };
     int rc = loop_new(&k->loop);
 
+    if (rc == 0) {
+        loop_timer_init(k->loop, &k->stop_timer, on_stop_timer, k);
+    }
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(signals); i++) {
         rc = loop_signal_new(k->loop, &k->sigs[i], signals[i].signo, signals[i].run, k);
     }
@@ -747,6 +770,7 @@ stop_loop(struct keeper *k)
         }
     }
     if (k->loop != NULL) {
+        loop_timer_stop(&k->stop_timer);
         loop_free(k->loop);
     }
 }
