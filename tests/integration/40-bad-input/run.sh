@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# Bad input: each fault of the configuration or of the surroundings ends the start with its own event, exit code and
+# cure; a virtual IP that is absent or leaves stops traffic until it is back, and loses nothing.
+# shellcheck disable=SC2119 # most arguments of daemon.sh are optional
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/integration/daemon.sh
+. "$here/../daemon.sh"
+own_host "$@"
+
+# refused CODE EVENT WHAT WORD...: the start fails so, says each WORD, and leaves nothing behind.
+refused() {
+    local code=$1 event=$2 what=$3 word
+
+    shift 3
+    expect "$code" "$what" start_daemon
+    says "[$event "
+    for word in "$@"; do says "$word"; done
+    [[ ! -e /run/bridgehead/$instance/pid ]] || fail "$what: a pid file is left"
+    expect 7 "$what: nothing runs" bh probe
+}
+
+# faulty CODE EVENT WHAT LINE WORD...: with a setting replaced. The same fault is found by both checks.
+faulty() {
+    local code=$1 event=$2 what=$3 line=$4
+
+    shift 4
+    write_config relay "$line"
+    refused "$code" "$event" "$what" "$@"
+    expect "$code" "$what, --check" bridgeheadd --check --config /mnt/relay.conf
+    says "[$event "
+    expect "$code" "$what, bridgehead check" bh check
+    says "[$event "
+    expect "$code" "$what, bridgehead check --json" bh check --json
+    [[ $(head -n 1 /mnt/out | field error.event) = "$event" ]] || fail "check --json has not event $event: $out"
+}
+
+write_config
+expect 0 "a good file" bridgeheadd --check --config /mnt/relay.conf
+
+faulty 3 1101 "an unknown key" 'hostnme = "x";' /mnt/relay.conf: hostnme "did you mean"
+faulty 3 1102 "a wrong type" 'vip = "192.0.2.10";' /mnt/relay.conf:2: vip 'must be'
+faulty 3 1103 "a duplicate key" 'store = { path = "/mnt/a"; path = "/mnt/b"; };' /mnt/relay.conf:3: path "keep one"
+faulty 3 1104 "a key missing" 'store = { reserve = "8MiB"; };' store.path
+faulty 3 1105 "no syntax" 'store = { path = ; };' /mnt/relay.conf:3:
+faulty 3 1100 "a value out of range" 'listener = { mx = { protocol = "smtp"; port = 70000; }; };' listener.mx.port 65535
+faulty 3 1100 "a route to nowhere" 'route = ( { to = "*"; via = ["nowhere"]; } );' 'route[0].via' nowhere
+faulty 3 1100 "a source that is no VIP" 'connector = { up = { protocol = "smtp"; source = ["192.0.2.99"]; }; };' 192.0.2.99
+write_config
+rm /mnt/relay.conf
+refused 3 1106 "no file" /mnt/relay.conf "No such file"
+write_config relay 'vip = [];'
+refused 3 1100 "no virtual IP" vip
+write_config
+expect 3 "another set of virtual IPs than the cluster's" start_daemon relay --vip 192.0.2.11
+says 192.0.2.11
+says "[1100 "
+write_config relay 'instance = "other";'
+refused 3 1100 "another instance name" instance relay
+write_config relay 'user = "nobody-of-that-name";'
+refused 3 1028 "no such account" nobody-of-that-name adduser
+write_config relay 'log = { to = "file:/nowhere/log"; };'
+refused 1 1005 "no log" /nowhere/log
+
+# ---- the store
+write_config relay 'store = { path = "/mnt/empty"; };'
+refused 4 1012 "no directory for the store" /mnt/empty
+mkdir /mnt/empty
+refused 4 1012 "no store in the directory" /mnt/empty "store init"
+rm -r /mnt/empty
+echo "not a store" >/mnt/file
+write_config relay 'store = { path = "/mnt/file"; };'
+expect_any_refusal() { # a file where the directory should be: missing or damaged, but said
+    local rc=0
+    start_daemon >/mnt/out 2>&1 || rc=$?
+    out=$(</mnt/out)
+    ((rc == 4 || rc == 6)) || fail "a file for a store: $rc $out"
+    says /mnt/file
+}
+expect_any_refusal
+echo "ok: a file where the store should be"
+
+# Two instances, one store: the second is refused by the lock, whatever it thinks of the first.
+write_config
+write_config other "store = { path = \"/mnt/relay.store\"; };" 'listener = { mx = { protocol = "smtp"; address = "vip"; port = 26; }; };'
+start_daemon relay
+instance=other
+refused 5 1013 "a store owned by another" /mnt/relay.store
+instance=relay
+expect 5 "the same instance twice" start_daemon relay
+says "[1025 "
+serving || fail "the first daemon does not serve any more"
+stop_daemon
+
+# After a crash, on the same node and boot, nothing has to be waited for.
+start_daemon relay --node elsewhere
+kill -KILL "$(keeper_pid)"
+wait_for 10 "the server to follow its keeper" no_daemon
+expect 0 "a dead owner of this node and boot" start_daemon relay --node elsewhere
+stop_daemon
+
+# ---- ports and addresses
+python3 -c '
+import socket, time
+s = socket.socket(); s.bind(("192.0.2.10", 25)); s.listen()
+open("/mnt/taken", "w").close()
+time.sleep(600)' &
+started $!
+wait_for 10 "the port to be taken" test -e /mnt/taken
+refused 8 1020 "a port in use" 192.0.2.10 listener.mx "Address already in use"
+end_started
+
+# ---- the cluster
+write_config relay 'cluster = { mode = "pacemaker"; };'
+refused 12 1026 "no corosync" corosync
+
+# ---- the virtual IP
+write_config relay 'vip_grace = "1s";'
+sink_start
+ip addr del $vip/32 dev lo
+start_daemon
+wait_for 10 "the grace to end" degraded vip-missing
+expect 190 "the VIP is absent at start" bh probe
+says vip-missing
+logged "1601 vip.absent" || fail "no event for the absent VIP"
+ip addr add $vip/32 dev lo
+wait_for 10 "recovery by itself" serving_state
+send 20
+wait_for 10 "delivery" drained
+ip addr del $vip/32 dev lo
+wait_for 10 "the VIP is missed" degraded vip-missing
+dots=$(grep -c '"dot"' /mnt/sink)
+ip addr add $vip/32 dev lo
+wait_for 10 "recovery by itself, again" serving_state
+# queued while nothing can be sent: suspended first, so that the mail is there when the VIP leaves
+bh connector suspend up >/dev/null
+send 20 --tag t
+((dots == $(grep -c '"dot"' /mnt/sink))) || fail "something was sent by a suspended connector"
+ip addr del $vip/32 dev lo
+wait_for 10 "the VIP is missed, with mail" degraded vip-missing
+bh connector resume up >/dev/null
+expect 0 "retry without the VIP" bh queue retry --selector all
+bh status --json | field queue.messages | grep -qx 20 || fail "mail left the queue without the VIP"
+((dots == $(grep -c '"dot"' /mnt/sink))) || fail "something was sent without the VIP"
+ip addr add $vip/32 dev lo
+wait_for 20 "delivery after the VIP came back" drained
+# mail that was there before the start
+sink_stop
+send 20 --tag u
+stop_daemon
+ip addr del $vip/32 dev lo
+sink_start
+dots=$(grep -c '"dot"' /mnt/sink)
+start_daemon
+wait_for 10 "the grace to end, with mail" degraded vip-missing
+expect 0 "retry without the VIP since the start" bh queue retry --selector all
+bh status --json | field queue.messages | grep -qx 20 || fail "mail left the queue without the VIP"
+((dots == $(grep -c '"dot"' /mnt/sink))) || fail "something was sent without the VIP"
+ip addr add $vip/32 dev lo
+wait_for 20 "delivery once the VIP came" drained
+verify
+echo "ok: an absent and a leaving VIP"
