@@ -148,6 +148,13 @@ here(const struct journal *j)
     return j->now->seq * j->o.segment_bytes + j->offset;
 }
 
+/* Where the file of the current segment ends. */
+static uint64_t
+limit(const struct journal *j)
+{
+    return j->now->limit_bytes != 0 ? j->now->limit_bytes : j->o.segment_bytes;
+}
+
 /* A record of `length` bytes at the position; room was made sure of. Returns its payload. */
 static uint8_t *
 place(struct journal *j, struct batch *b, enum record_type type, uint32_t length)
@@ -252,8 +259,7 @@ journal_add(
     if (rc < 0) {
         return rc;
     }
-    if (j->now_ended || j->offset + padded + RECORD_HEADER_BYTES > j->o.segment_bytes ||
-        leave_early(j)) {
+    if (j->now_ended || j->offset + padded + RECORD_HEADER_BYTES > limit(j) || leave_early(j)) {
         rc = turn_page(j, b);
         if (rc < 0) {
             return rc;
@@ -392,7 +398,7 @@ pad(struct journal *j, struct batch *b)
     if (rest < RECORD_HEADER_BYTES) {
         rest += IO_BLOCK_BYTES;
     }
-    if (j->offset + rest + RECORD_HEADER_BYTES > j->o.segment_bytes) {
+    if (j->offset + rest + RECORD_HEADER_BYTES > limit(j)) {
         /* no room for an END behind the PAD: end it here */
         (void)place(j, b, RECORD_END, RECORD_HEADER_BYTES);
         e->closes = true;

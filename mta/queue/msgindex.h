@@ -21,6 +21,7 @@ struct stored {
     uint32_t *chunk_bytes;
     uint32_t chunk_count;
     uint16_t readers;
+    bool touched; /* some record speaks about it beside its COMMIT */
     bool durable; /* its COMMIT is on disk: visible */
     bool gone;    /* all recipients final; waits for its outcome's batch */
     bool lost;    /* gone is durable: freed when the last reader closes */

@@ -3,9 +3,9 @@
 #include "queue/queue_int.h"
 #include <stdlib.h>
 
-#define STAGE_BYTES_MIN          (4 * KIB)
-#define STAGE_BYTES_MAX          (32 * KIB) /* small pieces gather to chunks of this size */
-#define OUTCOME_RECORD_BYTES_MAX (48 * KIB)
+#define STAGE_BYTES_MIN   (4 * KIB)
+#define STAGE_BYTES_MAX   (32 * KIB) /* small pieces gather to chunks of this size */
+#define OUTCOMES_A_RECORD 16         /* with replies of full length it fits the smallest segments */
 
 struct queue_intake {
     struct queue *q;
@@ -315,6 +315,12 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
             queue_message_unused(q, s);
         }
         break;
+    case WAIT_TIDY:
+        q->tidy.waiting = false;
+        if (status == 0 && q->tidy.seq != 0 && q->tidy.from == q->segment_bytes) {
+            queue_tidied(q);
+        }
+        break;
     case WAIT_CALL:
         if (w->cb != NULL) {
             w->cb(w->ctx, status);
@@ -336,6 +342,7 @@ queue_reap(struct queue *q)
             space_reclaim(q->space, seg);
         }
     }
+    q->tidy_wanted = true;
 }
 
 void
@@ -349,6 +356,9 @@ queue_on_turn(void *ctx)
     }
     if (q->reap_wanted && !q->releasing) {
         queue_reap(q);
+    }
+    if (!q->releasing) {
+        queue_tidy(q);
     }
     if (journal_is_full(q->journal)) {
         return;
@@ -434,8 +444,9 @@ queue_lease_check(const struct queue *q)
 
 /* A record in `in` speaks about s: remember what it depends on (I7). */
 static void
-depend(struct queue *q, struct segment *in, const struct stored *s)
+depend(struct queue *q, struct segment *in, struct stored *s)
 {
+    s->touched = true;
     if (segtab_need(&q->segments, in, s->commit_lsn / q->segment_bytes) < 0) {
         in->damaged = true; /* no memory to note it: kept until the next start */
     }
@@ -463,25 +474,18 @@ entry_of(const struct stored *s, const struct queue_outcome *o)
     };
 }
 
-/* As many as fit one record; their number in *taken. */
-static int
-record_some(struct queue *q, struct stored *s, const struct queue_outcome *outcomes, uint32_t count,
-    uint32_t *taken)
+int
+queue_put_outcomes(
+    struct queue *q, struct stored *s, const struct outcome_entry *entries, uint32_t count)
 {
-    uint64_t limit = MIN((uint64_t)OUTCOME_RECORD_BYTES_MAX, journal_payload_max(q->journal));
+    struct outcome_head head = { s->m.id, s->commit_lsn, count };
     uint64_t bytes = OUTCOME_HEAD_BYTES;
-    struct outcome_head head = { s->m.id, s->commit_lsn, 0 };
     struct journal_place place;
     uint8_t *at;
     int rc;
 
-    for (; head.count < count; head.count++) {
-        struct outcome_entry e = entry_of(s, &outcomes[head.count]);
-
-        if (bytes + outcome_entry_bytes(&e) > limit) {
-            break;
-        }
-        bytes += outcome_entry_bytes(&e);
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += outcome_entry_bytes(&entries[i]);
     }
     rc = journal_add(q->journal, RECORD_OUTCOME, bytes, &place);
     if (rc < 0) {
@@ -489,16 +493,30 @@ record_some(struct queue *q, struct stored *s, const struct queue_outcome *outco
     }
     outcome_head_put(place.payload, &head);
     at = place.payload + OUTCOME_HEAD_BYTES;
-    for (uint32_t i = 0; i < head.count; i++) {
-        struct outcome_entry e = entry_of(s, &outcomes[i]);
-
-        at = outcome_entry_put(at, &e);
-        rc = msgindex_outcome(&q->index, s, &e);
-        CHECK(rc == 0 || rc == -ENOMEM); /* without memory only the reply's text is missing */
+    for (uint32_t i = 0; i < count; i++) {
+        at = outcome_entry_put(at, &entries[i]);
     }
     depend(q, place.segment, s);
-    *taken = head.count;
     return 0;
+}
+
+/* A record's worth, and the index with it. */
+static int
+record_some(struct queue *q, struct stored *s, const struct queue_outcome *outcomes, uint32_t count)
+{
+    struct outcome_entry entries[OUTCOMES_A_RECORD];
+    int rc;
+
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i] = entry_of(s, &outcomes[i]);
+    }
+    rc = queue_put_outcomes(q, s, entries, count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        int applied = msgindex_outcome(&q->index, s, &entries[i]);
+
+        CHECK(applied == 0 || applied == -ENOMEM); /* only the reply's text is missing then */
+    }
+    return rc;
 }
 
 int
@@ -514,13 +532,11 @@ queue_record(
     }
     rc = rc < 0 ? rc : journal_reserve_waits(q->journal, 1);
     while (rc == 0 && count > 0) {
-        uint32_t taken;
+        uint32_t n = MIN(count, (uint32_t)OUTCOMES_A_RECORD);
 
-        rc = record_some(q, s, outcomes, count, &taken);
-        if (rc == 0) {
-            outcomes += taken;
-            count -= taken;
-        }
+        rc = record_some(q, s, outcomes, n);
+        outcomes += n;
+        count -= n;
     }
     if (rc == 0 && m->live_count == 0) {
         struct journal_wait w = { WAIT_GONE, NULL, NULL, s };
@@ -533,22 +549,32 @@ queue_record(
     return rc;
 }
 
+int
+queue_put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value)
+{
+    struct mark mark = { s->m.id, s->commit_lsn, value, what };
+    struct journal_place place;
+    int rc = journal_add(q->journal, RECORD_MARK, MARK_BYTES, &place);
+
+    if (rc == 0) {
+        mark_put(place.payload, &mark);
+        depend(q, place.segment, s);
+    }
+    return rc;
+}
+
 static int
 mark_message(struct queue *q, struct queue_message *m, enum mark_what what, uint64_t value)
 {
     struct stored *s = stored_of(m);
     struct mark mark = { s->m.id, s->commit_lsn, value, what };
-    struct journal_place place;
     int rc = may_change(q, s);
 
-    rc = rc < 0 ? rc : journal_add(q->journal, RECORD_MARK, MARK_BYTES, &place);
-    if (rc < 0) {
-        return rc;
+    rc = rc < 0 ? rc : queue_put_mark(q, s, what, value);
+    if (rc == 0) {
+        msgindex_mark(&q->index, s, &mark);
     }
-    mark_put(place.payload, &mark);
-    msgindex_mark(&q->index, s, &mark);
-    depend(q, place.segment, s);
-    return 0;
+    return rc;
 }
 
 int

@@ -13,7 +13,14 @@
 #define QUEUE_TEXT_CAP 512
 #define ID_EPOCH_SHIFT 40
 
-enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL };
+enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_TIDY };
+
+/* What queue_tidy is at: the segment, how far, and where the first record about it stands. */
+struct tidy {
+    uint64_t seq, first_seq; /* seq 0: at nothing */
+    uint32_t from;
+    bool waiting; /* for a batch */
+};
 
 /* The thread that renews the lease, and all it touches. */
 struct renewal {
@@ -50,7 +57,8 @@ struct queue {
     struct loop_wake *wake; /* news from the space and renewal threads */
     struct list paused;     /* intakes that wait to resume */
     uint64_t commits_pending, committed;
-    bool low, reap_wanted, releasing;
+    struct tidy tidy;
+    bool low, reap_wanted, tidy_wanted, releasing;
     int failed;
 
     uint8_t *buffers[READER_BUFFERS]; /* of readers, unused */
@@ -73,6 +81,15 @@ void queue_on_done(void *ctx, const struct journal_wait *w, int status);
 void queue_on_turn(void *ctx);
 void queue_on_failure(void *ctx, int rc);
 void queue_message_unused(struct queue *q, struct stored *s); /* last reader closed, or lost */
+
+/* One record each; what it says is not applied to the index. */
+int queue_put_outcomes(struct queue *q, struct stored *s, const struct outcome_entry *entries,
+    uint32_t count) MUST_USE;
+int queue_put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value) MUST_USE;
+
+/* tidy.c */
+void queue_tidy(struct queue *q);
+void queue_tidied(struct queue *q); /* all of it is durable */
 
 /* queue_open.c */
 int renewal_step(struct renewal *r);

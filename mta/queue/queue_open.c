@@ -407,9 +407,7 @@ seal(struct queue *q, uint64_t seq)
             return rc;
         }
     }
-    space_prepare(q->space, q->first, 0, false);
-    rc = space_wait(q->space, q->first);
-    rc = rc < 0 ? rc : seal_bytes(q, &bytes, &n);
+    rc = seal_bytes(q, &bytes, &n);
     if (rc < 0) {
         return rc;
     }
@@ -418,6 +416,7 @@ seal(struct queue *q, uint64_t seq)
     if (q->first_offset > q->segment_bytes / 2) {
         rc = BH_ETOOBIG; /* only with segments as small as tests have them */
     }
+    rc = rc < 0 ? rc : space_make_first(q->space, q->first, q->first_offset + 2 * IO_BLOCK_BYTES);
     rc = rc < 0 ? rc : io_pwrite_all(q->first->fd, bytes, n, SEGMENT_HEADER_BYTES);
     rc = rc < 0 ? rc : io_fdatasync(q->first->fd);
     free(bytes);
@@ -837,15 +836,20 @@ queue_free(struct queue *q)
     }
     journal_free(q->journal);
     space_free(q->space);
-    msgindex_fini(&q->index);
     LIST_FOR(it, &q->segments.order)
     {
         struct segment *seg = CONTAINER_OF(it, struct segment, link);
 
-        while (!list_empty(&seg->messages)) { /* gone, but not known to be durably so */
-            stored_free(&q->index, CONTAINER_OF(seg->messages.next, struct stored, in_segment));
+        LIST_FOR_SAFE(m, tmp, &seg->messages)
+        {
+            struct stored *stored = CONTAINER_OF(m, struct stored, in_segment);
+
+            if (stored->gone) { /* in no index, and not known to be durably gone */
+                stored_free(&q->index, stored);
+            }
         }
     }
+    msgindex_fini(&q->index);
     segtab_fini(&q->segments);
     owner_file_close(&q->renewal.owner);
     io_close(&q->lock_fd);

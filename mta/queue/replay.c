@@ -98,6 +98,9 @@ subject(struct replay *r, struct segment *in, uint64_t id, uint64_t commit_lsn, 
     struct stored *s = msgindex_find(r->index, id);
 
     *out = s != NULL && s->commit_lsn == commit_lsn ? s : NULL;
+    if (*out != NULL) {
+        s->touched = true;
+    }
     return segtab_need(r->segments, in, commit_lsn / r->segment_bytes);
 }
 

@@ -236,8 +236,8 @@ segment_needs(const struct segment *s, uint64_t seq)
     return at < s->need_count && s->needs[at] == seq;
 }
 
-static void
-needs_remove(struct segment *s, uint64_t seq)
+void
+segment_need_no_more(struct segment *s, uint64_t seq)
 {
     uint32_t at = needs_from(s, seq);
 
@@ -252,7 +252,7 @@ segtab_remove(struct segtab *t, struct segment *s)
 {
     LIST_FOR(it, &t->order)
     {
-        needs_remove(CONTAINER_OF(it, struct segment, link), s->seq);
+        segment_need_no_more(CONTAINER_OF(it, struct segment, link), s->seq);
     }
     map_remove(&t->by_seq, &s->by_seq);
     list_remove(&s->link);

@@ -57,6 +57,7 @@ struct segment {
     struct list job;  /* in one list of space.c */
     uint64_t seq, salt;
     uint64_t valid_bytes; /* of an older segment; of our own once closed */
+    uint64_t limit_bytes; /* of a first segment on a full disk: its size; 0: segment_bytes */
     uint32_t epoch, seed;
     int fd;           /* -1: not open */
     int status;       /* of its preparation */
@@ -70,6 +71,7 @@ struct segment {
     bool closed;            /* nothing is written to it any more, and all of it is durable */
     bool damaged;           /* kept for ever */
     bool freeing;
+    bool wanted;     /* tidy.c's own */
     uint64_t *needs; /* sorted: segments (by seq) that must be gone before this one */
     uint32_t need_count, need_capacity;
 };
@@ -90,6 +92,7 @@ void segment_free(struct segment *s); /* one that is in no table */
 /* s says something about a commit in segment `seq`: s must outlive it (I7, I8). 0 or -ENOMEM.
  * seq of no or of the same segment: nothing to do. */
 int segtab_need(struct segtab *t, struct segment *s, uint64_t seq) MUST_USE;
+void segment_need_no_more(struct segment *s, uint64_t seq);
 bool segment_needs(const struct segment *s, uint64_t seq);
 /* May s go? (I8, I10) */
 static inline bool

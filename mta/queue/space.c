@@ -9,10 +9,13 @@
 
 #define FILE_MODE 0600
 #define ZERO_STEP_BYTES                                                                            \
-    MIB                 /* written and synced at once: the journal's own sync waits no longer      \
-                         */
-#define SPARES_MAX    2 /* beyond, dead segments are deleted */
-#define LOOK_EVERY_MS 1000
+    MIB                   /* written and synced at once: the journal's own sync waits no longer    \
+                           */
+#define SPARES_MAX      2 /* beyond, dead segments are deleted */
+#define LOOK_EVERY_MS   1000
+#define FIRST_BYTES_MIN (16 * KIB)
+/* What we leave of the disk but for a first segment: the next owner must be able to start. */
+#define KEEP_FREE_MIN (64 * KIB)
 
 struct space {
     struct space_options o;
@@ -36,7 +39,8 @@ struct space {
 struct job {
     struct segment *seg;
     uint64_t seal_lsn;
-    bool zero;
+    uint64_t bytes;
+    bool zero, first;
 };
 
 static int
@@ -113,6 +117,24 @@ look(struct space *s)
     }
 }
 
+static uint64_t
+keep_free(const struct space *s)
+{
+    return MAX(KEEP_FREE_MIN, s->o.segment_bytes / 16);
+}
+
+static int
+take_room(struct space *s, int fd, uint64_t offset, uint64_t bytes)
+{
+    struct io_space seen;
+    int rc = io_space(s->o.store, &seen);
+
+    if (rc == 0 && seen.free_bytes < bytes + keep_free(s)) {
+        rc = -ENOSPC;
+    }
+    return rc < 0 ? rc : io_fallocate(fd, offset, bytes);
+}
+
 /* ---- the reserve: a file whose blocks are given up, one segment's worth at a time. */
 
 static void
@@ -152,6 +174,15 @@ reserve_give(struct space *s)
     return rc;
 }
 
+static bool
+drop_spare(struct space *s)
+{
+    char path[STORE_PATH_CAP];
+
+    return s->spare_count > 0 && spare_path(s, s->spares[--s->spare_count], path) == 0 &&
+           io_unlink(path) == 0;
+}
+
 /* Make the reserve whole again, as far as the disk has room; low as long as it is not. */
 static void
 reserve_grow(struct space *s)
@@ -166,8 +197,11 @@ reserve_grow(struct space *s)
     }
     while (s->reserve_fd >= 0 && s->reserve_now < s->o.reserve_bytes) {
         uint64_t step = MIN(s->o.segment_bytes, s->o.reserve_bytes - s->reserve_now);
-        int rc = io_fallocate(s->reserve_fd, s->reserve_now, step);
+        int rc = take_room(s, s->reserve_fd, s->reserve_now, step);
 
+        if (rc == -ENOSPC && drop_spare(s)) {
+            continue;
+        }
         if (rc < 0) {
             (void)!io_ftruncate(s->reserve_fd, s->reserve_now); /* a part may have been had */
             break;
@@ -176,7 +210,7 @@ reserve_grow(struct space *s)
     }
     /* Room for one segment beside, or the next one would take from the reserve at once. */
     set_low(s, s->reserve_now < s->o.reserve_bytes || io_space(s->o.store, &seen) < 0 ||
-                   seen.free_bytes < s->o.segment_bytes);
+                   (seen.free_bytes < s->o.segment_bytes + keep_free(s) && s->spare_count == 0));
 }
 
 /* ---- making a segment */
@@ -193,10 +227,10 @@ hurry(struct space *s)
 }
 
 static int
-zero_fill(struct space *s, int fd, bool must, bool *done)
+zero_fill(struct space *s, int fd, uint64_t bytes, bool must, bool *done)
 {
-    for (uint64_t at = 0; at < s->o.segment_bytes; at += ZERO_STEP_BYTES) {
-        uint64_t n = MIN((uint64_t)ZERO_STEP_BYTES, s->o.segment_bytes - at);
+    for (uint64_t at = 0; at < bytes; at += ZERO_STEP_BYTES) {
+        uint64_t n = MIN((uint64_t)ZERO_STEP_BYTES, bytes - at);
         int rc;
 
         if (!must && hurry(s)) {
@@ -213,20 +247,20 @@ zero_fill(struct space *s, int fd, bool must, bool *done)
 }
 
 static int
-allocate(struct space *s, int fd, bool zero, bool *zeroed)
+allocate(struct space *s, int fd, const struct job *job, bool *zeroed)
 {
     int rc;
 
     do {
-        rc = io_fallocate(fd, 0, s->o.segment_bytes);
+        rc = job->first ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
     } while (rc == -ENOSPC && reserve_give(s) == 0);
     if (rc == -EOPNOTSUPP) {
-        return zero_fill(s, fd, true, zeroed);
+        return zero_fill(s, fd, job->bytes, true, zeroed);
     }
-    if (rc < 0 || !zero) {
+    if (rc < 0 || !job->zero) {
         return rc;
     }
-    return zero_fill(s, fd, false, zeroed);
+    return zero_fill(s, fd, job->bytes, false, zeroed);
 }
 
 static int
@@ -270,7 +304,7 @@ open_new(struct space *s, const struct job *job, char path[STORE_PATH_CAP], bool
     if (fd < 0) {
         return fd;
     }
-    rc = allocate(s, fd, job->zero, zeroed);
+    rc = allocate(s, fd, job, zeroed);
     if (rc < 0) {
         io_close(&fd);
         (void)!io_unlink(path);
@@ -312,13 +346,8 @@ make(struct space *s, const struct job *job, int *out_fd, bool *zeroed)
 }
 
 static void
-prepare_one(struct space *s, struct segment *seg)
+made(struct space *s, struct segment *seg, int rc, int fd, bool zeroed)
 {
-    struct job job = { seg, seg->want_seal_lsn, seg->want_zero };
-    bool zeroed;
-    int fd = -1, rc = make(s, &job, &fd, &zeroed);
-
-    look(s);
     (void)pthread_mutex_lock(&s->lock);
     seg->fd = fd;
     seg->status = rc;
@@ -331,6 +360,41 @@ prepare_one(struct space *s, struct segment *seg)
     (void)pthread_cond_broadcast(&s->ready);
     (void)pthread_mutex_unlock(&s->lock);
     s->o.notify(s->o.ctx);
+}
+
+static void
+prepare_one(struct space *s, struct segment *seg)
+{
+    struct job job = { seg, seg->want_seal_lsn, s->o.segment_bytes, seg->want_zero, false };
+    bool zeroed;
+    int fd = -1, rc = make(s, &job, &fd, &zeroed);
+
+    look(s);
+    made(s, seg, rc, fd, zeroed);
+}
+
+static uint64_t
+block_up(uint64_t bytes)
+{
+    return (bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
+}
+
+int
+space_make_first(struct space *s, struct segment *seg, uint64_t min_bytes)
+{
+    struct job job = { seg, 0, s->o.segment_bytes, false, true };
+    bool zeroed;
+    int fd = -1, rc;
+
+    CHECK(!s->started);
+    look(s);
+    min_bytes = block_up(MAX(min_bytes, MAX(s->o.segment_bytes / 64, FIRST_BYTES_MIN)));
+    job.bytes = block_up(space_free_bytes(s) / 8);
+    job.bytes = MIN(MAX(job.bytes, min_bytes), s->o.segment_bytes);
+    rc = make(s, &job, &fd, &zeroed);
+    seg->limit_bytes = job.bytes;
+    made(s, seg, rc, fd, zeroed);
+    return rc;
 }
 
 /* ---- dead segments */
@@ -404,7 +468,8 @@ step(struct space *s)
         (void)pthread_mutex_unlock(&s->lock);
         return false;
     }
-    first = list_pop_front(&s->prepare);
+    /* On a full disk nothing is made ahead: a start that finds no room is worse than a wait. */
+    first = !s->low || s->urgent ? list_pop_front(&s->prepare) : NULL;
     if (first == NULL) {
         list_splice_back(&dead, &s->reclaim);
     }
@@ -429,7 +494,8 @@ sleep_a_while(struct space *s)
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += LOOK_EVERY_MS / 1000;
     (void)pthread_mutex_lock(&s->lock);
-    if (!s->stop && list_empty(&s->prepare) && (s->failure != 0 || list_empty(&s->reclaim))) {
+    if (!s->stop && (list_empty(&s->prepare) || (s->low && !s->urgent)) &&
+        (s->failure != 0 || list_empty(&s->reclaim))) {
         (void)pthread_cond_timedwait(&s->work, &s->lock, &until);
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -451,6 +517,7 @@ space_main(void *arg)
 {
     struct space *s = arg;
 
+    reserve_grow(s);
     while (!stopping(s)) {
         if (!step(s)) {
             reserve_grow(s);
@@ -498,7 +565,7 @@ space_prepare(struct space *s, struct segment *seg, uint64_t seal_lsn, bool zero
     list_push_back(&s->prepare, &seg->job);
     (void)pthread_cond_signal(&s->work);
     (void)pthread_mutex_unlock(&s->lock);
-    if (!s->started) {
+    if (s->o.in_line) {
         (void)step(s);
     }
 }
@@ -511,6 +578,13 @@ space_wait(struct space *s, struct segment *seg)
     (void)pthread_mutex_lock(&s->lock);
     while (!seg->ready && s->failure == 0) {
         s->urgent = true;
+        if (s->o.in_line) {
+            (void)pthread_mutex_unlock(&s->lock);
+            (void)step(s);
+            (void)pthread_mutex_lock(&s->lock);
+            continue;
+        }
+        (void)pthread_cond_signal(&s->work);
         (void)pthread_cond_wait(&s->ready, &s->lock);
     }
     s->urgent = false;
@@ -574,9 +648,7 @@ space_clear(struct space *s, const struct segment *unused)
         (void)!io_unlink(s->reserve_path);
     }
     while (s->spare_count > 0) {
-        if (spare_path(s, s->spares[--s->spare_count], path) == 0) {
-            (void)!io_unlink(path); /* the next start deletes what is left */
-        }
+        (void)drop_spare(s); /* the next start deletes what is left */
     }
 }
 
