@@ -5,7 +5,7 @@
  *             moment it is due (a byte now and then does not extend it); content data_block_ms for
  *             each CONN_HIGH_BYTES the peer takes; idle idle_ms; see also smtp_out_find.c.
  * Resending   A delivery goes on to the next candidate, or over a new connection when a kept one
- *             proves dead, only while no recipient has a result and no byte of content was sent:
+ *             proves dead, only while no recipient has a result and the peer has not taken DATA:
  *             then nothing can have been delivered. Everything later is a result.
  * Order       All bytes that were lent are fed before anything new is sent (see smtp_client.h).
  */
@@ -172,7 +172,7 @@ log_loss(const struct transport_session *t, enum bridgehead_event event,
 static bool
 untouched(const struct transport_session *t)
 {
-    return t->d != NULL && t->results == 0 && !t->content_sent && !t->aborting;
+    return t->d != NULL && t->results == 0 && !t->data_taken && !t->aborting;
 }
 
 /* Our own reasons to stop all sending: no other host helps. */
@@ -182,13 +182,14 @@ is_stop(int status)
     return status == BH_EQUORUM || status == BH_EFENCED || status == BH_ENOVIP;
 }
 
-/* A kept connection that was dead, or about to be closed, before this delivery began. */
+/* A kept connection that was dead, or about to be closed, before this delivery began. (Asked of
+ * kept ones only, and the next one is new: no delivery goes round in circles.) */
 static bool
 went_stale(const struct transport_session *t)
 {
     uint64_t answers = t->proto.replies - t->replies_begun;
 
-    return !t->retried && (answers == 0 || (answers == 1 && t->proto.why.code == 421));
+    return answers == 0 || (answers == 1 && t->proto.why.code == 421);
 }
 
 /* The connection is useless; proto.why says why. status: of conn, or 0. */
@@ -208,7 +209,6 @@ hang_up(struct transport_session *t, int status)
         smtp_out_find_next(t, &t->proto.why);
     } else if (went_stale(t)) {
         log_loss(t, EV_SMTP_OUT_STALE, &t->proto.why);
-        t->retried = true;
         smtp_out_find(t);
     } else {
         end_with(t, &t->proto.why);
@@ -271,7 +271,6 @@ send_piece(struct transport_session *t)
         conn_send(t->conn, run);
     }
     t->has_piece = false;
-    t->content_sent = true;
 }
 
 /* For reasons of ours this message must not be completed: the connection goes without the dot. */
@@ -365,8 +364,8 @@ set_delivery(struct transport_session *t, const struct delivery *d)
     t->replies_begun = t->proto.replies;
     t->results = 0;
     t->piece = SLICE_NONE;
-    t->has_piece = t->content_over = t->content_waits = t->dot_waits = t->content_sent = false;
-    t->finished = t->retried = false;
+    t->has_piece = t->content_over = t->content_waits = t->dot_waits = t->data_taken = false;
+    t->finished = false;
     t->content_error = 0;
 }
 
@@ -455,8 +454,10 @@ session_on_bytes(void *ctx, struct slice bytes)
     while (bytes.n > 0) {
         switch (smtp_client_input(&t->proto, &bytes)) {
         case SMTP_CLIENT_WAIT:
+            break;
         case SMTP_CLIENT_TRANSFER:
-            break; /* first all bytes */
+            t->data_taken = true; /* but first all bytes */
+            break;
         case SMTP_CLIENT_OPENED:
             open = true;
             break;

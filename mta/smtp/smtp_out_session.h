@@ -64,9 +64,9 @@ struct transport_session {
     const struct delivery *d;
     uint32_t results;
     struct slice piece; /* of content, not yet sent */
-    bool has_piece, content_over, content_waits, dot_waits, content_sent;
+    bool has_piece, content_over, content_waits, dot_waits;
+    bool data_taken;   /* 354 came: from here on what happens is a result */
     bool finished;     /* every recipient has its result; `done` is still to be called */
-    bool retried;      /* over a new connection, because the kept one had died */
     int content_error; /* <0: the content cannot be had */
 
     bool closing, aborting; /* as asked by the scheduler */

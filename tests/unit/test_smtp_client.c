@@ -307,6 +307,13 @@ a_pipelined_transaction_is_one_write(void)
 }
 
 static void
+a_message_of_nothing_is_its_dot(void)
+{
+    CHECK_SCRIPT(.content = "", .peer = { OPEN, "250 ok\r\n250 ok\r\n354 go\r\n", "250 ok\r\n" },
+        .expect = HELLO ENVELOPE "D:.\r\n=0 ok 250 2.0.0 ok\n");
+}
+
+static void
 without_pipelining_each_command_waits_for_its_turn(void)
 {
     CHECK_SCRIPT(.recipients = 2,
@@ -691,7 +698,7 @@ quit_is_said_and_ends_the_session(void)
 TEST_MAIN("smtp_client", TEST(the_document_shows_the_table),
     TEST(every_cell_has_a_step_and_doubt_is_only_after_the_dot),
     TEST(each_state_has_the_time_out_of_its_reply), TEST(a_pipelined_transaction_is_one_write),
-    TEST(without_pipelining_each_command_waits_for_its_turn),
+    TEST(a_message_of_nothing_is_its_dot), TEST(without_pipelining_each_command_waits_for_its_turn),
     TEST(ehlo_refused_falls_back_to_helo_without_extensions),
     TEST(size_and_body_are_said_when_offered),
     TEST(larger_than_the_peers_size_fails_without_a_byte),
