@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #define TASKS_KEPT_BACK 256
+#define RECORD_AGAIN_MS 50 /* a batch of the journal goes out every few ms, or its disk stalls */
+
+static void wake_all(struct sched *s);
 
 /* ---- small things the other files use */
 
@@ -18,7 +21,7 @@ sched_now(const struct sched *s)
 bool
 sched_may_begin(const struct sched *s)
 {
-    return s->run == SCHED_RUNNING && !s->draining && !s->broken;
+    return s->run == SCHED_RUNNING && !s->draining && !s->broken && list_empty(&s->unrecorded);
 }
 
 void
@@ -30,15 +33,97 @@ sched_broken(struct sched *s, int rc)
     }
 }
 
+/* ---- recording */
+
+/* Outcomes that the journal had no room in memory for (its disk stalls), kept until it has. Their
+ * message stays: at least one of its recipients is live for the queue. */
+struct unrecorded {
+    struct list link;
+    struct queue_message *m;
+    uint32_t count;
+    struct queue_outcome outcomes[]; /* then the replies' text */
+};
+
+static bool
+keep_unrecorded(
+    struct sched *s, struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count)
+{
+    size_t bytes = sizeof(struct unrecorded) + count * sizeof(*outcomes);
+    struct unrecorded *u;
+    char *text;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += outcomes[i].reply.n;
+    }
+    u = malloc(bytes);
+    if (u == NULL) {
+        return false;
+    }
+    u->m = m;
+    u->count = count;
+    text = (char *)(u->outcomes + count);
+    for (uint32_t i = 0; i < count; i++) {
+        u->outcomes[i] = outcomes[i];
+        if (outcomes[i].reply.n > 0) {
+            memcpy(text, outcomes[i].reply.p, outcomes[i].reply.n);
+        }
+        u->outcomes[i].reply.p = text;
+        text += outcomes[i].reply.n;
+    }
+    list_push_back(&s->unrecorded, &u->link);
+    return true;
+}
+
 void
 sched_record(
     struct sched *s, struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count)
 {
-    int rc = queue_record(s->env.queue, m, outcomes, count);
+    /* behind what waits already: a message's outcomes keep their order */
+    int rc = list_empty(&s->unrecorded) ? queue_record(s->env.queue, m, outcomes, count) : -ENOMEM;
 
+    if (rc == -ENOMEM && keep_unrecorded(s, m, outcomes, count)) {
+        return;
+    }
     if (rc < 0) {
         sched_broken(s, rc);
     }
+}
+
+/* One record may have been cut in two: what is applied already is not said again. */
+static int
+record_rest(struct sched *s, struct unrecorded *u)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < u->count; i++) {
+        if (u->m->recipients[u->outcomes[i].recipient].state == RECIPIENT_QUEUED) {
+            u->outcomes[n++] = u->outcomes[i];
+        }
+    }
+    u->count = n;
+    return n > 0 ? queue_record(s->env.queue, u->m, u->outcomes, n) : 0;
+}
+
+void
+sched_record_unrecorded(struct sched *s)
+{
+    if (list_empty(&s->unrecorded)) {
+        return;
+    }
+    while (!list_empty(&s->unrecorded) && !s->broken) {
+        struct unrecorded *u = CONTAINER_OF(s->unrecorded.next, struct unrecorded, link);
+        int rc = record_rest(s, u);
+
+        if (rc == -ENOMEM) {
+            return;
+        }
+        list_remove(&u->link);
+        free(u);
+        if (rc < 0) {
+            sched_broken(s, rc);
+        }
+    }
+    wake_all(s); /* nothing was begun meanwhile */
 }
 
 /* ---- the timer */
@@ -71,7 +156,7 @@ static bool
 is_drained(const struct sched *s)
 {
     return s->drained != NULL && s->active == 0 && s->notices_active_count == 0 &&
-           s->notices_waiting_count == 0;
+           s->notices_waiting_count == 0 && (list_empty(&s->unrecorded) || s->broken);
 }
 
 static bool
@@ -86,7 +171,7 @@ arm_next(struct sched *s)
 {
     const struct heap_node *heads[] = { heap_min(&s->deferred), heap_min(&s->backoffs),
         sched_deadlines_run(s) ? heap_min(&s->deadlines) : NULL };
-    uint64_t at_ms = s->orphans ? s->orphans_at_ms : NEVER;
+    uint64_t at_ms = s->orphans && s->run != SCHED_STOPPED ? s->orphans_at_ms : NEVER;
 
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         if (heads[i] != NULL) {
@@ -96,6 +181,9 @@ arm_next(struct sched *s)
     if (!list_empty(&s->wake) || !list_empty(&s->closing) || !list_empty(&s->moving) ||
         is_drained(s) || notices_can_begin(s)) {
         at_ms = 0;
+    }
+    if (!list_empty(&s->unrecorded) && !s->broken && s->run != SCHED_STOPPED) {
+        at_ms = MIN(at_ms, sched_now(s) + RECORD_AGAIN_MS);
     }
     if (at_ms != NEVER) {
         arm(s, at_ms);
@@ -214,13 +302,16 @@ void
 sched_tick(struct sched *s)
 {
     s->timer_at_ms = NEVER;
-    s->depth++; /* settle once, at the end */
+    s->depth++;                    /* settle once, at the end */
+    if (s->run != SCHED_STOPPED) { /* stopped: the queue may be gone */
+        sched_record_unrecorded(s);
+        find_orphans(s);
+    }
     due_tasks(s, WORK_PER_TICK);
     due_backoffs(s, WORK_PER_TICK);
     move_tasks(s);
     sched_deadlines(s, WORK_PER_TICK);
     notice_pump(s);
-    find_orphans(s);
     s->depth--;
     sched_settle(s);
     if (is_drained(s)) {
@@ -355,6 +446,7 @@ stop_all(struct sched *s)
         session_abort(s, CONTAINER_OF(l, struct sched_session, link));
     }
     notice_cancel_all(s);
+    sched_record_unrecorded(s); /* the last chance */
     s->depth--;
 }
 
@@ -391,10 +483,20 @@ sched_drain(struct sched *s, loop_fn *cb, void *ctx)
     s->draining = true;
     s->drained = cb;
     s->drained_ctx = ctx;
-    LIST_FOR(l, &s->sessions)
+    /* A final dot that is out is waited for (the drain's budget bounds it); what has not come so far
+     * is cut: it is queued, and nobody should wait for a stranger. */
+    s->depth++;
+    LIST_FOR_SAFE(l, next, &s->sessions)
     {
-        session_close_later(s, CONTAINER_OF(l, struct sched_session, link));
+        struct sched_session *ss = CONTAINER_OF(l, struct sched_session, link);
+
+        if (ss->state == SESSION_IDLE) {
+            session_close_later(s, ss);
+        } else if (!ss->dot) {
+            session_abort(s, ss);
+        }
     }
+    s->depth--;
     sched_settle(s);
 }
 
@@ -408,6 +510,7 @@ lists_init(struct sched *s)
     list_init(&s->moving);
     list_init(&s->closing);
     list_init(&s->sessions);
+    list_init(&s->unrecorded);
     list_init(&s->spare_sessions);
     list_init(&s->notices_waiting);
     list_init(&s->notices_active);
@@ -498,6 +601,10 @@ sched_free(struct sched *s)
         free(s->timer);
     }
     free_sessions(s);
+    for (struct list *l = list_pop_front(&s->unrecorded); l != NULL;
+         l = list_pop_front(&s->unrecorded)) {
+        free(CONTAINER_OF(l, struct unrecorded, link));
+    }
     if (s->connectors != NULL) { /* else it was never used */
         s->run = SCHED_STOPPED;
         for (struct queue_message *m = queue_after(s->env.queue, 0); m != NULL;

@@ -308,8 +308,8 @@ finish_delay(struct notice *n)
     log_sent(n, sent, rc);
     e->delay = NULL;
     if (rc == 0) {
-        rc = queue_set_warned(s->env.queue, e->m);
-        if (rc < 0) {
+        rc = queue_set_warned(s->env.queue, e->m); /* no memory: the sender is told once more */
+        if (rc < 0 && rc != -ENOMEM) {
             sched_broken(s, rc);
         }
     }

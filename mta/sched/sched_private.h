@@ -173,6 +173,7 @@ struct sched_session {
     bool opening;      /* counted in the destination's opening */
     bool probe;        /* opened while it was down */
     bool aborted;      /* by us: what it still says is not heard */
+    bool ours;         /* the delivery cannot go on for a reason of ours */
     bool dot;          /* the final dot of this delivery was permitted */
     uint32_t finished; /* deliveries */
     struct task *task; /* RUNNING, or NULL */
@@ -207,6 +208,7 @@ struct sched {
     struct heap backoffs;  /* destinations */
     struct heap deadlines; /* entries */
     struct list wake, moving, closing, sessions, spare_sessions;
+    struct list unrecorded;                      /* see sched.c */
     uint32_t session_count, spare_count, active; /* active: deliveries under way */
     struct list notices_waiting, notices_active;
     uint32_t notices_waiting_count, notices_active_count;
@@ -228,9 +230,10 @@ void sched_settle(struct sched *s);
 /* Every call from a transport is between these two. */
 void sched_enter(struct sched *s);
 void sched_leave(struct sched *s);
-/* queue_record with what its failure means. */
+/* queue_record; what finds no memory there is recorded later, and nothing is begun until then. */
 void sched_record(
     struct sched *s, struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count);
+void sched_record_unrecorded(struct sched *s);
 void sched_broken(struct sched *s, int rc);
 
 /* ---- sched_operator.c */

@@ -166,7 +166,7 @@ begin(struct sched *s, struct sched_session *ss)
         .recipient_count = n,
         .recipients = ss->addresses };
     ss->task = t;
-    ss->dot = false;
+    ss->dot = ss->ours = false;
     return true;
 }
 
@@ -556,11 +556,13 @@ up_content(struct sched_session *ss, struct slice *out, transport_ready_fn *read
         rc = queue_reader_open(ss->s->env.queue, ss->task->entry->m, &ss->reader);
         if (rc < 0) {
             ss->reader = NULL;
+            ss->ours = true;
             return rc == BH_EDAMAGED ? rc : -EIO;
         }
     }
     rc = queue_reader_next(ss->reader, out, ready, ctx);
     if (rc < 0 && rc != BH_EBUSY) {
+        ss->ours = true;
         log_event(EV_CONTENT_UNREADABLE, LF_ID("id", ss->delivery.id), LF_ERR("error", rc));
     }
     return rc;
@@ -574,9 +576,11 @@ up_dot(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
     (void)ready;
     (void)ctx;
     if (ss->task == NULL || ss->s->run == SCHED_STOPPED || ss->s->broken) {
+        ss->ours = true;
         return BH_EQUORUM;
     }
     rc = queue_lease_check(ss->s->env.queue);
+    ss->ours = rc < 0;
     ss->dot = ss->dot || rc == 0;
     return rc;
 }
@@ -730,7 +734,7 @@ closed_busy(struct sched_session *ss, const struct transport_result *r)
         finish(ss, false); /* it was idle, and the peer had left: once more, over a new one */
         return;
     }
-    if (ss->finished == 0 && ++d->lost >= LOST_IN_A_ROW) {
+    if (!ss->ours && ss->finished == 0 && ++d->lost >= LOST_IN_A_ROW) {
         destination_failed(s, d, r->reply);
     }
     finish_with(ss, r);
@@ -745,17 +749,20 @@ up_closed(struct sched_session *ss, const struct transport_result *result)
     struct sched *s = ss->s;
     struct destination *d = ss->dest;
     struct connector *c = d->connector;
-    const struct transport_result *r = result != NULL ? result : &lost;
+    struct transport_result r = result != NULL ? *result : lost;
 
+    if (r.kind != OUTCOME_FAILED) {
+        r.kind = OUTCOME_DEFERRED; /* a session that ended well still delivers nothing */
+    }
     sched_enter(s);
     leave_opening(ss);
     leave_idle(ss);
     list_remove(&ss->close_link);
     list_remove(&ss->link);
     if (ss->task != NULL && ss->opened) {
-        closed_busy(ss, r);
+        closed_busy(ss, &r);
     } else if (ss->task != NULL) {
-        closed_unopened(ss, r);
+        closed_unopened(ss, &r);
     }
     s->session_count--;
     c->sessions--;

@@ -108,8 +108,8 @@ each_recipient_has_its_block(void)
         "\r\n\r\nFinal-Recipient: rfc822; slow@example.net\r\n"
         "Action: delayed\r\nStatus: 4.4.1\r\nRemote-MTA: dns; [192.0.2.25]\r\n"
         "Will-Retry-Until: Sun, 22 Nov 2026 ",
-        "\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
-        "Subject: hello\r\nFrom: sender@example.org\r\n\r\n--",
+        "\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: hello\r\n",
+        "\r\nFrom: sender@example.org\r\n\r\n--",
     };
     struct dsn d = example();
     char *text = write_text(&d);

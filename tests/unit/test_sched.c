@@ -773,6 +773,33 @@ an_outcome_that_cannot_be_recorded_stops_everything(void)
 }
 
 static void
+outcomes_wait_for_a_journal_without_memory(void)
+{
+    struct world *w = started();
+    struct host *h = world_host(w, "mixed.example", HOST_MIXED);
+
+    for (int i = 0; i < 50; i++) {
+        (void)world_put_many(w, "s@example.org", "mixed.example", 10);
+    }
+    w->q->record_rc = -ENOMEM;
+    (void)world_run(w, w->now + MINUTE, NULL);
+    CU_ASSERT_TRUE(h->delivered > 0 && h->attempts <= 50); /* nothing new was begun */
+    CU_ASSERT_EQUAL(w->q->live, 50);
+    sched_drain(w->s, on_drained, w);
+    (void)world_run(w, w->now + MINUTE, NULL);
+    CU_ASSERT_EQUAL(w->drained, 0); /* what was delivered must be known to the next owner */
+    w->q->record_rc = 0;
+    CU_ASSERT_TRUE(world_run(w, w->now + SECOND, was_drained));
+    CU_ASSERT_EQUAL(w->q->outcomes[OUTCOME_DELIVERED], h->delivered);
+    world_stop(w);
+    world_start(w);
+    h->mode = HOST_OK;
+    CU_ASSERT_TRUE(world_run(w, w->now + DAY, world_empty));
+    expect_nothing_left(w);
+    world_free(w);
+}
+
+static void
 without_a_lease_no_dot_goes_out(void)
 {
     struct world *w = started();
@@ -946,7 +973,10 @@ simulate(uint64_t seed)
             CU_ASSERT_TRUE(rc == 0 || rc == BH_ESTATE);
         }
         w->notify_rc = world_random(w) % 20 == 0 ? -ENOSPC : 0;
+        w->q->record_rc = world_random(w) % 10 == 0 ? -ENOMEM : 0;
         (void)world_run(w, w->now + world_random(w) % (20 * MINUTE), NULL);
+        w->q->record_rc = 0;
+        (void)world_run(w, w->now + SECOND, NULL);
         sched_set_run(w->s, SCHED_RUNNING);
         for (struct queue_message *m = queue_after(w->q, 0); m != NULL;
              m = queue_after(w->q, m->id)) {
@@ -1048,7 +1078,7 @@ TEST_MAIN("sched", TEST(a_message_is_delivered_and_forgotten),
     TEST(stop_cuts_sessions_without_a_trace_but_for_what_is_in_doubt),
     TEST(pause_lets_running_deliveries_end), TEST(a_drain_ends_when_the_last_delivery_does),
     TEST(an_outcome_that_cannot_be_recorded_stops_everything),
-    TEST(without_a_lease_no_dot_goes_out), TEST(in_doubt_can_be_held),
-    TEST(reload_moves_what_waits_by_the_new_routes), TEST(mail_without_a_route_waits_for_one),
-    TEST(a_connector_is_down_after_its_time), TEST(each_recipient_ends_once_whatever_happens),
-    TEST(a_crowd_waits_and_passes))
+    TEST(outcomes_wait_for_a_journal_without_memory), TEST(without_a_lease_no_dot_goes_out),
+    TEST(in_doubt_can_be_held), TEST(reload_moves_what_waits_by_the_new_routes),
+    TEST(mail_without_a_route_waits_for_one), TEST(a_connector_is_down_after_its_time),
+    TEST(each_recipient_ends_once_whatever_happens), TEST(a_crowd_waits_and_passes))
