@@ -2,6 +2,7 @@
 #include "core/log.h"
 #include "core/ticks.h"
 #include "mail/address.h"
+#include "route/route.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -452,20 +453,44 @@ take_route(struct pass *p, size_t index, struct app_route *r)
     }
 }
 
+/* The table that will hold the pattern judges it. */
+static void
+check_pattern(struct pass *p, size_t index, struct route_table *probe)
+{
+    const struct app_route *r = &p->c->routes[index];
+    char key[64];
+
+    if (r->via_count > 0 && route_table_add(probe, r->to, r->via, r->via_count) == BH_ESYNTAX) {
+        (void)snprintf(key, sizeof(key), "route[%zu].to", index);
+        fault(p, key,
+            "Write example.org, *.example.org, an address literal like [192.0.2.1], or *.",
+            "\"%.*s\" is no pattern of a domain", SLICE_FMT(r->to));
+    }
+}
+
 static int
 take_routes(struct pass *p)
 {
     struct app_conf *c = p->c;
     size_t count = conf_list_count(c->conf, "route");
+    struct route_table_options o = { .hostname = c->hostname };
+    struct route_table *probe;
+    int rc = route_table_new(&probe, &o);
 
+    if (rc < 0) {
+        return rc;
+    }
     c->routes = calloc(count + 1, sizeof(*c->routes));
     if (c->routes == NULL) {
+        route_table_free(probe);
         return -ENOMEM;
     }
     for (size_t i = 0; i < count; i++) {
         take_route(p, i, &c->routes[i]);
         c->route_count = i + 1;
+        check_pattern(p, i, probe);
     }
+    route_table_free(probe);
     return 0;
 }
 
