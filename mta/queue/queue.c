@@ -317,7 +317,7 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
         break;
     case WAIT_TIDY:
         q->tidy.waiting = false;
-        if (status == 0 && q->tidy.seq != 0 && q->tidy.from == q->segment_bytes) {
+        if (status == 0 && q->tidy.active && q->tidy.complete) {
             queue_tidied(q);
         }
         break;

@@ -15,11 +15,11 @@
 
 enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_TIDY };
 
-/* What queue_tidy is at: the segment, how far, and where the first record about it stands. */
+/* What queue_tidy is at: which segment next, from where, and where its first record stands. */
 struct tidy {
-    uint64_t seq, first_seq; /* seq 0: at nothing */
+    uint64_t seq, first_seq;
     uint32_t from;
-    bool waiting; /* for a batch */
+    bool active, waiting /* for a batch */, complete /* with that batch */;
 };
 
 /* The thread that renews the lease, and all it touches. */

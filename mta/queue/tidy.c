@@ -25,12 +25,11 @@ is_stuck(const struct queue *q, const struct segment *s)
            s->need_count > 0 && s != q->first; /* the seal cannot be said again (I8) */
 }
 
-/* The oldest segment that stuck ones wait for, if it pays to deal with all of these; else NULL. */
-static struct segment *
+/* Mark the segments that stuck ones wait for. Does it pay to deal with them? */
+static bool
 choose(struct queue *q)
 {
-    uint64_t stuck = 0, cost = 0;
-    struct segment *oldest = NULL;
+    uint64_t stuck = 0, cost = IO_BLOCK_BYTES;
 
     LIST_FOR(it, &q->segments.order)
     {
@@ -45,16 +44,12 @@ choose(struct queue *q)
 
             if (!a->wanted) {
                 a->wanted = true;
-                cost += (uint64_t)a->live * STATE_BYTES + IO_BLOCK_BYTES;
-                oldest = oldest == NULL || a->seq < oldest->seq ? a : oldest;
+                cost += (uint64_t)(a->live + 1) * STATE_BYTES;
             }
         }
         stuck += is_stuck(q, s);
     }
-    if (stuck < (q->low ? 1 : STUCK_MIN) || cost > stuck * q->segment_bytes / (q->low ? 2 : 4)) {
-        return NULL;
-    }
-    return oldest;
+    return stuck >= (q->low ? 1 : STUCK_MIN) && cost <= stuck * q->segment_bytes / (q->low ? 2 : 4);
 }
 
 static uint32_t
@@ -66,7 +61,7 @@ offset_of(const struct queue *q, const struct stored *s)
 /* The survivors of a from this offset on, in order; their number. *to: the range ends before. */
 static uint32_t
 survivors(struct queue *q, const struct segment *a, uint32_t from,
-    struct stored *out[MESSAGES_A_STEP], uint32_t *to)
+    struct stored *out[MESSAGES_A_STEP], uint32_t max, uint32_t *to)
 {
     uint32_t count = 0;
 
@@ -80,7 +75,7 @@ survivors(struct queue *q, const struct segment *a, uint32_t from,
         if (offset_of(q, s) < from || s->gone) {
             continue;
         }
-        if (count == MESSAGES_A_STEP) {
+        if (count == max) {
             *to = offset_of(q, s);
             break;
         }
@@ -152,33 +147,68 @@ tidy_stop(struct queue *q)
 void
 queue_tidied(struct queue *q)
 {
-    LIST_FOR(it, &q->segments.order)
+    LIST_FOR(a, &q->segments.order)
     {
-        struct segment *s = CONTAINER_OF(it, struct segment, link);
+        for (struct list *it = a->next;
+             CONTAINER_OF(a, struct segment, link)->wanted && it != &q->segments.order;
+             it = it->next) {
+            struct segment *s = CONTAINER_OF(it, struct segment, link);
 
-        if (s->seq < q->tidy.first_seq && s != q->first) {
-            segment_need_no_more(s, q->tidy.seq);
+            if (s->seq < q->tidy.first_seq && s != q->first) {
+                segment_need_no_more(s, CONTAINER_OF(a, struct segment, link)->seq);
+            }
         }
     }
     tidy_stop(q);
     queue_reap(q);
-    q->tidy_wanted = true; /* the next one that they wait for */
 }
 
-/* One step; more follow as its batch is durable. */
+/* The next wanted segment at or above seq; NULL: none. */
+static struct segment *
+next_wanted(struct queue *q, uint64_t seq)
+{
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = CONTAINER_OF(it, struct segment, link);
+
+        if (s->wanted && s->seq >= seq) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* A part of one segment, at most so many messages. */
 static int
-step(struct queue *q, struct segment *a)
+tell_part(struct queue *q, struct segment *a, uint32_t *budget)
 {
     struct stored *list[MESSAGES_A_STEP];
-    struct journal_wait w = { WAIT_TIDY, NULL, NULL, NULL };
-    uint32_t to, count = survivors(q, a, q->tidy.from, list, &to);
-    int rc = journal_reserve_waits(q->journal, 1);
+    uint32_t to, count = survivors(q, a, q->tidy.from, list, *budget, &to);
+    int rc = put_survivors(q, a, q->tidy.from, to, list, count);
 
-    rc = rc < 0 ? rc : put_survivors(q, a, q->tidy.from, to, list, count);
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         rc = put_state(q, list[i]);
     }
-    q->tidy.from = to;
+    *budget -= count;
+    q->tidy.seq = to < q->segment_bytes ? a->seq : a->seq + 1;
+    q->tidy.from = to < q->segment_bytes ? to : 0;
+    return rc;
+}
+
+/* As much as one turn may take; more follows when it is durable. */
+static int
+step(struct queue *q)
+{
+    struct journal_wait w = { WAIT_TIDY, NULL, NULL, NULL };
+    uint32_t budget = MESSAGES_A_STEP;
+    struct segment *a = next_wanted(q, q->tidy.seq);
+    int rc = journal_reserve_waits(q->journal, 1);
+
+    while (rc == 0 && a != NULL && budget > 0) {
+        rc = tell_part(q, a, &budget);
+        a = next_wanted(q, q->tidy.seq);
+    }
+    q->tidy.complete = a == NULL;
     return rc < 0 ? rc : journal_wait(q->journal, &w);
 }
 
@@ -186,29 +216,21 @@ step(struct queue *q, struct segment *a)
 void
 queue_tidy(struct queue *q)
 {
-    struct segment *a;
-
     if (q->tidy.waiting) {
         return;
     }
-    if (q->tidy.seq == 0) {
+    if (!q->tidy.active) {
         if (!q->tidy_wanted) {
             return;
         }
         q->tidy_wanted = false;
-        a = choose(q);
-        if (a == NULL) {
+        if (!choose(q)) {
             return;
         }
-        q->tidy = (struct tidy){ .seq = a->seq };
-    }
-    a = segtab_find(&q->segments, q->tidy.seq);
-    if (a == NULL) {
-        tidy_stop(q); /* it went by itself meanwhile */
-        return;
+        q->tidy = (struct tidy){ .active = true };
     }
     q->tidy.waiting = true;
-    if (step(q, a) < 0) {
+    if (step(q) < 0) {
         tidy_stop(q); /* no memory, or the queue has failed: nothing was lost */
     }
 }

@@ -467,7 +467,7 @@ open_once(struct sim *s)
     char text[512];
     struct queue_options o = { .path = STORE,
         .node = "node1",
-        .reserve_bytes = 2 * SEGMENT,
+        .reserve_bytes = 4 * SEGMENT,
         .lease_ms = LEASE_MS,
         .in_line = true,
         .on_message = on_message,
@@ -679,7 +679,7 @@ run(uint64_t seed, bool lie, bool quiet, struct sim *total)
     s->seed = seed;
     s->random = seed * 0x2545f4914f6cdd1du + 7;
     s->quiet = quiet;
-    s->disk = fake_disk_new(seed, dice(s, 4) == 0 ? (14 + dice(s, 20)) * SEGMENT : GIB);
+    s->disk = fake_disk_new(seed, dice(s, 4) == 0 ? (18 + dice(s, 20)) * SEGMENT : GIB);
     fake_disk_use(s->disk);
     fake_disk_put(s->disk, STORE, NULL, 0);
     set_boot(s);
