@@ -202,7 +202,7 @@ def part_large(entries):
 
 def good_rate(entry):
     seconds = seconds_to_last(entry, 0)
-    return entry["sink"]["endpoints"][0]["messages"] / seconds if seconds else None
+    return entry["sink"]["endpoints"][0]["messages"] / seconds if seconds else 0
 
 
 def good_share(entry):
@@ -219,7 +219,7 @@ def isolation_table(entries, title):
         for entry in hole:
             partner = [other for other in healthy if other["round"] == entry["round"]]
             if partner and good_rate(partner[0]):
-                pairs.append((good_rate(entry) or 0) / good_rate(partner[0]))
+                pairs.append(good_rate(entry) / good_rate(partner[0]))
         rows.append([
             target, number(median([good_rate(entry) for entry in healthy])),
             number(median([good_rate(entry) for entry in hole])), number(median(pairs), 2),
@@ -245,6 +245,13 @@ def part_isolation(entries):
 def part_deep(entries):
     isolation_table(entries, "Isolation with more stuck mail than Postfix's active queue "
                              f"(cut to 2,000): {entries[0]['messages']:,} messages, half stuck")
+
+
+def part_stuck(entries):
+    good = entries[0]["messages"] // 2
+    isolation_table(entries, f"{good:,} messages for a healthy domain, alone / while "
+                             f"{entries[0]['stuck']:,} are stuck for a black hole (Postfix's active "
+                             "queue cut to 2,000)")
 
 
 def part_disk(entries):
@@ -284,7 +291,8 @@ def part_loopback(entries):
 
 PARTS = {"disk": part_disk, "journal": part_journal, "loopback": part_loopback, "relay": part_relay,
          "latency": part_latency, "accept": part_accept, "idle": part_idle, "large": part_large,
-         "isolation": part_isolation, "deep": part_deep}
+         "isolation": part_isolation, "deep": part_deep,
+         "stuck": part_stuck}
 
 
 def print_tables(paths):
