@@ -386,40 +386,28 @@ add_why_destination(void *ctx, const struct sched_destination_info *d)
     return json_array_size(w->list) < 200;
 }
 
-struct destination_why {
-    json_t *list;
-    const char *name;
-};
-
-static bool
-explain_destination(void *ctx, const struct sched_destination_info *d)
+/* ID or DESTINATION: what is no message's id is the name of a destination or of a connector. */
+void
+app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
 {
-    struct destination_why *w = ctx;
-    char text[512], at[TICKS_RFC3339_CAP];
+    const struct app *a = ctx;
+    const char *text = json_string_value(json_object_get(args, "id"));
+    struct why_destination w = { slice_of(text), NULL };
+    const struct queue_message *m = NULL;
+    msg_id id;
 
-    if (!slice_ieq(slice_of(d->name), slice_of(w->name)) && strcmp(d->connector, w->name) != 0) {
-        return true;
+    if (!app_ctl_need_queue(a, rq)) {
+        return;
     }
-    ticks_rfc3339(d->next_wall_ms, at);
-    (void)snprintf(text, sizeof(text),
-        "%s; %llu ready, %llu active, %llu deferred, %u of %u sessions%s%s%s%s",
-        d->down ? "cannot be reached" : "can be reached", (unsigned long long)d->ready,
-        (unsigned long long)d->active, (unsigned long long)d->deferred, d->sessions, d->limit,
-        d->next_wall_ms > 0 ? "; next try " : "", d->next_wall_ms > 0 ? at : "",
-        d->last_error[0] != '\0' ? "; last error: " : "", d->last_error);
-    (void)json_array_append_new(
-        w->list, json_pack("{s:n,s:o,s:o,s:s,s:o}", "recipient", "why",
-                     app_ctl_text(slice_of(text)), "destination", app_ctl_text(slice_of(d->name)),
-                     "connector", d->connector, "next", app_ctl_time(d->next_wall_ms)));
-    return json_array_size(w->list) < 200;
-}
-
-static void
-why_destination(const struct app *a, struct ctl_request *rq, const char *name)
-{
-    struct destination_why w = { json_array(), name };
-
-    sched_each_destination(a->sched, explain_destination, &w);
+    if (slice_hex_u64(w.name, &id) == 0) {
+        m = queue_find(a->queue, id);
+    }
+    if (m != NULL) {
+        ctl_reply(rq, 0, json_pack("{s:o}", "items", why_message(a, m)));
+        return;
+    }
+    w.list = json_array();
+    sched_each_destination(a->sched, add_why_destination, &w);
     if (json_array_size(w.list) == 0) {
         json_decref(w.list);
         ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0,
@@ -429,49 +417,6 @@ why_destination(const struct app *a, struct ctl_request *rq, const char *name)
         return;
     }
     ctl_reply(rq, 0, json_pack("{s:o}", "items", w.list));
-}
-
-static void
-why_message(const struct app *a, struct ctl_request *rq, const struct queue_message *m)
-{
-    json_t *list = json_array();
-
-    for (uint32_t i = 0; i < m->recipient_count && i < 200; i++) {
-        struct sched_why why = { .connector = NULL };
-
-        if (m->recipients[i].state != RECIPIENT_QUEUED) {
-            continue;
-        }
-        sched_why(a->sched, m, i, &why);
-        (void)json_array_append_new(list,
-            json_pack("{s:o,s:o,s:o,s:o}", "recipient", app_ctl_text(m->recipients[i].address),
-                "why", app_ctl_text(slice_of(why.text)), "destination",
-                why.connector != NULL ? app_ctl_text(slice_of(why.destination)) : json_null(),
-                "next", app_ctl_time(why.next_wall_ms)));
-    }
-    ctl_reply(rq, 0, json_pack("{s:o}", "items", list));
-}
-
-/* ID or DESTINATION: what is no message's id is the name of a destination or connector. */
-void
-app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
-{
-    const struct app *a = ctx;
-    const char *text = json_string_value(json_object_get(args, "id"));
-    const struct queue_message *m = NULL;
-    msg_id id;
-
-    if (!app_ctl_need_queue(a, rq)) {
-        return;
-    }
-    if (text != NULL && slice_hex_u64(slice_of(text), &id) == 0) {
-        m = queue_find(a->queue, id);
-    }
-    if (m != NULL) {
-        why_message(a, rq, m);
-    } else {
-        why_destination(a, rq, text != NULL ? text : "");
-    }
 }
 
 /* ---- changing */
