@@ -483,8 +483,8 @@ sched_drain(struct sched *s, loop_fn *cb, void *ctx)
     s->draining = true;
     s->drained = cb;
     s->drained_ctx = ctx;
-    /* A final dot that is out is waited for (the drain's budget bounds it); what has not come so far
-     * is cut: it is queued, and nobody should wait for a stranger. */
+    /* A final dot that is out is waited for (the drain's budget bounds it); what has not come so
+     * far is cut: it is queued, and nobody should wait for a stranger. */
     s->depth++;
     LIST_FOR_SAFE(l, next, &s->sessions)
     {

@@ -95,8 +95,9 @@ enum sched_run { SCHED_STOPPED, SCHED_PAUSED, SCHED_RUNNING };
 void sched_set_run(struct sched *s, enum sched_run run);
 unsigned sched_active(const struct sched *s);   /* deliveries under way, for the drain */
 unsigned sched_sessions(const struct sched *s); /* open, opening or closing */
-/* A drain began: idle sessions are closed, no new delivery; cb, from a later sched_tick, when no
- * delivery runs and no notification is being written. */
+/* A drain began: no new delivery, idle sessions are closed, and those whose final dot is not out
+ * are cut (their mail waits in the queue). cb, from a later sched_tick, when no delivery runs, no
+ * notification is being written and every outcome is recorded. */
 void sched_drain(struct sched *s, loop_fn *cb, void *ctx);
 
 /* Operator. 0, or a code of the queue's (then nothing more can be recorded). */
