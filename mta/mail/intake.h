@@ -7,8 +7,8 @@
 #ifndef MAIL_INTAKE_H
 #define MAIL_INTAKE_H
 
-#include "mail/envelope.h"
 #include "core/netaddr.h"
+#include "mail/envelope.h"
 
 /* Who hands in. Slices live as long as the session. */
 struct intake_client {
