@@ -740,8 +740,8 @@ on_drain_task(void *ctx)
     }
 }
 
-/* Time is up for whoever has not sent the final dot: 421. A commit under way has earned its reply and
- * ends with the sync, or with smtp_in_abort. */
+/* Time is up for whoever has not sent the final dot: 421. A commit under way has earned its reply
+ * and ends with the sync, or with smtp_in_abort. */
 static void
 on_drain_timer(void *ctx)
 {

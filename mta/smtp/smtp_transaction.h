@@ -24,9 +24,9 @@ struct smtp_transaction_text {
 struct smtp_transaction {
     struct list link; /* in the pool */
     struct slice sender;
-    uint8_t body;        /* enum envelope_body */
-    uint64_t size_bytes; /* of content so far */
-    uint64_t said_bytes; /* SIZE= of MAIL */
+    uint8_t body;                    /* enum envelope_body */
+    uint64_t size_bytes;             /* of content so far */
+    uint64_t said_bytes;             /* SIZE= of MAIL */
     struct envelope_recipient asked; /* the recipient a verdict is awaited for; not copied */
     struct smtp_data data;
     struct header_scan header;
