@@ -484,8 +484,6 @@ on_peer(struct app *a, const char *node, uint64_t epoch)
 static void
 on_keeper_msg(struct app *a, const struct channel_msg *m, int fd)
 {
-    char text[512];
-
     switch (m->kind) {
     case CHANNEL_LISTENER:
         if (fd >= 0) {
@@ -493,6 +491,7 @@ on_keeper_msg(struct app *a, const struct channel_msg *m, int fd)
         }
         break;
     case CHANNEL_LISTENERS_END:
+        app_reload_listeners(a, m->code, m->text);
         on_listeners_end(a);
         break;
     case CHANNEL_CLUSTER:
@@ -507,9 +506,7 @@ on_keeper_msg(struct app *a, const struct channel_msg *m, int fd)
         app_begin_drain(a);
         break;
     case CHANNEL_RELOAD:
-        if (app_reload(a, text, sizeof(text)) < 0) {
-            log_event(EV_APP_RELOAD_REFUSED, LF_STR("why", text));
-        }
+        app_reload(a, NULL);
         break;
     default:
         break;
@@ -654,6 +651,7 @@ app_main(const struct app_args *args)
     a->args = args;
     (void)prctl(PR_SET_NAME, "bridgeheadd"); /* executed as /proc/self/exe */
     a->failover.started_wall_ms = ticks_wall_ms();
+    seed_maps(); /* before the first map, that of the configuration */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN); /* the keeper decides; a terminal's ^C reaches both */
     (void)signal(SIGINT, SIG_IGN);
@@ -670,7 +668,6 @@ app_main(const struct app_args *args)
         rc = drop_privileges(a, &gid);
     }
     if (rc == 0) {
-        seed_maps();
         log_event(EV_APP_STARTED, LF_STR("process", "server"),
             LF_STR("version", BRIDGEHEAD_VERSION), LF_STR("instance", a->conf->instance),
             LF_STR("node", args->node));

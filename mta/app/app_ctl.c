@@ -339,17 +339,8 @@ on_handoff(void *ctx, struct ctl_request *rq, const json_t *args)
 static void
 on_reload(void *ctx, struct ctl_request *rq, const json_t *args)
 {
-    char text[512];
-    int rc;
-
     (void)args;
-    rc = app_reload(ctx, text, sizeof(text));
-    if (rc < 0) {
-        ctl_fail(rq, app_exit_code(rc), EV_CONF_INVALID, text,
-            "Correct the file; the old configuration stays in force.");
-        return;
-    }
-    ctl_reply(rq, 0, json_pack("{s:b}", "reloaded", 1));
+    app_reload(ctx, rq);
 }
 
 struct event_page {

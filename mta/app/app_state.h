@@ -60,7 +60,9 @@ struct app {
     struct queue_claim claim;
     uint64_t since_wall_ms;      /* owner since */
     struct ctl_request *handoff; /* answered when the release is done */
-    unsigned drain_waits;        /* parts not yet drained */
+    struct app_conf *fresh;      /* of a reload that waits for the keeper */
+    struct ctl_request *reload_request;
+    unsigned drain_waits; /* parts not yet drained */
     bool listeners_complete, ready_sent, releasing;
     int exit_code;
 };
@@ -83,8 +85,9 @@ int app_make_outs(struct app *a, const struct app_conf *c) MUST_USE;
 int app_make_sched(struct app *a) MUST_USE;
 void app_smtp_in_options(const struct app_conf *c, struct smtp_in_options *o);
 int app_make_resolver(struct app *a) MUST_USE;
-/* Re-read the file. 0; BH_ECONFIG (text says what, nothing changed). */
-int app_reload(struct app *a, char *text, size_t cap) MUST_USE;
+/* Re-read the file; rq (NULL: nobody asked) is answered when it is in force or refused. */
+void app_reload(struct app *a, struct ctl_request *rq);
+void app_reload_listeners(struct app *a, int code, const char *text); /* the keeper's answer */
 
 /* app_ctl.c */
 int app_ctl_start(struct app *a) MUST_USE;

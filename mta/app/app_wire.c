@@ -1,5 +1,10 @@
-/* app/app_wire.c - from the configuration to each part's options, at start and at a reload. */
+/* app/app_wire.c - from the configuration to each part's options, at start and at a reload.
+ *
+ * A reload is all or nothing. The server reads the file and refuses what cannot change; the keeper
+ * opens what listeners are new; only then the parts get their options.
+ */
 #include "app/app_state.h"
+#include "bridgehead/exit_codes.h"
 #include "core/log.h"
 #include "core/ticks.h"
 #include <stdio.h>
@@ -256,43 +261,101 @@ reopen_log(const struct app *a)
     }
 }
 
-int
-app_reload(struct app *a, char *text, size_t cap)
+static void
+end_reload(struct app *a, int rc, const char *text)
 {
-    struct {
-        char *text;
-        size_t cap;
-    } first = { text, cap };
-    struct channel_msg want = { .kind = CHANNEL_WANT_LISTENERS };
-    struct app_conf *fresh;
-    const char *key;
+    struct ctl_request *rq = a->reload_request;
+
+    a->reload_request = NULL;
+    if (rc < 0) {
+        log_event(EV_APP_RELOAD_REFUSED, LF_STR("why", text));
+    } else {
+        log_event(EV_APP_RELOADED, LF_STR("file", a->conf->file));
+    }
+    if (rq == NULL) { /* SIGHUP */
+        return;
+    }
+    if (rc < 0) {
+        ctl_fail(rq, app_exit_code(rc), EV_APP_RELOAD_REFUSED, text,
+            "Correct the file; the old configuration stays in force.");
+    } else {
+        ctl_reply(rq, 0, json_pack("{s:b}", "reloaded", 1));
+    }
+}
+
+/* Second half: the keeper has opened the listeners of the new file, or says why it cannot. */
+void
+app_reload_listeners(struct app *a, int code, const char *text)
+{
+    struct app_conf *fresh = a->fresh;
     int rc;
 
-    text[0] = '\0';
-    rc = app_conf_load(&fresh, a->args->config, a->args->vip, collect_error, &first);
-    if (rc < 0) {
-        return rc;
+    a->fresh = NULL;
+    if (fresh == NULL) {
+        return;
     }
-    key = conf_changed_unreloadable(a->conf->conf, fresh->conf);
-    if (key != NULL) {
-        (void)snprintf(text, cap,
-            "%s: %s changed, which needs a restart (bridgehead handoff, or move the resource)",
-            fresh->file, key);
-        log_event(EV_CONF_INVALID, LF_STR("file", fresh->file), LF_STR("key", key),
-            LF_STR("why", "cannot change in a reload"));
+    if (code != 0) {
         app_conf_free(fresh);
-        return BH_ECONFIG;
+        end_reload(a, code, text);
+        return;
     }
     rc = apply(a, fresh);
     if (rc < 0) {
-        (void)snprintf(
-            text, cap, "the new configuration could not be put in force: %s", error_text(rc));
         app_conf_free(fresh);
-        return rc;
+        end_reload(a, rc, "the new configuration could not be put in force");
+        return;
     }
     app_conf_free(a->conf);
     a->conf = fresh;
     reopen_log(a);
-    log_event(EV_APP_RELOADED, LF_STR("file", fresh->file));
-    return channel_send(CHANNEL_FD, &want, -1);
+    end_reload(a, 0, "");
+}
+
+static int
+check_reloadable(const struct app *a, const struct app_conf *fresh, char *text, size_t cap)
+{
+    const char *key = conf_changed_unreloadable(a->conf->conf, fresh->conf);
+
+    if (key == NULL) {
+        return 0;
+    }
+    (void)snprintf(text, cap,
+        "%s:%d: %s changed, which needs a restart (bridgehead handoff, or move the resource)",
+        fresh->file, conf_line_of(fresh->conf, key), key);
+    return BH_ECONFIG;
+}
+
+/* First half: the file, all of it, before anything changes. */
+void
+app_reload(struct app *a, struct ctl_request *rq)
+{
+    char text[512] = "";
+    struct {
+        char *text;
+        size_t cap;
+    } first = { text, sizeof(text) };
+    struct channel_msg want = { .kind = CHANNEL_WANT_LISTENERS };
+    struct app_conf *fresh = NULL;
+    int rc;
+
+    if (a->fresh != NULL) {
+        if (rq != NULL) {
+            ctl_fail(rq, BRIDGEHEAD_EXIT_FAILED, 0, "a reload is under way", "Ask again.");
+        }
+        return;
+    }
+    rc = app_conf_load(&fresh, a->args->config, a->args->vip, collect_error, &first);
+    if (rc == 0) {
+        rc = check_reloadable(a, fresh, text, sizeof(text));
+    }
+    if (rc == 0) {
+        rc = channel_send(CHANNEL_FD, &want, -1);
+    }
+    a->reload_request = rq;
+    if (rc < 0) {
+        app_conf_free(fresh);
+        end_reload(a, rc, text[0] != '\0' ? text : error_text(rc));
+        return;
+    }
+    a->fresh = fresh;
 }

@@ -12,7 +12,8 @@ enum channel_kind {
     /* keeper to server */
     CHANNEL_LISTENER = 1,  /* a socket: name, address */
     CHANNEL_LISTENERS_END, /* those were all (at start, and after a reload: what did not come is
-                              gone) */
+                              gone); code <0: what the file now says could not be opened, see text
+                            */
     CHANNEL_CLUSTER,       /* joined, quorate */
     CHANNEL_PEER,          /* text: node; epoch */
     CHANNEL_STOP,          /* drain, seal, release, exit */

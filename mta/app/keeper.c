@@ -155,6 +155,61 @@ tell_pacemaker(const struct keeper *k)
     _exit(127);
 }
 
+/* ---- log */
+
+static void
+log_options_of(const struct app_conf *c, char ident[APP_NAME_CAP + 32], struct log_options *o)
+{
+    (void)snprintf(ident, APP_NAME_CAP + 32, "bridgehead-%s-keeper", c->instance);
+    *o = (struct log_options){
+        .ident = ident, .to = c->log_to, .level = (enum log_level)c->log_level, .threaded = true
+    };
+}
+
+/* A file that we, being root, created: the server must be able to open it anew at a reload. */
+static void
+give_log_file(const struct app_conf *c)
+{
+    const struct passwd *pw = getpwnam(c->user);
+
+    if (strncmp(c->log_to, "file:", 5) == 0 && pw != NULL &&
+        chown(c->log_to + 5, pw->pw_uid, pw->pw_gid) < 0) {
+        log_event(EV_APP_LOG_REOPEN, LF_STR("to", c->log_to));
+    }
+}
+
+static int
+open_log(const struct keeper *k, char *text, size_t cap)
+{
+    char ident[APP_NAME_CAP + 32];
+    struct log_options o;
+    int rc;
+
+    log_options_of(k->conf, ident, &o);
+    rc = log_open(&o);
+    if (rc < 0) {
+        (void)snprintf(text, cap, "log.to: %s cannot be opened: %s. Make its directory",
+            k->conf->log_to, error_text(rc));
+        return rc;
+    }
+    give_log_file(k->conf);
+    return 0;
+}
+
+static void
+reopen_log(const struct keeper *k)
+{
+    char ident[APP_NAME_CAP + 32];
+    struct log_options o;
+
+    log_options_of(k->conf, ident, &o);
+    if (log_reopen(&o) < 0) {
+        log_event(EV_APP_LOG_REOPEN, LF_STR("to", k->conf->log_to));
+        return;
+    }
+    give_log_file(k->conf);
+}
+
 /* ---- listening sockets */
 
 static struct socket_entry *
@@ -201,11 +256,19 @@ open_socket(
     return 0;
 }
 
+static void
+close_sockets_from(struct keeper *k, size_t first)
+{
+    while (k->socket_count > first) {
+        (void)close(k->sockets[--k->socket_count].fd);
+    }
+}
+
 /* Open what c names and close what it does not name any more; on failure what was open stays. */
 static int
 open_sockets(struct keeper *k, const struct app_conf *c, char *text, size_t cap)
 {
-    size_t kept = 0;
+    size_t kept = 0, before = k->socket_count;
 
     for (size_t i = 0; i < k->socket_count; i++) {
         k->sockets[i].wanted = false;
@@ -215,6 +278,7 @@ open_sockets(struct keeper *k, const struct app_conf *c, char *text, size_t cap)
             int rc = open_socket(k, &c->listeners[i], &c->listeners[i].addresses[j], text, cap);
 
             if (rc < 0) {
+                close_sockets_from(k, before);
                 return rc;
             }
         }
@@ -255,10 +319,11 @@ tell_cluster_state(struct keeper *k)
 }
 
 static void
-send_listeners(struct keeper *k)
+send_listeners(struct keeper *k, int code, const char *text)
 {
-    struct channel_msg end = { .kind = CHANNEL_LISTENERS_END };
+    struct channel_msg end = { .kind = CHANNEL_LISTENERS_END, .code = code };
 
+    (void)snprintf(end.text, sizeof(end.text), "%s", text);
     for (size_t i = 0; i < k->socket_count; i++) {
         struct channel_msg m = { .kind = CHANNEL_LISTENER, .address = k->sockets[i].address };
 
@@ -268,27 +333,29 @@ send_listeners(struct keeper *k)
     tell_server(k, &end, -1);
 }
 
-/* The server asks for the sockets of the file as it is now. A file that does not load changes
- * nothing. */
+/* The server asks for the sockets of the file as it is now. A fault changes nothing. */
 static void
 reopen_listeners(struct keeper *k)
 {
     struct app_conf *fresh;
-    char text[START_TEXT_CAP];
+    char text[START_TEXT_CAP] = "";
+    int rc = app_conf_load(&fresh, k->args->config, k->args->vip, app_report_conf_error, NULL);
 
-    if (app_conf_load(&fresh, k->args->config, k->args->vip, app_report_conf_error, NULL) == 0) {
-        int rc = open_sockets(k, fresh, text, sizeof(text));
-
-        if (rc == 0) {
-            app_conf_free(k->conf);
-            k->conf = fresh;
-        } else {
+    if (rc == 0) {
+        rc = open_sockets(k, fresh, text, sizeof(text));
+        if (rc < 0) {
             log_event(
                 EV_KEEPER_LISTEN_FAILED, LF_INT("code", app_exit_code(rc)), LF_STR("why", text));
             app_conf_free(fresh);
+        } else {
+            app_conf_free(k->conf);
+            k->conf = fresh;
+            reopen_log(k);
         }
+    } else {
+        (void)snprintf(text, sizeof(text), "the file changed meanwhile and has a fault");
     }
-    send_listeners(k);
+    send_listeners(k, rc, text);
 }
 
 static void
@@ -425,7 +492,7 @@ start_server(struct keeper *k, bool restarted)
         return rc;
     }
     tell_cluster_state(k);
-    send_listeners(k);
+    send_listeners(k, 0, "");
     return 0;
 }
 
@@ -661,25 +728,6 @@ take_run_lock(struct keeper *k, char *text, size_t cap)
     rc = io_write_file(k->pid_path, slice_of(pid), 0644);
     if (rc < 0) {
         (void)snprintf(text, cap, "cannot write %s: %s", k->pid_path, error_text(rc));
-    }
-    return rc;
-}
-
-static int
-open_log(const struct keeper *k, char *text, size_t cap)
-{
-    char ident[APP_NAME_CAP + 32];
-    struct log_options o = {
-        .to = k->conf->log_to, .level = (enum log_level)k->conf->log_level, .threaded = true
-    };
-    int rc;
-
-    (void)snprintf(ident, sizeof(ident), "bridgehead-%s-keeper", k->conf->instance);
-    o.ident = ident;
-    rc = log_open(&o);
-    if (rc < 0) {
-        (void)snprintf(text, cap, "log.to: %s cannot be opened: %s. Make its directory",
-            k->conf->log_to, error_text(rc));
     }
     return rc;
 }
