@@ -43,6 +43,8 @@ own_host() {
     ip addr add $vip/32 dev lo
     ip addr add 192.0.2.11/32 dev lo
     trap end_daemons EXIT
+    set -E
+    trap 'echo "FAILED: line $LINENO: $BASH_COMMAND" >&2' ERR
     cd /mnt
 }
 
@@ -172,3 +174,10 @@ no_daemon() { ! pgrep bridgehead >/dev/null; }
 degraded() { bh status --json | field reasons | grep -q "$1"; }
 serving_state() { status_is serving; }
 drained() { [[ $(bh status --json | field queue.messages) = 0 ]]; }
+not_listening() { ! listens "$@"; }
+process_gone() { [[ ! -e /proc/$1 ]]; }
+# acked_since TIME: a message that was begun after it is acknowledged
+acked_since() {
+    awk -F '[:,]' -v t="$1" '/"acked"/ { for (i = 1; i < NF; i++) if ($i == "\"start\"" && $(i + 1) > t) found = 1 }
+        END { exit !found }' /mnt/sent
+}
