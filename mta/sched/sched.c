@@ -385,7 +385,7 @@ sched_add(struct sched *s, struct queue_message *m)
         return;
     }
     m->sched = e;
-    for (uint32_t i = m->recipient_count; i-- > 0;) {
+    for (uint32_t i = 0; i < m->recipient_count; i++) { /* routing turns the order once more */
         if (m->recipients[i].state == RECIPIENT_QUEUED) {
             task_push(t, i);
         }
