@@ -291,9 +291,10 @@ address_domain_lower(struct slice domain, char out[ADDRESS_DOMAIN_BYTES_MAX + 1]
         return BH_ETOOBIG;
     }
     for (size_t i = 0; i < domain.n; i++) {
-        char c = domain.p[i];
-
-        out[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+        out[i] = domain.p[i];
+        if (out[i] >= 'A' && out[i] <= 'Z') {
+            out[i] = (char)(out[i] | 0x20);
+        }
     }
     out[domain.n] = '\0';
     return 0;

@@ -23,6 +23,7 @@
 #define ACTS_PER_WAKEUP 128
 #define INPUT_BYTES_MAX (128 * KIB) /* one read of conn, twice */
 #define LINGER_MS       5000        /* for the last reply to leave */
+#define TURN_AWAY_MS    1000 /* the same, for those who have no session: they are not counted */
 
 struct client { /* one address and its sessions, for sessions_per_client_max */
     struct map_node node;
@@ -598,7 +599,7 @@ turn_away(struct smtp_in *in, int fd, const struct netaddr *peer, const char *wh
     log_event(EV_SMTP_SESSION_REFUSED, LF_STR("client", address), LF_STR("reason", why));
     if (conn_new(&c, in->loop, fd, &nobody, NULL) == 0) {
         conn_send(c, SLICE_LIT("421 4.7.0 Too many connections, try again later\r\n"));
-        conn_close(c, LINGER_MS);
+        conn_close(c, TURN_AWAY_MS);
     }
 }
 

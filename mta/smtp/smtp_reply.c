@@ -114,11 +114,15 @@ take_head(struct smtp_reply_parser *p)
 static void
 finish_line(struct smtp_reply_parser *p)
 {
-    char *line = p->text.base == NULL ? NULL : p->text.base + p->text.head + p->line_at;
     size_t n = buf_len(&p->text) - p->line_at;
     struct slice status;
+    char *line;
 
-    if (n > 0 && line[n - 1] == '\r') {
+    if (n == 0) {
+        return;
+    }
+    line = p->text.base + p->text.head + p->line_at;
+    if (line[n - 1] == '\r') {
         n--;
         p->text.tail--;
     }

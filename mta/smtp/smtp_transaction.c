@@ -162,9 +162,10 @@ hash_of(struct slice address)
     split(address, &local, &domain);
     domain = slice_sub(domain, 0, sizeof(lower));
     for (size_t i = 0; i < domain.n; i++) {
-        char c = domain.p[i];
-
-        lower[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+        lower[i] = domain.p[i];
+        if (lower[i] >= 'A' && lower[i] <= 'Z') {
+            lower[i] = (char)(lower[i] | 0x20);
+        }
     }
     return (uint32_t)(hash_bytes(local) * 31 + hash_bytes((struct slice){ lower, domain.n }));
 }
