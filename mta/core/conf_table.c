@@ -366,7 +366,11 @@ put_text(const struct page *p, const char *text)
         put(p, "\\&");
     }
     for (const char *at = text; *at != '\0'; at++) {
-        p->put(p->ctx, *at == '\\' ? SLICE_LIT("\\e") : (struct slice){ at, 1 });
+        if (*at == ' ' && at > text && (at[-1] == '.' || at[-1] == ';')) {
+            put(p, "\n"); /* mdoc begins each sentence on a line of its own */
+        } else {
+            p->put(p->ctx, *at == '\\' ? SLICE_LIT("\\e") : (struct slice){ at, 1 });
+        }
     }
 }
 

@@ -15,7 +15,8 @@ static const char head[] =
     ".Sh DESCRIPTION\n"
     "One file for each instance,\n"
     ".Pa /etc/bridgehead/NAME.conf ,\n"
-    "the same on every node of the cluster.\n"
+    "the same on every node of the cluster,\n"
+    "readable for the account of the server, which reads it again at a reload.\n"
     "Its base name is the instance.\n"
     "The syntax is that of libconfig: settings end in a semicolon, groups are in braces, lists in "
     "brackets.\n"
@@ -34,9 +35,9 @@ static const char head[] =
     "A\n"
     ".Ql *\n"
     "in a key stands for a name of yours.\n"
-    "Keys marked (reload) take effect at\n"
+    "A reload is\n"
     ".Ql bridgehead reload\n"
-    "or SIGHUP; the others need a restart.\n"
+    "or SIGHUP; it is all or nothing.\n"
     ".Sh SETTINGS\n";
 static const char tail[] =
     ".Sh EXAMPLES\n"
@@ -55,9 +56,9 @@ static const char tail[] =
     "          { to = \"*\"; via = [\"internet\"]; } );\n"
     ".Ed\n"
     ".Sh SEE ALSO\n"
+    ".Xr ocf_bridgehead_mta 7 ,\n"
     ".Xr bridgehead 8 ,\n"
-    ".Xr bridgeheadd 8 ,\n"
-    ".Xr ocf_bridgehead_mta 7\n";
+    ".Xr bridgeheadd 8\n";
 
 static void
 put(void *ctx, struct slice text)
