@@ -80,11 +80,15 @@ int loop_work_start(struct loop *l, struct loop_work *w) MUST_USE;
 struct loop_poll;
 #define LOOP_READABLE 1
 #define LOOP_WRITABLE 2
+/* status <0: the fd has an error for its owner to read, and polling has stopped until
+ * loop_poll_set. */
 typedef void loop_poll_fn(void *ctx, int status, unsigned events);
 int loop_poll_new(
     struct loop *l, struct loop_poll **out, int fd, loop_poll_fn *run, void *ctx) MUST_USE;
 int loop_poll_set(struct loop_poll *p, unsigned events) MUST_USE; /* 0 stops */
-void loop_poll_free(struct loop_poll *p); /* stops at once; the fd stays the caller's */
+/* Stops at once; the fd stays the caller's. Free it before the fd is closed: later the number may
+ * be another's, whom this would make deaf. */
+void loop_poll_free(struct loop_poll *p);
 
 /* ---- signals. */
 struct loop_signal;

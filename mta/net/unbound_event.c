@@ -22,7 +22,7 @@ struct event {
     int bits;
     void (*cb)(int, short, void *);
     void *arg;
-    struct loop_poll *poll; /* of fd; made at the first add */
+    struct loop_poll *poll; /* of fd, while it is added */
     struct loop_timer timer;
     uint64_t timeout_ms; /* what a persistent event starts anew */
 };
@@ -52,13 +52,14 @@ poll_bits(const struct event *e)
            ((e->bits & UB_EV_WRITE) != 0 ? LOOP_WRITABLE : 0u);
 }
 
+/* The poll goes at once, not when the event is freed: libunbound closes the descriptor in between,
+ * and what gets its number next would be taken out of epoll with it. */
 static void
 deactivate(struct event *e)
 {
     loop_timer_stop(&e->timer);
-    if (e->poll != NULL) {
-        CHECK(loop_poll_set(e->poll, 0) == 0); /* stopping does not fail */
-    }
+    loop_poll_free(e->poll);
+    e->poll = NULL;
 }
 
 static void
@@ -127,11 +128,8 @@ on_set_fd(struct ub_event *ub, int fd)
 {
     struct event *e = event_of(ub);
 
-    if (fd != e->fd) {
-        loop_poll_free(e->poll);
-        e->poll = NULL;
-        e->fd = fd;
-    }
+    deactivate(e); /* it was; a poll of another descriptor must not be there in any case */
+    e->fd = fd;
 }
 
 static void
@@ -139,8 +137,7 @@ on_free(struct ub_event *ub)
 {
     struct event *e = event_of(ub);
 
-    loop_timer_stop(&e->timer);
-    loop_poll_free(e->poll);
+    deactivate(e);
     free(e);
 }
 

@@ -1,6 +1,7 @@
 #include "net/resolver.h"
 
 #include "test_main.h"
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -470,6 +471,79 @@ a_cancelled_lookup_does_not_call_back(void)
     rig_stop(&r);
 }
 
+#define PIPES 32
+struct ear {
+    struct ears *all;
+    struct loop_poll *poll;
+    int fds[2];
+};
+struct ears {
+    struct loop *loop;
+    struct ear ear[PIPES];
+    unsigned heard;
+    struct loop_timer give_up;
+};
+
+static void
+on_heard(void *ctx, int status, unsigned events)
+{
+    struct ear *e = ctx;
+    char c;
+
+    (void)status;
+    (void)events;
+    CU_ASSERT_EQUAL(read(e->fds[0], &c, 1), 1);
+    if (++e->all->heard == PIPES) {
+        loop_stop(e->all->loop);
+    }
+}
+
+static void
+on_give_up(void *ctx)
+{
+    struct ears *e = ctx;
+
+    loop_stop(e->loop);
+}
+
+/* libunbound closes a socket long before it frees the event that watched it. Whoever gets the
+ * number in between must not become deaf when it does. */
+static void
+a_reused_descriptor_stays_heard_when_the_resolver_goes(void)
+{
+    struct rig r;
+    struct ears e = { .heard = 0 };
+
+    rig_start(&r);
+    CU_ASSERT_EQUAL(rig_mx(&r, "example.org"), 0);
+    e.loop = r.loop;
+    for (size_t i = 0; i < PIPES; i++) {
+        struct ear *ear = &e.ear[i];
+
+        ear->all = &e;
+        CU_ASSERT_EQUAL_FATAL(pipe2(ear->fds, O_NONBLOCK | O_CLOEXEC), 0);
+        CU_ASSERT_EQUAL_FATAL(loop_poll_new(r.loop, &ear->poll, ear->fds[0], on_heard, ear), 0);
+        CU_ASSERT_EQUAL_FATAL(loop_poll_set(ear->poll, LOOP_READABLE), 0);
+    }
+    CU_ASSERT_EQUAL(rig_mx(&r, "localhost"), 0); /* a turn, which makes epoll know them */
+    resolver_free(r.resolver);
+    r.resolver = NULL;
+    for (size_t i = 0; i < PIPES; i++) {
+        CU_ASSERT_EQUAL(write(e.ear[i].fds[1], "x", 1), 1);
+    }
+    loop_timer_init(r.loop, &e.give_up, on_give_up, &e);
+    loop_timer_start(&e.give_up, 10000);
+    loop_run(r.loop);
+    loop_timer_stop(&e.give_up);
+    CU_ASSERT_EQUAL(e.heard, PIPES);
+    for (size_t i = 0; i < PIPES; i++) {
+        loop_poll_free(e.ear[i].poll);
+        close(e.ear[i].fds[0]);
+        close(e.ear[i].fds[1]);
+    }
+    rig_stop(&r);
+}
+
 /* ---- where the questions leave from, in a network namespace of our own */
 
 static bool
@@ -563,4 +637,5 @@ TEST_MAIN("resolver", TEST(hosts_come_by_preference_with_their_addresses),
     TEST(failures_are_permanent_or_temporary), TEST(special_names_are_the_servers_to_answer),
     TEST(equal_preferences_are_shuffled), TEST(a_lookup_ends_at_its_time_with_what_is_known),
     TEST(many_lookups_at_once_all_end), TEST(a_cancelled_lookup_does_not_call_back),
+    TEST(a_reused_descriptor_stays_heard_when_the_resolver_goes),
     TEST(questions_leave_from_the_vip_or_not_at_all), TEST(an_absent_source_sends_nothing))
