@@ -14,7 +14,7 @@ A dialog reads like SMTP:
   s: 250 2.1.0 *                what the server must say next; * is any text
   s: 250-*                      ... one line for each of its lines
   times 50                      the next line so many times, {n} counts from 1 in it
-  from 127.0.0.2                connect from there (first line only)
+  from 192.0.2.11               connect from there (first line only)
   half-close                    the client closes its side
   end                           the server must close the connection
 Content that the server acknowledges with 250 is kept in SENT_DIR, as it must arrive.
