@@ -3,8 +3,9 @@
 
 #include "core/map.h"
 
-#define RETRY_DEFAULT_MS (5 * 60 * 1000) /* an empty schedule must not mean "at once, for ever" */
-#define RETRY_SPREAD     10              /* percent to each side */
+#define RETRY_DEFAULT_MS                                                                           \
+    (UINT64_C(5) * 60 * UINT64_C(1000)) /* an empty schedule must not mean "at once" */
+#define RETRY_SPREAD UINT64_C(10)       /* percent to each side */
 
 uint64_t
 retry_delay_ms(const struct retry_schedule *s, uint32_t attempts, uint64_t seed)

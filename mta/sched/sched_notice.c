@@ -23,10 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HEADER_BYTES_MAX (64 * 1024)        /* of the original, in the notice */
-#define DSN_BYTES_MAX    (64 * 1024 * 1024) /* 10,000 recipients with long replies: 30 MB */
-#define TEXT_BYTES_MAX   (16 * 1024 * 1024) /* their replies */
-#define STARTS_PER_CALL  64                 /* notices written in one go while headers are cached */
+#define HEADER_BYTES_MAX ((size_t)64 * 1024)        /* of the original, in the notice */
+#define DSN_BYTES_MAX    ((size_t)64 * 1024 * 1024) /* 10,000 recipients with long replies: 30 MB */
+#define TEXT_BYTES_MAX   ((size_t)16 * 1024 * 1024) /* their replies */
+#define STARTS_PER_CALL  64 /* notices written in one go while headers are cached */
 
 struct notice_item {
     uint32_t recipient;

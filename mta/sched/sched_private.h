@@ -36,11 +36,12 @@
 #define WORK_PER_TICK      1000 /* tasks moved in one tick: the loop's other users wait meanwhile */
 #define NOTICES_ACTIVE_MAX 16   /* headers read at a time */
 #define NOTICES_QUEUE_MAX  1000 /* beyond: expiry waits; each holds its replies in memory */
-#define RETRY_SOON_MS      (60 * 1000) /* after a failure of ours: no memory, no space for a DSN */
-#define NOROUTE_CHECK_MS   (5 * 60 * 1000)
-#define TIMER_MAX_MS       (60 * 1000) /* so that a step of the wall clock is noticed */
-#define REPLY_BYTES_MAX    512
-#define ERROR_TEXT_CAP     256
+#define RETRY_SOON_MS                                                                              \
+    (60 * UINT64_C(1000)) /* after a failure of ours: no memory, no space for a DSN */
+#define NOROUTE_CHECK_MS (UINT64_C(5) * 60 * UINT64_C(1000))
+#define TIMER_MAX_MS     (60 * UINT64_C(1000)) /* so that a step of the wall clock is noticed */
+#define REPLY_BYTES_MAX  512
+#define ERROR_TEXT_CAP   256
 
 struct connector;
 struct destination;

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TEXT_BYTES_MAX     (4 * 1024 * 1024) /* SCHED_RECIPIENTS_MAX replies with all their parts */
+#define TEXT_BYTES_MAX                                                                             \
+    ((size_t)4 * 1024 * 1024) /* SCHED_RECIPIENTS_MAX replies with all their parts */
 #define SPARE_SESSIONS_MAX 64
 #define YIELD_AFTER        10 /* deliveries, then a lone session makes room for a waiting destination */
 
@@ -637,6 +638,9 @@ up_done(struct sched_session *ss)
             next = &ss->delivery;
         } else {
             set_idle(ss);
+            if (!list_empty(&ss->dest->connector->waiting)) {
+                session_close_later(s, ss); /* its place is wanted elsewhere */
+            }
         }
     }
     sched_leave(s);

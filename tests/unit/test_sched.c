@@ -239,6 +239,25 @@ a_full_connector_is_shared(void)
 }
 
 static void
+an_idle_session_gives_its_place(void)
+{
+    struct world *w = world_new();
+
+    w->connectors[0].connector_limit = 1;
+    w->idle_ms = HOUR;
+    world_start(w);
+    for (int k = 0; k < 20; k++) { /* each waits while the one before is busy */
+        char rcpt[40];
+
+        (void)snprintf(rcpt, sizeof(rcpt), "u0@d%d.example", k);
+        (void)world_put(w, "a@b", rcpt);
+    }
+    CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+    expect_nothing_left(w);
+    world_free(w);
+}
+
+static void
 a_host_that_takes_few_sessions_gets_few(void)
 {
     struct world *w = started();
@@ -914,11 +933,10 @@ a_connector_is_down_after_its_time(void)
 
 /* ---- chance */
 
-static void
-simulate(uint64_t seed)
+static struct world *
+chance_world(uint64_t seed)
 {
     struct world *w = world_new();
-    uint64_t puts = 0, recipients = 0;
 
     w->random = seed * 1000003;
     w->q->late_gone = seed % 2 == 1;
@@ -936,61 +954,76 @@ simulate(uint64_t seed)
         w->via_count = 2;
     }
     world_start(w);
-    for (int round = 0; round < 300; round++) {
-        uint64_t dice = world_random(w) % 100;
-        char domain[40];
+    return w;
+}
 
-        for (int i = 0; i < 8; i++) {
-            uint32_t count = world_random(w) % 10 == 0 ? 1 + (uint32_t)(world_random(w) % 60) : 1;
+/* Eight messages, and a host that changes its mind. Returns the recipients. */
+static uint64_t
+chance_mail(struct world *w)
+{
+    uint64_t recipients = 0;
+    char domain[40];
 
-            (void)snprintf(domain, sizeof(domain), "d%u.example", (unsigned)(world_random(w) % 12));
-            (void)world_put_many(w, world_random(w) % 10 == 0 ? "" : "s@d1.example", domain, count);
-            puts++;
-            recipients += count;
-        }
+    for (int i = 0; i < 8; i++) {
+        uint32_t count = world_random(w) % 10 == 0 ? 1 + (uint32_t)(world_random(w) % 60) : 1;
+
         (void)snprintf(domain, sizeof(domain), "d%u.example", (unsigned)(world_random(w) % 12));
-        (void)world_host(w, world_random(w) % 8 == 0 ? "relay" : domain,
-            (enum host_mode)(world_random(w) % (HOST_MIXED + 1)));
-        if (dice < 4) {
-            world_stop(w);
-            world_start(w);
-        } else if (dice < 8) {
-            sched_set_run(w->s, dice < 6 ? SCHED_PAUSED : SCHED_STOPPED);
-        } else if (dice < 12) {
-            CU_ASSERT_EQUAL(sched_reconfigure(w->s, &w->o, w->connectors, w->connector_count), 0);
-        } else if (dice < 20) {
-            CU_ASSERT_EQUAL(sched_connector_suspend(w->s, SLICE_LIT("mx"), dice < 16), 0);
-        } else if (dice < 40) {
-            struct queue_message *m = queue_after(w->q, world_random(w) % w->q->count);
-            int rc = 0;
+        (void)world_put_many(w, world_random(w) % 10 == 0 ? "" : "s@d1.example", domain, count);
+        recipients += count;
+    }
+    (void)snprintf(domain, sizeof(domain), "d%u.example", (unsigned)(world_random(w) % 12));
+    (void)world_host(w, world_random(w) % 8 == 0 ? "relay" : domain,
+        (enum host_mode)(world_random(w) % (HOST_MIXED + 1)));
+    return recipients;
+}
 
-            if (m != NULL && m->sched != NULL) {
-                rc = dice < 25   ? sched_hold(w->s, m, dice % 2 == 0)
-                     : dice < 30 ? sched_retry(w->s, m)
-                     : dice < 35 ? sched_bounce(w->s, m)
-                                 : sched_drop(w->s, m);
-            }
-            CU_ASSERT_TRUE(rc == 0 || rc == BH_ESTATE);
+/* A crash, a pause, a reload, an operator. */
+static void
+chance_event(struct world *w)
+{
+    uint64_t dice = world_random(w) % 100;
+
+    if (dice < 4) {
+        world_stop(w);
+        world_start(w);
+    } else if (dice < 8) {
+        sched_set_run(w->s, dice < 6 ? SCHED_PAUSED : SCHED_STOPPED);
+    } else if (dice < 12) {
+        CU_ASSERT_EQUAL(sched_reconfigure(w->s, &w->o, w->connectors, w->connector_count), 0);
+    } else if (dice < 20) {
+        CU_ASSERT_EQUAL(sched_connector_suspend(w->s, SLICE_LIT("mx"), dice < 16), 0);
+    } else if (dice < 40) {
+        struct queue_message *m = queue_after(w->q, world_random(w) % w->q->count);
+        int rc = 0;
+
+        if (m != NULL && m->sched != NULL) {
+            rc = dice < 25   ? sched_hold(w->s, m, dice % 2 == 0)
+                 : dice < 30 ? sched_retry(w->s, m)
+                 : dice < 35 ? sched_bounce(w->s, m)
+                             : sched_drop(w->s, m);
         }
-        w->notify_rc = world_random(w) % 20 == 0 ? -ENOSPC : 0;
-        w->q->record_rc = world_random(w) % 10 == 0 ? -ENOMEM : 0;
-        (void)world_run(w, w->now + world_random(w) % (20 * MINUTE), NULL);
-        w->q->record_rc = 0;
-        (void)world_run(w, w->now + SECOND, NULL);
-        sched_set_run(w->s, SCHED_RUNNING);
-        for (struct queue_message *m = queue_after(w->q, 0); m != NULL;
-             m = queue_after(w->q, m->id)) {
-            for (uint32_t r = 0; r < m->recipient_count; r++) { /* each waits for something */
-                struct sched_why why;
+        CU_ASSERT_TRUE(rc == 0 || rc == BH_ESTATE);
+    }
+}
 
-                sched_why(w->s, m, r, &why);
-                if (strcmp(why.text, "is not scheduled yet") == 0) {
-                    w->q->violations++;
-                }
-            }
+/* Each live recipient waits for something that can be named. */
+static void
+expect_all_scheduled(struct world *w)
+{
+    for (struct queue_message *m = queue_after(w->q, 0); m != NULL; m = queue_after(w->q, m->id)) {
+        for (uint32_t r = 0; r < m->recipient_count; r++) {
+            struct sched_why why;
+
+            sched_why(w->s, m, r, &why);
+            w->q->violations += strcmp(why.text, "is not scheduled yet") == 0;
         }
     }
-    w->notify_rc = 0;
+}
+
+/* All troubles end but for some hosts that stay black holes: expiry ends those. */
+static void
+chance_ends(struct world *w)
+{
     CU_ASSERT_EQUAL(sched_connector_suspend(w->s, SLICE_LIT("mx"), false), 0);
     for (struct queue_message *m = queue_after(w->q, 0); m != NULL; m = queue_after(w->q, m->id)) {
         CU_ASSERT_EQUAL(sched_hold(w->s, m, false), 0);
@@ -1000,6 +1033,27 @@ simulate(uint64_t seed)
     }
     CU_ASSERT_TRUE(world_run(w, w->now + 12 * (uint64_t)DAY, world_empty));
     expect_nothing_left(w);
+}
+
+static void
+simulate(uint64_t seed)
+{
+    struct world *w = chance_world(seed);
+    uint64_t puts = 0, recipients = 0;
+
+    for (int round = 0; round < 300; round++) {
+        recipients += chance_mail(w);
+        puts += 8;
+        chance_event(w);
+        w->notify_rc = world_random(w) % 20 == 0 ? -ENOSPC : 0;
+        w->q->record_rc = world_random(w) % 10 == 0 ? -ENOMEM : 0;
+        (void)world_run(w, w->now + world_random(w) % (20 * MINUTE), NULL);
+        w->q->record_rc = w->notify_rc = 0;
+        (void)world_run(w, w->now + SECOND, NULL);
+        sched_set_run(w->s, SCHED_RUNNING);
+        expect_all_scheduled(w);
+    }
+    chance_ends(w);
     CU_ASSERT_EQUAL(w->q->outcomes[OUTCOME_DELIVERED] + w->q->outcomes[OUTCOME_FAILED] +
                         w->q->outcomes[OUTCOME_REMOVED],
         recipients + (w->q->count - puts)); /* each has one final outcome, notices too */
@@ -1061,7 +1115,7 @@ TEST_MAIN("sched", TEST(a_message_is_delivered_and_forgotten),
     TEST(ten_thousand_recipients_at_as_many_destinations),
     TEST(a_destination_that_refuses_is_asked_by_one_delivery),
     TEST(a_black_hole_does_not_delay_others), TEST(a_full_connector_is_shared),
-    TEST(a_host_that_takes_few_sessions_gets_few),
+    TEST(an_idle_session_gives_its_place), TEST(a_host_that_takes_few_sessions_gets_few),
     TEST(a_peer_that_left_while_idle_costs_no_attempt),
     TEST(no_such_domain_fails_the_mail_not_the_destination),
     TEST(a_deferred_recipient_follows_the_schedule_through_a_failover),
