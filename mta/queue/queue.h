@@ -71,7 +71,9 @@ struct queue_options {
     const char *run_lock_path; /* the second lock, in the run directory; NULL: none (tests) */
     uint64_t reserve_bytes, lease_ms;
     uint64_t segment_bytes; /* only tests differ from the store's own */
-    bool in_line; /* simulation: no threads; disk calls happen in the loop's turns */
+    /* Simulation: no threads, disk calls happen in the loop's turns; called to let ns pass. Else
+     * NULL. */
+    void (*in_line)(void *ctx, uint64_t ns);
     struct queue_fenced fenced;
     /* A message became durable (after its commit callback), or was recovered (before opened). */
     void (*on_message)(void *ctx, struct queue_message *m);

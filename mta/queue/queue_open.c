@@ -28,6 +28,7 @@ struct queue_opening {
     char fenced_node[OWNER_NODE_CAP];
     int status;
     char text[QUEUE_TEXT_CAP];
+    uint64_t claim_epoch;
     uint64_t mark_ns; /* end of the last phase */
 };
 
@@ -171,6 +172,10 @@ wait_a_while(struct queue_opening *op, uint64_t ns)
     struct timespec until;
     bool cancelled;
 
+    if (op->o.in_line != NULL) {
+        op->o.in_line(op->o.ctx, ns);
+        return 0;
+    }
     (void)clock_gettime(CLOCK_REALTIME, &until);
     ns += (uint64_t)until.tv_nsec;
     until.tv_sec += (time_t)(ns / 1000000000u);
@@ -183,15 +188,21 @@ wait_a_while(struct queue_opening *op, uint64_t ns)
     return cancelled ? -ECANCELED : 0;
 }
 
-/* The owner file of the highest epoch, as it is now. */
+/* The owner file of the highest epoch, as it is now; and the epoch to claim. It follows from this
+ * look alone: whoever claims after it takes the same number, and one of us loses. (It was computed
+ * later once, from the segments: a claimer that was frozen in between stepped over the one who had
+ * claimed meanwhile. So segments come first: one of a newer epoch has its owner file already.) */
 static int
 look_at_owner(struct queue_opening *op, struct owner_record *last)
 {
     struct queue *q = op->q;
-    uint64_t epoch;
-    int rc = owner_file_highest(q->store, &epoch);
+    uint32_t in_names = 0;
+    uint64_t epoch = 0;
+    int rc = recover_epoch_highest(q->store, &in_names);
 
     *last = (struct owner_record){ .state = OWNER_NONE };
+    rc = rc < 0 ? rc : owner_file_highest(q->store, &epoch);
+    op->claim_epoch = MAX(epoch, (uint64_t)in_names) + 1;
     if (rc == 0 && epoch > 0) {
         rc = owner_file_read(q->store, epoch, last);
     }
@@ -212,12 +223,16 @@ decide(struct queue_opening *op, const char *boot_id, struct owner_record *last,
     struct ownership_watch watch = { 0 };
     struct ownership_self self = { q->node, boot_id, q->lock_fd >= 0, op->o.fenced.node,
         op->o.fenced.epoch };
+    unsigned vanished = 0;
 
     for (;;) {
         uint64_t begin_ns = ticks_boot_ns();
         int rc = look_at_owner(op, last);
         struct ownership_decision d;
 
+        if (rc == -ENOENT && ++vanished < 16) {
+            continue; /* another claimed, and deleted older files between our list and our read */
+        }
         if (rc < 0) {
             return rc;
         }
@@ -234,26 +249,21 @@ decide(struct queue_opening *op, const char *boot_id, struct owner_record *last,
                 q->store, last->node, (unsigned long long)last->epoch);
             return BH_EOWNED;
         }
-        rc = op->o.in_line ? BH_EOWNED : wait_a_while(op, d.wait_ns);
+        rc = wait_a_while(op, d.wait_ns);
         if (rc < 0) {
-            return rc == BH_EOWNED ? say(op, rc, "owner file", "Its lease has not ended") : rc;
+            return rc;
         }
     }
 }
 
 static int
-claim(struct queue_opening *op, const struct owner_record *last, const char *boot_id)
+claim(struct queue_opening *op, const char *boot_id)
 {
     struct queue *q = op->q;
-    struct owner_record mine = { .state = OWNER_ACTIVE, .counter = 1 };
-    uint32_t in_names;
+    struct owner_record mine = { .state = OWNER_ACTIVE, .counter = 1, .epoch = op->claim_epoch };
     uint64_t t0;
-    int rc = recover_epoch_highest(q->store, &in_names);
+    int rc;
 
-    if (rc < 0) {
-        return say(op, rc, "journal", "The directory cannot be read: is the filesystem whole?");
-    }
-    mine.epoch = MAX(last->epoch, (uint64_t)in_names) + 1;
     if (mine.epoch > EPOCH_MAX) {
         return say(op, BH_EDAMAGED, "epoch", "The numbers are used up: make a new store");
     }
@@ -275,7 +285,7 @@ claim(struct queue_opening *op, const struct owner_record *last, const char *boo
     q->renewal.store = q->store;
     q->renewal.wake = q->wake;
     lease_begin(&q->renewal.lease, op->o.lease_ms, t0);
-    if (!op->o.in_line) {
+    if (op->o.in_line == NULL) {
         rc = renewal_start(&q->renewal);
     }
     return rc < 0 ? say(op, rc, "lease thread", "Out of threads or memory") : 0;
@@ -303,7 +313,7 @@ make_space(struct queue_opening *op)
         .lease = &q->renewal.lease,
         .notify = (void (*)(void *))loop_wake_send,
         .ctx = q->wake,
-        .in_line = op->o.in_line,
+        .in_line = op->o.in_line != NULL,
     };
     int rc;
 
@@ -512,7 +522,7 @@ open_store(struct queue_opening *op)
     }
     rc = decide(op, boot_id, &last, &cause);
     q->claim.wait_ms = phase_ms(op);
-    rc = rc < 0 ? rc : claim(op, &last, boot_id);
+    rc = rc < 0 ? rc : claim(op, boot_id);
     q->claim.claim_ms = phase_ms(op);
     if (rc < 0) {
         return rc;
@@ -572,7 +582,7 @@ begin_serving(struct queue *q)
         .on_turn = queue_on_turn,
         .on_failure = queue_on_failure,
         .ctx = q,
-        .in_line = q->o.in_line,
+        .in_line = q->o.in_line != NULL,
     };
 
     return journal_new(&q->journal, &jo);
@@ -687,7 +697,7 @@ queue_open(struct queue_opening **out, struct loop *l, const struct queue_option
         opening_free(op);
         return rc;
     }
-    if (o->in_line) {
+    if (o->in_line != NULL) {
         loop_call_soon(l, &op->task);
         *out = op;
         return 0;

@@ -54,7 +54,7 @@ struct sim {
     struct fake_disk *disk;
     struct loop *loop;
     struct queue *q;
-    bool open_done, dead, quiet, low;
+    bool open_done, dead, quiet, low, fault_met;
     int open_status, failure;
     char text[512];
     struct message messages[MESSAGES_MAX];
@@ -430,6 +430,7 @@ static void
 forget_queue(struct sim *s)
 {
     s->dead = true;
+    s->fault_met = s->fault_met || fake_disk_failed(s->disk);
     fake_disk_fail(s->disk, 0, 0, false);
     for (unsigned i = 0; i < INTAKES_MAX; i++) {
         queue_abort(s->intakes[i].in);
@@ -459,6 +460,16 @@ power_cut(struct sim *s)
     s->crashes++;
 }
 
+/* Only where the fault hit our own look at who is to be fenced: give up this try. */
+static void
+give_up(void *ctx, uint64_t ns)
+{
+    struct sim *s = ctx;
+
+    (void)ns;
+    fake_disk_fail(s->disk, 1, -EIO, true);
+}
+
 static int
 open_once(struct sim *s)
 {
@@ -469,7 +480,7 @@ open_once(struct sim *s)
         .node = "node1",
         .reserve_bytes = 4 * SEGMENT,
         .lease_ms = LEASE_MS,
-        .in_line = true,
+        .in_line = give_up,
         .on_message = on_message,
         .on_gone = on_gone,
         .on_space = on_space,
@@ -602,7 +613,7 @@ release(struct sim *s)
     }
     if (queue_release(s->q, on_released, &status) == 0) {
         fake_loop_settle(s->loop);
-        if (status != 0 && s->failure == 0) {
+        if (status != 0 && s->failure == 0 && !fake_disk_failed(s->disk)) {
             violation(s, NULL, "release failed");
         }
     }
@@ -668,11 +679,10 @@ drain(struct sim *s)
     }
 }
 
-static unsigned
-run(uint64_t seed, bool lie, bool quiet, struct sim *total)
+static struct sim *
+sim_new(uint64_t seed, bool quiet)
 {
     struct sim *s = calloc(1, sizeof(*s));
-    unsigned lives, violations;
     char text[512];
 
     CHECK(s != NULL);
@@ -685,6 +695,35 @@ run(uint64_t seed, bool lie, bool quiet, struct sim *total)
     set_boot(s);
     CHECK(loop_new(&s->loop) == 0);
     CHECK(queue_store_init(STORE, SEGMENT, UINT32_MAX, UINT32_MAX, text, sizeof(text)) == 0);
+    return s;
+}
+
+/* Adds what it counted to total; returns its violations. */
+static unsigned
+sim_end(struct sim *s, struct sim *total)
+{
+    unsigned violations = s->violations;
+
+    if (s->q != NULL) {
+        forget_queue(s);
+    }
+    total->violations += violations;
+    total->crashes += s->crashes;
+    total->acked += s->acked;
+    total->opened += s->opened;
+    total->refused += s->refused;
+    loop_free(s->loop);
+    fake_disk_free(s->disk);
+    free(s);
+    return violations;
+}
+
+static unsigned
+run(uint64_t seed, bool lie, bool quiet, struct sim *total)
+{
+    struct sim *s = sim_new(seed, quiet);
+    unsigned lives;
+
     fake_disk_lie(s->disk, lie);
     recover(s);
     for (lives = 2 + (unsigned)dice(s, 6); s->q != NULL && lives > 0; lives--) {
@@ -698,19 +737,68 @@ run(uint64_t seed, bool lie, bool quiet, struct sim *total)
         recover(s);
         verify(s);
     }
+    return sim_end(s, total);
+}
+
+/* A small life, always the same, in which call number nth fails; false: it has fewer calls. */
+static bool
+sweep_one(uint64_t nth, int error, bool forever, struct sim *total)
+{
+    struct sim *s = sim_new(4 * nth + 1, false);
+    bool met;
+
+    CHECK(open_once(s) == 0);
+    for (unsigned i = 0; i < 30; i++) {
+        work(s); /* something to recover */
+    }
+    forget_queue(s);
+    s->fault_met = false;
+    fake_disk_fail(s->disk, nth, error, forever);
+    if (open_once(s) == 0) {
+        verify(s);
+        for (unsigned i = 0; i < 60 && s->failure == 0; i++) {
+            work(s);
+        }
+        if (s->failure == 0) {
+            release(s);
+        }
+    }
+    met = s->fault_met || fake_disk_failed(s->disk);
     if (s->q != NULL) {
         forget_queue(s);
     }
-    violations = s->violations;
-    total->violations += violations;
-    total->crashes += s->crashes;
-    total->acked += s->acked;
-    total->opened += s->opened;
-    total->refused += s->refused;
-    loop_free(s->loop);
-    fake_disk_free(s->disk);
-    free(s);
-    return violations;
+    fake_disk_fail(s->disk, 0, 0, false);
+    fake_loop_kill(s->loop);
+    if (forever) {
+        power_cut(s);
+    } else {
+        fake_disk_kill(s->disk);
+    }
+    recover(s);
+    verify(s);
+    (void)sim_end(s, total);
+    return met;
+}
+
+/* Every call fails once. */
+static void
+sweep(struct sim *total)
+{
+    static const struct {
+        int error;
+        bool forever;
+    } kinds[] = { { -EIO, false }, { -EIO, true }, { -ENOSPC, false } };
+
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        uint64_t nth = 1;
+
+        while (sweep_one(nth, kinds[k].error, kinds[k].forever, total)) {
+            nth++;
+        }
+        printf("sim_queue: each of %llu calls failed once with %d%s\n",
+            (unsigned long long)(nth - 1), -kinds[k].error,
+            kinds[k].forever ? ", then the power went" : "");
+    }
 }
 
 int
@@ -737,6 +825,9 @@ main(int argc, char **argv)
             lie = lie || strcmp(argv[i], "--lie") == 0;
             verbose = verbose || strcmp(argv[i], "--verbose") == 0;
         }
+    }
+    if (seeds > 1 && !lie) {
+        sweep(total);
     }
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         unsigned violations = run(seed, lie, false, total);

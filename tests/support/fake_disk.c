@@ -41,6 +41,10 @@ struct fake_disk {
     uint64_t random, capacity, calls, fail_in;
     int error;
     bool forever, failed, lie;
+    uint64_t freeze_in;
+    bool freeze_after;
+    void (*freeze)(void *ctx);
+    void *freeze_ctx;
     struct names now, disk;
     struct change *changes;
     size_t change_count, change_capacity;
@@ -301,12 +305,28 @@ show_disk(struct inode *i)
 
 /* ---- calls */
 
+/* Is it this call that freezes? Others may come inside; it is for once. */
+static void
+thaw(struct fake_disk *d, bool after)
+{
+    void (*run)(void *ctx) = d->freeze;
+
+    if (run == NULL || after != d->freeze_after) {
+        return;
+    }
+    if (d->freeze_in > 0 && --d->freeze_in == 0) {
+        d->freeze = NULL;
+        run(d->freeze_ctx);
+    }
+}
+
 static int
 fault(void)
 {
     struct fake_disk *d = used;
 
     d->calls++;
+    thaw(d, false);
     if (d->failed && d->forever) {
         return d->error;
     }
@@ -456,6 +476,7 @@ fake_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
             break;
         }
     }
+    thaw(used, true);
     return total;
 }
 
@@ -477,6 +498,7 @@ fake_sync(int fd)
     }
     if (!f->inode->is_dir) {
         write_through(f->inode);
+        thaw(d, true);
         return 0;
     }
     for (size_t n = d->change_count; n > 0; n--) {
@@ -736,6 +758,26 @@ bool
 fake_disk_failed(const struct fake_disk *d)
 {
     return d->failed;
+}
+
+void
+fake_disk_freeze(struct fake_disk *d, uint64_t nth, bool after, void (*run)(void *ctx), void *ctx)
+{
+    d->freeze_in = nth;
+    d->freeze_after = after;
+    d->freeze = nth > 0 ? run : NULL;
+    d->freeze_ctx = ctx;
+}
+
+void
+fake_disk_forget_locks(struct fake_disk *d)
+{
+    for (int at = 0; at < FDS_MAX; at++) {
+        if (d->fds[at] != NULL && d->fds[at]->holds_lock) {
+            d->fds[at]->inode->locked = false;
+            d->fds[at]->holds_lock = false;
+        }
+    }
 }
 
 void

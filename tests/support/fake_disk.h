@@ -25,6 +25,12 @@ void fake_disk_use(struct fake_disk *d);
 uint64_t fake_disk_calls(const struct fake_disk *d);
 void fake_disk_fail(struct fake_disk *d, uint64_t nth, int error, bool forever);
 bool fake_disk_failed(const struct fake_disk *d); /* the fault was met */
+/* Call number nth from now on (1 is the next) first calls back: the caller is frozen in it, and the
+ * world goes on. after: when it has done what it does. Once. */
+void fake_disk_freeze(
+    struct fake_disk *d, uint64_t nth, bool after, void (*run)(void *ctx), void *ctx);
+/* The locks are another kernel's: who opens now does not see them. */
+void fake_disk_forget_locks(struct fake_disk *d);
 /* Syncs that do nothing: what a disk with a lying cache does. A test that passes with it is none.
  */
 void fake_disk_lie(struct fake_disk *d, bool lie);
