@@ -11,6 +11,14 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 # Processes started with `started` are ended when the test ends, whatever the reason.
 started_pids=()
 started() { started_pids+=("$1"); }
+# It has ended and was waited for: its number may be another's now.
+ended() {
+    local pid kept=()
+    for pid in "${started_pids[@]}"; do
+        [[ $pid = "$1" ]] || kept+=("$pid")
+    done
+    started_pids=("${kept[@]}")
+}
 end_started() {
     local pid
     for pid in "${started_pids[@]}"; do
@@ -33,8 +41,8 @@ wait_for() {
     done
 }
 
-# two_hosts: run the rest in a fresh network namespace, "here", which has a link (interface `near`)
-# to another one, "there" (interface `far`). `there COMMAND...` runs in it. Re-executes the script.
+# two_hosts: run the rest in a fresh network namespace, "here", with second_host. Re-executes the
+# script.
 two_hosts() {
     if [[ -z ${IN_TWO_HOSTS:-} ]]; then
         [[ $(id -u) = 0 ]] || skip "needs root for network namespaces"
@@ -44,11 +52,18 @@ two_hosts() {
     fi
     rm -rf "$scratch"
     mkdir -p "$scratch"
+    ip link set lo up
+    second_host
+}
+
+# second_host: a link (interface `near`) to another network namespace (interface `far`), "there".
+# Only in a namespace of the test's own. `there COMMAND...` runs in the other one.
+second_host() {
+    command -v tcpdump >/dev/null || skip "tcpdump is not installed"
     unshare --net sleep infinity &
     there_pid=$!
     started $there_pid
     wait_for 10 "the other namespace" other_namespace
-    ip link set lo up
     ip link add near type veth peer name far
     ip link set far netns $there_pid
     there ip link set lo up
@@ -63,10 +78,18 @@ there_started() {
     started $!
 }
 
-# capture FILE: all that arrives at the other host, from now on.
+# capture FILE: the packets that arrive at the other host, from now on; capture_end FILE: complete,
+# or the test fails: a dropped packet proves nothing.
 capture() {
-    there_started tcpdump -i far -n -U --immediate-mode -w "$1" 2>"$1.log"
+    there_started tcpdump -i far -n -U --immediate-mode -B 65536 -s 128 -w "$1" 2>"$1.log"
+    capture_pid=$!
     wait_for 10 "tcpdump" grep -q "listening on" "$1.log"
+}
+capture_end() {
+    kill -INT "$capture_pid"
+    wait "$capture_pid" || true
+    ended "$capture_pid"
+    grep -q "^0 packets dropped" "$1.log" || fail "packets are missing from the capture: $(tail -n 1 "$1.log")"
 }
 # packets FILE FILTER: those of the capture that match, one a line.
 packets() { tcpdump -n -tt -r "$1" "$2" 2>/dev/null; }
