@@ -264,7 +264,9 @@ on_accept(qb_ipcs_connection_t *conn, uid_t uid, gid_t gid)
 {
     const struct ctl *c = the_ctl;
 
-    (void)conn;
+    qb_ipcs_context_set(conn, (void *)(uintptr_t)uid); /* for the log */
+    /* libqb's files of the connection: members of the group must be able to open them */
+    qb_ipcs_connection_auth_set(conn, geteuid(), c->gid, 0660);
     if (uid == 0 || uid == geteuid() || gid == c->gid) {
         return 0;
     }
@@ -277,8 +279,22 @@ on_accept(qb_ipcs_connection_t *conn, uid_t uid, gid_t gid)
     return -EACCES;
 }
 
+/* Who changed what: the beginning of the arguments names it. */
 static void
-dispatch(struct ctl_request *rq, const json_t *question, unsigned pid)
+log_command(const struct ctl_request *rq, const char *name, const json_t *args)
+{
+    struct qb_ipcs_connection_stats stats = { 0 };
+    char text[256];
+    size_t n = args != NULL ? json_dumpb(args, text, sizeof(text), JSON_COMPACT) : 0;
+
+    (void)qb_ipcs_connection_stats_get(rq->conn, &stats, 0);
+    log_event(EV_CTL_COMMAND, LF_STR("command", name),
+        LF_UINT("uid", (uintptr_t)qb_ipcs_context_get(rq->conn)), LF_INT("pid", stats.client_pid),
+        LF_SLICE("args", ((struct slice){ text, MIN(n, sizeof(text)) })));
+}
+
+static void
+dispatch(struct ctl_request *rq, const json_t *question)
 {
     const struct ctl *c = rq->ctl;
     const char *name = json_string_value(json_object_get(question, "command"));
@@ -287,7 +303,7 @@ dispatch(struct ctl_request *rq, const json_t *question, unsigned pid)
     for (size_t i = 0; name != NULL && i < c->command_count; i++) {
         if (strcmp(c->commands[i].name, name) == 0) {
             if (c->commands[i].changes) {
-                log_event(EV_CTL_COMMAND, LF_STR("command", name), LF_UINT("pid", pid));
+                log_command(rq, name, args);
             }
             c->commands[i].run(c->ctx, rq, args);
             return;
@@ -300,7 +316,6 @@ dispatch(struct ctl_request *rq, const json_t *question, unsigned pid)
 static int32_t
 on_message(qb_ipcs_connection_t *conn, void *data, size_t size)
 {
-    struct qb_ipcs_connection_stats stats;
     struct bridgehead_ctl_request h;
     struct ctl_request *rq;
     json_t *question = NULL;
@@ -325,8 +340,7 @@ on_message(qb_ipcs_connection_t *conn, void *data, size_t size)
             "Use a bridgehead command of the daemon's version.");
         return 0;
     }
-    (void)qb_ipcs_connection_stats_get(conn, &stats, 0);
-    dispatch(rq, question, stats.client_pid > 0 ? (unsigned)stats.client_pid : 0);
+    dispatch(rq, question);
     json_decref(question);
     return 0;
 }
