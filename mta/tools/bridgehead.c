@@ -184,5 +184,9 @@ main(int argc, char **argv)
             c->name, c->args, c->help);
         return 0;
     }
+    if (c->args[0] == '\0' && left > words) { /* it takes none */
+        (void)fprintf(stderr, "bridgehead: unexpected argument \"%s\"\n", argv[1 + words]);
+        return tool_usage(c);
+    }
     return c->run(&t, left - words, argv + 1 + words);
 }

@@ -307,21 +307,33 @@ cmd_completion(struct tool *t, int argc, char **argv)
     (void)t;
     (void)argc;
     (void)argv;
-    (void)fputs("# bash completion for bridgehead(8)\n"
-                "_bridgehead() {\n"
-                "    local cur=${COMP_WORDS[COMP_CWORD]} words=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" "
-                "w list=\"\"\n"
-                "    while read -r w; do\n"
-                "        case \"$w \" in \"${words:+$words }\"*) w=${w#\"${words:+$words }\"}; "
-                "list=\"$list ${w%% *}\" ;; esac\n"
-                "    done <<'COMMANDS'\n",
+    (void)fputs(
+        "# bash completion for bridgehead(8)\n"
+        "_bridgehead() {\n"
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} said=\"\" "
+        "list=\"\" w i\n"
+        "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+        "        case ${COMP_WORDS[i]} in\n"
+        "        --config | --instance) ((++i)) ;;\n"
+        "        --json | --help) ;;\n"
+        "        *) said=\"$said${COMP_WORDS[i]} \" ;;\n"
+        "        esac\n"
+        "    done\n"
+        "    case $prev in\n"
+        "    --config | --output)\n"
+        "        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\" || true)\n"
+        "        return ;;\n"
+        "    esac\n"
+        "    while read -r w; do\n"
+        "        case $w in \"$said\"*) w=${w#\"$said\"}; list=\"$list ${w%% *}\" ;; esac\n"
+        "    done <<'COMMANDS'\n",
         stdout);
     for (size_t i = 0; i < tool_command_count; i++) {
         (void)puts(tool_commands[i].name);
     }
     (void)fputs("COMMANDS\n"
                 "    mapfile -t COMPREPLY < <(compgen -W \"$list --json --config --instance "
-                "--help\" -- \"$cur\")\n"
+                "--help\" -- \"$cur\" | sort -u)\n"
                 "}\n"
                 "complete -F _bridgehead bridgehead\n",
         stdout);

@@ -133,7 +133,7 @@ print_attributes(const json_t *a)
 /* A keeper without a server that answers is worrying, not stopped: the server was started again
  * after a crash, and is asked again; or it hangs, which ends the first question late. */
 static int
-ask_probe(struct tool *t, long level, json_t **a)
+ask_probe(struct tool *t, uint64_t level, json_t **a)
 {
     uint64_t began = ticks_ms();
 
@@ -153,8 +153,8 @@ ask_probe(struct tool *t, long level, json_t **a)
 int
 cmd_probe(struct tool *t, int argc, char **argv)
 {
-    bool attributes = false;
-    long level = 0;
+    bool attributes = false, known = true;
+    uint64_t level = 0;
     json_t *a;
     int code;
 
@@ -162,8 +162,11 @@ cmd_probe(struct tool *t, int argc, char **argv)
         if (strcmp(argv[i], "--attributes") == 0) {
             attributes = true;
         } else if (strcmp(argv[i], "--level") == 0 && i + 1 < argc) {
-            level = strtol(argv[++i], NULL, 10);
+            known = slice_u64(slice_of(argv[++i]), 20, &level) == 0 && level % 10 == 0;
         } else {
+            known = false;
+        }
+        if (!known) {
             (void)fputs("usage: bridgehead probe [--level 0|10|20] [--attributes]\n", stderr);
             return BRIDGEHEAD_EXIT_USAGE;
         }
