@@ -29,9 +29,9 @@ void smtp_in_set_options(
     struct smtp_in *in, const struct smtp_in_options *o); /* reload: sessions go on */
 /* A new client; takes over fd. listener lives as long as in. */
 void smtp_in_accept(struct smtp_in *in, int fd, const struct netaddr *peer, const char *listener);
-/* No new session and no new transaction (421 at the next command). A client that is sending a message
- * has budget_ms to come to its final dot; whoever sent it gets his reply when the sync returns.
- * cb when all sessions are gone. */
+/* No new session and no new transaction (421 at the next command). A client that is sending a
+ * message has budget_ms to come to its final dot; whoever sent it gets his reply when the sync
+ * returns. cb when all sessions are gone. */
 void smtp_in_drain(struct smtp_in *in, uint64_t budget_ms, loop_fn *cb, void *ctx);
 /* Stop at once: reset everything (fenced, quorum lost). */
 void smtp_in_abort(struct smtp_in *in);
