@@ -19,3 +19,4 @@ verify --cut "$fault"
 assert "no connection was refused" [ "$refused" = 0 ]
 assert "the mta stayed where it was" [ "$(lab owner)" = "$owner" ]
 assert "it says that it is degraded" status_says "$owner" degraded
+lab move # the next case begins with a new keeper
