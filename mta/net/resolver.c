@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unbound-event.h>
 #include <unbound.h>
 
@@ -27,6 +28,8 @@
 #define CLASS_IN        1
 #define RCODE_NXDOMAIN  3
 #define PER_FAMILY_MAX  (RESOLVER_ADDRESSES_MAX / 2)
+#define RANGE_MAX       1024u /* see set_range */
+#define RANGE_MIN       16u
 #define RUNNING_MAX     2048 /* lookups at once; more wait, so that a flood stays bounded */
 
 struct resolver {
@@ -474,6 +477,22 @@ open_special_names(struct ub_ctx *ctx)
     return 0;
 }
 
+/* Questions on the wire at once. A silent server keeps each for a while, so there should be many;
+ * but each is a descriptor, and DNS must not take those of the sessions. */
+static int
+set_range(struct ub_ctx *ctx)
+{
+    struct rlimit files;
+    unsigned range = RANGE_MAX;
+    char text[16];
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 4 < range) {
+        range = (unsigned)files.rlim_cur / 4;
+    }
+    (void)snprintf(text, sizeof(text), "%u", MAX(range, RANGE_MIN));
+    return set_option(ctx, "outgoing-range:", text);
+}
+
 /* Those that every context has. */
 static int
 set_options(struct ub_ctx *ctx)
@@ -483,8 +502,6 @@ set_options(struct ub_ctx *ctx)
     } rows[] = {
         { "module-config:", "iterator" }, /* no trust anchor yet: DANE brings the validator */
         { "do-not-query-localhost:", "no" },
-        { "outgoing-range:",
-            "1024" }, /* questions on the wire at once: a silent server keeps one */
         { "edns-buffer-size:", "1232" },
         { "infra-host-ttl:", "60" },      /* after an outage servers are soon tried again, */
         { "infra-keep-probing:", "yes" }, /* and even while they count as down */
@@ -497,7 +514,10 @@ set_options(struct ub_ctx *ctx)
             return -EINVAL;
         }
     }
-    return 0;
+    /* Its complaints (no descriptor, no address) come back as failed questions; a daemon has no
+     * stderr to repeat them on. */
+    (void)ub_ctx_debugout(ctx, NULL);
+    return set_range(ctx);
 }
 
 /* "nameserver ADDRESS" lines; without any it is this host, as for everyone who reads that file. */

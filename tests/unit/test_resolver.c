@@ -159,7 +159,7 @@ answer(uint8_t *packet)
             }
         }
     }
-    if (code == SILENT) {
+    if (code == SILENT || strncmp(name, "mute", 4) == 0) {
         return 0;
     }
     packet[2] = 0x85;
@@ -451,6 +451,24 @@ many_lookups_at_once_all_end(void)
 }
 
 static void
+silent_names_do_not_hold_up_the_others(void)
+{
+    struct rig r;
+    struct resolver_query *q;
+
+    rig_start(&r);
+    for (int i = 0; i < 1500; i++) {
+        char name[64];
+
+        (void)snprintf(name, sizeof(name), "mute%d.example.org", i);
+        CU_ASSERT_EQUAL_FATAL(resolver_mx(&q, r.resolver, slice_of(name), on_done, &r), 0);
+    }
+    CU_ASSERT_EQUAL(rig_mx(&r, "example.org"), 0);
+    CU_ASSERT_EQUAL(r.called, 1);
+    rig_stop(&r);
+}
+
+static void
 a_cancelled_lookup_does_not_call_back(void)
 {
     struct rig r;
@@ -636,6 +654,7 @@ TEST_MAIN("resolver", TEST(hosts_come_by_preference_with_their_addresses),
     TEST(without_mx_it_is_the_domain_itself), TEST(a_null_mx_takes_no_mail),
     TEST(failures_are_permanent_or_temporary), TEST(special_names_are_the_servers_to_answer),
     TEST(equal_preferences_are_shuffled), TEST(a_lookup_ends_at_its_time_with_what_is_known),
-    TEST(many_lookups_at_once_all_end), TEST(a_cancelled_lookup_does_not_call_back),
+    TEST(many_lookups_at_once_all_end), TEST(silent_names_do_not_hold_up_the_others),
+    TEST(a_cancelled_lookup_does_not_call_back),
     TEST(a_reused_descriptor_stays_heard_when_the_resolver_goes),
     TEST(questions_leave_from_the_vip_or_not_at_all), TEST(an_absent_source_sends_nothing))
