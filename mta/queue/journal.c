@@ -201,6 +201,7 @@ turn_page(struct journal *j, struct batch *b)
         (void)place(j, b, RECORD_END, RECORD_HEADER_BYTES);
         b->extents[b->extent_count - 1].closes = true;
     }
+    j->now->closed = j->now->ended;
     j->now = j->next;
     j->now_is_fast = false;
     j->now_ended = false;
@@ -543,8 +544,10 @@ tell(struct journal *j, struct batch *b)
             const struct extent *e = &b->extents[i];
 
             if (e->closes) {
-                e->segment->closed = true;
                 e->segment->valid_bytes = e->offset + e->bytes;
+                e->segment->ended = true;
+                /* the present one stays until the next record turns the page: it is our position */
+                e->segment->closed = e->segment != j->now;
             }
         }
     }

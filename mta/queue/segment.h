@@ -68,6 +68,7 @@ struct segment {
     bool want_zero;         /* while it waits for its file: how to make it … */
     uint64_t want_seal_lsn; /* … and what its header says */
     bool zeroed;            /* written once over its whole length: a sync writes no metadata */
+    bool ended;             /* its END is durable */
     bool closed;            /* nothing is written to it any more, and all of it is durable */
     bool damaged;           /* kept for ever */
     bool freeing;
