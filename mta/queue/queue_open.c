@@ -106,16 +106,24 @@ renewal_main(void *arg)
     return NULL;
 }
 
-static int
-renewal_start(struct renewal *r)
+/* One whose timed waits know nothing of the wall clock. */
+static void
+cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;
-    int rc;
 
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&r->cond, &attr);
+    (void)pthread_cond_init(cond, &attr);
     (void)pthread_condattr_destroy(&attr);
+}
+
+static int
+renewal_start(struct renewal *r)
+{
+    int rc;
+
+    cond_init(&r->cond);
     (void)pthread_mutex_init(&r->lock, NULL);
     rc = -pthread_create(&r->thread, NULL, renewal_main, r);
     r->started = rc == 0;
@@ -176,7 +184,7 @@ wait_a_while(struct queue_opening *op, uint64_t ns)
         op->o.in_line(op->o.ctx, ns);
         return 0;
     }
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* a wall clock set back would prolong it */
     ns += (uint64_t)until.tv_nsec;
     until.tv_sec += (time_t)(ns / 1000000000u);
     until.tv_nsec = (long)(ns % 1000000000u);
@@ -237,6 +245,11 @@ decide(struct queue_opening *op, const char *boot_id, struct owner_record *last,
             return rc;
         }
         d = ownership_decide(&watch, last, &self, begin_ns, ticks_boot_ns());
+        if (q->lock_fd < 0 && (d.verdict != OWNERSHIP_CLAIM || strcmp(d.cause, "fenced") != 0)) {
+            /* take_locks let us pass for a death that is not this owner's */
+            return say(
+                op, BH_EOWNED, "LOCK", "A live process holds the store: stop it there first");
+        }
         if (d.verdict == OWNERSHIP_CLAIM) {
             *cause = d.cause;
             return 0;
@@ -254,6 +267,23 @@ decide(struct queue_opening *op, const char *boot_id, struct owner_record *last,
             return rc;
         }
     }
+}
+
+/* A file of our epoch's name could also be made because it was there and is not any more: we were
+ * frozen since we looked, others claimed this epoch and the next ones, and the last of them deleted
+ * its file. Then theirs is there. To be asked before anything else in the store is touched. */
+static int
+overtaken(struct queue_opening *op, uint64_t epoch)
+{
+    uint64_t highest;
+    int rc = owner_file_highest(op->q->store, &highest);
+
+    if (rc < 0) {
+        return say(op, rc, "owner file", "Can the store's directory be read?");
+    }
+    return highest > epoch
+               ? say(op, BH_EOWNED, "claim", "Other nodes claimed the store in the meantime")
+               : 0;
 }
 
 static int
@@ -280,6 +310,10 @@ claim(struct queue_opening *op, const char *boot_id)
     rc = rc < 0 ? rc : owner_file_open(&q->renewal.owner, q->store, &mine);
     if (rc < 0) {
         return say(op, rc, "owner file", "Can the store's directory be written?");
+    }
+    rc = overtaken(op, mine.epoch);
+    if (rc < 0) {
+        return rc;
     }
     q->epoch = (uint32_t)mine.epoch;
     q->renewal.store = q->store;
@@ -691,7 +725,7 @@ queue_open(struct queue_opening **out, struct loop *l, const struct queue_option
     }
     loop_task_init(&op->task, on_opening_task, op);
     (void)pthread_mutex_init(&op->lock, NULL);
-    (void)pthread_cond_init(&op->cond, NULL);
+    cond_init(&op->cond);
     rc = queue_alloc(&op->q, l, o);
     if (rc < 0) {
         opening_free(op);

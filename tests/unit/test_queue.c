@@ -1,7 +1,9 @@
 /* The queue as its users see it: real loop, real threads, real files in a temporary directory. What
  * a power cut does is the simulation's (tests/sim). */
+#include "queue/owner_file.h"
 #include "queue_rig.h"
 #include "test_main.h"
+#include <fcntl.h>
 
 static void
 a_committed_message_is_there_after_release_and_open(void)
@@ -168,6 +170,67 @@ another_nodes_store_is_had_when_fenced_or_when_its_lease_is_over(void)
 }
 
 static void
+a_held_lock_yields_only_to_the_death_of_its_owner(void)
+{
+    struct rig r;
+    struct queue_options o;
+    char path[128];
+    int fd;
+
+    store_begin();
+    o = options(&r);
+    o.lease_ms = 80;
+    CU_ASSERT_EQUAL_FATAL(rig_open_with(&r, &o), 0);
+    queue_free(r.q);
+    (void)snprintf(path, sizeof(path), "%s/LOCK", dir);
+    fd = io_open(path, O_RDWR, 0);
+    CU_ASSERT_TRUE_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(io_lock(fd, true), 0);
+    o.node = "node2";
+    o.fenced = (struct queue_fenced){ "node9", 1 };
+    CU_ASSERT_EQUAL(rig_open_with(&r, &o), BH_EOWNED);
+    o.fenced = (struct queue_fenced){ "node1", 2 };
+    CU_ASSERT_EQUAL(rig_open_with(&r, &o), BH_EOWNED);
+    o.fenced = (struct queue_fenced){ "node1", 1 };
+    CU_ASSERT_EQUAL_FATAL(rig_open_with(&r, &o), 0);
+    CU_ASSERT_STRING_EQUAL(r.claim.cause, "fenced");
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    io_close(&fd);
+    store_end();
+}
+
+/* Between the look at the owner and the link of our file: epochs 2 and 3 come, and 2 goes. */
+static int
+link_after_a_freeze(const char *from, const char *to)
+{
+    struct owner_record other = { .state = OWNER_ACTIVE, .counter = 1, .lease_ms = 6000 };
+
+    io_set_ops(NULL);
+    for (other.epoch = 2; other.epoch <= 3; other.epoch++) {
+        CU_ASSERT_EQUAL(owner_file_create(dir, &other), 0);
+    }
+    owner_file_prune(dir, 3);
+    return io_link(from, to);
+}
+
+static void
+a_claimer_that_was_frozen_while_others_came_and_went_claims_nothing(void)
+{
+    struct io_ops ops = io_real;
+    struct rig r;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    ops.link = link_after_a_freeze;
+    io_set_ops(&ops);
+    CU_ASSERT_EQUAL(rig_open(&r), BH_EOWNED);
+    CU_ASSERT_PTR_NULL(r.q);
+    CU_ASSERT_EQUAL(count_files("journal", "00000002.seg"), 0);
+    store_end();
+}
+
+static void
 release_marks_a_dead_owner_of_this_node(void)
 {
     struct rig r;
@@ -254,5 +317,7 @@ TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(a_killed_owner_is_followed_at_once_on_the_same_node_and_boot),
     TEST(a_store_is_never_made_by_opening), TEST(a_second_server_is_refused_while_the_first_lives),
     TEST(another_nodes_store_is_had_when_fenced_or_when_its_lease_is_over),
+    TEST(a_held_lock_yields_only_to_the_death_of_its_owner),
+    TEST(a_claimer_that_was_frozen_while_others_came_and_went_claims_nothing),
     TEST(release_marks_a_dead_owner_of_this_node), TEST(segments_without_live_messages_go),
     TEST(fencing_ends_everything_with_its_code))
