@@ -61,6 +61,7 @@ struct session {
     struct intake_client who;
     struct client *client;
     bool write_paused; /* intake asked to wait for resume */
+    bool committing;   /* on_commit will be called, whatever state the dialog is in by then */
     bool peer_ended;   /* no more bytes will come; replies may go */
     bool over;         /* the last reply is sent */
     bool yielded;      /* `again` is scheduled */
@@ -135,7 +136,7 @@ session_end(struct session *s, uint64_t linger_ms)
 {
     struct smtp_in *in = s->in;
 
-    if (s->proto.state == SMTP_SERVER_COMMIT) {
+    if (s->committing) {
         in->intake.ops->forget(in->intake.ctx, on_commit, s);
     }
     message_abort(s);
@@ -357,6 +358,7 @@ do_commit(struct session *s, const struct smtp_server_action *a)
     s->message = NULL; /* consumed, whatever comes */
     s->write_paused = false;
     rc = s->in->intake.ops->commit(m, &e, on_commit, s);
+    s->committing = rc == 0;
     return rc < 0 ? committed(s, rc) : nothing;
 }
 
@@ -565,6 +567,7 @@ on_commit(void *ctx, int status)
 {
     struct session *s = ctx;
 
+    s->committing = false;
     apply(s, committed(s, status));
     session_run(s); /* pipelined commands were waiting */
 }
