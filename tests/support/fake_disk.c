@@ -24,8 +24,9 @@ struct names {
     size_t count, capacity;
 };
 
+enum change_kind { CHANGE_ADD, CHANGE_REMOVE, CHANGE_RENAME };
 struct change { /* of names, not yet synced */
-    enum { CHANGE_ADD, CHANGE_REMOVE, CHANGE_RENAME } kind;
+    enum change_kind kind;
     char path[PATH_CAP], to[PATH_CAP];
     struct inode *inode;
 };
@@ -133,7 +134,8 @@ change_apply(struct names *n, const struct change *c)
 }
 
 static void
-change_names(struct fake_disk *d, int kind, const char *path, const char *to, struct inode *inode)
+change_names(struct fake_disk *d, enum change_kind kind, const char *path, const char *to,
+    struct inode *inode)
 {
     struct change *c;
 
