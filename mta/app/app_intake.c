@@ -33,6 +33,17 @@ postmaster_of(const struct app *a, char out[320])
     return slice_of(out);
 }
 
+/* "user%elsewhere@here", "elsewhere!user@here", "\"user@elsewhere\"@here": a route that the sender
+ * wants the next host to follow. That host trusts us, so what we hand on for strangers would make
+ * it an open relay through us; it is for our own clients only. */
+static bool
+has_route_in_local(const struct address *rcpt)
+{
+    return slice_find(rcpt->local, '%') < rcpt->local.n ||
+           slice_find(rcpt->local, '!') < rcpt->local.n ||
+           slice_find(rcpt->local, '@') < rcpt->local.n;
+}
+
 static struct intake_verdict
 on_recipient(
     void *ctx, const struct intake_client *client, struct slice sender, struct slice recipient)
@@ -52,6 +63,9 @@ on_recipient(
     }
     if (!route_permits(a->routes, &client->address, rcpt.domain)) {
         return (struct intake_verdict){ 550, "5.7.1", "Relaying denied" };
+    }
+    if (has_route_in_local(&rcpt) && !route_permits(a->routes, &client->address, SLICE_NONE)) {
+        return (struct intake_verdict){ 550, "5.7.1", "Relaying denied: a route in the address" };
     }
     if (route_find(a->routes, rcpt.domain) == NULL) {
         log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", recipient));
