@@ -117,7 +117,9 @@ leave(struct keeper *k, int code, const char *text)
 {
     k->exit_code = code;
     k->exit_now = true;
-    if (!k->started) {
+    if (!k->started && code == 0) { /* a clean stop, but whoever waits for the start got none */
+        report_start(k, BRIDGEHEAD_EXIT_FAILED, "stopped before the start was complete");
+    } else if (!k->started) {
         report_start(k, code, text);
     }
     loop_stop(k->loop);
@@ -544,6 +546,16 @@ server_ended(struct keeper *k, int code)
         k->server_text[0] != '\0' ? k->server_text : "the server ended without saying why");
 }
 
+/* Does the code alone say enough? The word that explains it may be lost, and never is a server
+ * started again behind a failed sync or a lost ownership. */
+static bool
+has_reason(int code)
+{
+    return code == BRIDGEHEAD_EXIT_OK || code == BRIDGEHEAD_EXIT_WRITE_FAILED ||
+           code == BRIDGEHEAD_EXIT_OWNERSHIP_LOST || code == BRIDGEHEAD_EXIT_OWNED ||
+           code == BRIDGEHEAD_EXIT_DAMAGED;
+}
+
 static void
 on_sigchld(void *ctx)
 {
@@ -561,7 +573,8 @@ on_sigchld(void *ctx)
         drop_channel(k);
         k->server = -1;
         cluster_announce(k->cluster, 0);
-        if (WIFEXITED(wait_status) && (WEXITSTATUS(wait_status) == 0 || k->server_code != 0)) {
+        if (WIFEXITED(wait_status) &&
+            (k->server_code != 0 || has_reason(WEXITSTATUS(wait_status)))) {
             server_ended(k, WEXITSTATUS(wait_status));
         } else {
             server_crashed(k, wait_status);

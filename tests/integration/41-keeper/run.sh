@@ -85,6 +85,22 @@ keeper_ends 0 "SIGTERM"
 not_listening || fail "the port is still open"
 expect 7 "probe of a stopped daemon" bh probe
 
+# ---- a stop while the start still waits for another node's lease: no start that succeeded
+start_daemon relay --node elsewhere
+server=$(server_pid)
+kill -KILL "$(keeper_pid)"
+wait_for 10 "the server's end" process_gone "$server"
+start_daemon 2>/mnt/start.err &
+starting=$!
+opening() { status_is recovering || status_is starting; }
+wait_for 10 "the wait for the lease" opening
+expect 0 "stop of a daemon that starts" bh stop
+rc=0
+wait $starting || rc=$?
+((rc == 1)) || fail "a start that was stopped ended with $rc: $(</mnt/start.err)"
+echo "ok: a start that was stopped is no success"
+expect 0 "the other node's store is given up" bridgeheadd --release --config /mnt/relay.conf --node elsewhere
+
 # ---- the keeper dies: so does the server
 start_daemon
 server=$(server_pid)
