@@ -432,21 +432,28 @@ msgindex_after(const struct msgindex *ix, uint64_t id)
 
 /* ---- changes */
 
+static const uint8_t state_of[] = {
+    [OUTCOME_DELIVERED] = RECIPIENT_DELIVERED,
+    [OUTCOME_DEFERRED] = RECIPIENT_QUEUED,
+    [OUTCOME_FAILED] = RECIPIENT_FAILED,
+    [OUTCOME_EXPANDED] = RECIPIENT_EXPANDED,
+    [OUTCOME_REMOVED] = RECIPIENT_REMOVED,
+};
+
+bool
+msgindex_outcome_valid(const struct stored *s, const struct outcome_entry *e)
+{
+    return e->recipient < s->m.recipient_count && e->kind < ARRAY_LEN(state_of);
+}
+
 int
 msgindex_outcome(struct msgindex *ix, struct stored *s, const struct outcome_entry *e)
 {
-    static const uint8_t state_of[] = {
-        [OUTCOME_DELIVERED] = RECIPIENT_DELIVERED,
-        [OUTCOME_DEFERRED] = RECIPIENT_QUEUED,
-        [OUTCOME_FAILED] = RECIPIENT_FAILED,
-        [OUTCOME_EXPANDED] = RECIPIENT_EXPANDED,
-        [OUTCOME_REMOVED] = RECIPIENT_REMOVED,
-    };
     struct queue_recipient *r;
     struct slice old;
     bool was_live, is_live;
 
-    if (e->recipient >= s->m.recipient_count || e->kind >= ARRAY_LEN(state_of)) {
+    if (!msgindex_outcome_valid(s, e)) {
         return BH_EDAMAGED;
     }
     r = &s->m.recipients[e->recipient];

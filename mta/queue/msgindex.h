@@ -68,6 +68,7 @@ struct stored *msgindex_after(const struct msgindex *ix, uint64_t id); /* the le
 /* What an outcome entry or mark says becomes so. Totals follow while s is in the index.
  * BH_EDAMAGED: no such recipient or kind; -ENOMEM (the reply is then left out). Sets live_count. */
 int msgindex_outcome(struct msgindex *ix, struct stored *s, const struct outcome_entry *e) MUST_USE;
+bool msgindex_outcome_valid(const struct stored *s, const struct outcome_entry *e);
 void msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark);
 
 #endif

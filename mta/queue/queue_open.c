@@ -460,9 +460,7 @@ seal(struct queue *q, uint64_t seq)
     if (q->first_offset > q->segment_bytes / 2) {
         rc = BH_ETOOBIG; /* only with segments as small as tests have them */
     }
-    rc = rc < 0 ? rc : space_make_first(q->space, q->first, q->first_offset + 2 * IO_BLOCK_BYTES);
-    rc = rc < 0 ? rc : io_pwrite_all(q->first->fd, bytes, n, SEGMENT_HEADER_BYTES);
-    rc = rc < 0 ? rc : io_fdatasync(q->first->fd);
+    rc = rc < 0 ? rc : space_make_first(q->space, q->first, (struct slice){ (char *)bytes, n });
     free(bytes);
     if (rc == 0 && !lease_valid(&q->renewal.lease, ticks_boot_ns())) {
         rc = BH_EFENCED;

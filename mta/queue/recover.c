@@ -20,7 +20,7 @@ struct found { /* a segment's file */
 struct window {
     int fd;
     uint8_t *bytes;
-    size_t capacity, filled;
+    size_t capacity, filled, ahead; /* ahead: what is read at a time, at least */
     uint64_t at;
 };
 
@@ -43,7 +43,8 @@ window_get(struct window *w, uint64_t offset, size_t n, const uint8_t **out, siz
     ssize_t filled;
 
     if (offset < w->at || offset + n > w->at + w->filled) {
-        size_t wanted = MAX((size_t)WINDOW_BYTES, n + IO_BLOCK_BYTES);
+        size_t wanted = (MAX(w->ahead, n + IO_BLOCK_BYTES) + IO_BLOCK_BYTES - 1) &
+                        ~(size_t)(IO_BLOCK_BYTES - 1);
 
         if (wanted > w->capacity) {
             free(w->bytes);
@@ -52,10 +53,10 @@ window_get(struct window *w, uint64_t offset, size_t n, const uint8_t **out, siz
             if (w->bytes == NULL) {
                 return -ENOMEM;
             }
-            w->capacity = wanted - wanted % IO_BLOCK_BYTES;
+            w->capacity = wanted;
         }
         w->at = offset - offset % IO_BLOCK_BYTES;
-        filled = io_pread(w->fd, w->bytes, w->capacity, w->at);
+        filled = io_pread(w->fd, w->bytes, wanted, w->at);
         if (filled < 0) {
             w->filled = 0;
             return (int)filled;
@@ -81,6 +82,7 @@ window_open(struct window *w, const struct recovery *r, const struct found *f, b
     w->fd = direct ? store_open_direct(path, O_RDONLY) : io_open(path, O_RDONLY, 0);
     w->filled = 0;
     w->at = 0;
+    w->ahead = IO_BLOCK_BYTES; /* for a look at a place or two; read_segment sets more */
     return w->fd < 0 ? w->fd : 0;
 }
 
@@ -270,6 +272,7 @@ probe(struct run *run, struct cursor c, struct tail *t)
 {
     uint64_t bad = c.offset;
 
+    run->window.ahead = WINDOW_BYTES;
     c.limit = MIN(c.limit, bad + PROBE_BYTES);
     for (c.offset += RECORD_ALIGN; c.offset + RECORD_HEADER_BYTES <= c.limit;) {
         uint64_t lsn = c.f->seq * run->r->segment_bytes + c.offset;
@@ -645,6 +648,7 @@ read_segment(struct run *run, const struct found *f, struct segment *seg)
     if (rc < 0) {
         return fail(run, f, 0, rc, "cannot be opened");
     }
+    run->window.ahead = WINDOW_BYTES;
     while (rc == 0 && more) {
         struct record_head h;
         const uint8_t *at;

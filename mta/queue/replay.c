@@ -107,7 +107,7 @@ subject(struct replay *r, struct segment *in, uint64_t id, uint64_t commit_lsn, 
 static int
 on_outcome(struct replay *r, struct segment *in, struct slice payload)
 {
-    struct reader rd = reader_of(payload);
+    struct reader rd = reader_of(payload), entries;
     struct outcome_head head;
     struct stored *s;
     int rc = outcome_head_get(&rd, &head);
@@ -116,17 +116,25 @@ on_outcome(struct replay *r, struct segment *in, struct slice payload)
     if (rc < 0) {
         return rc;
     }
+    /* all or nothing: first a look at every entry */
+    entries = rd;
     for (uint32_t i = 0; i < head.count; i++) {
         struct outcome_entry e;
 
         rc = outcome_entry_get(&rd, &e);
-        if (rc == 0 && s != NULL) {
-            rc = msgindex_outcome(r->index, s, &e);
-            rc = rc == -ENOMEM ? 0 : rc; /* only the reply's text is missing then */
+        if (rc == 0 && s != NULL && !msgindex_outcome_valid(s, &e)) {
+            rc = BH_EDAMAGED;
         }
         if (rc < 0) {
             return rc;
         }
+    }
+    for (uint32_t i = 0; s != NULL && i < head.count; i++) {
+        struct outcome_entry e;
+
+        rc = outcome_entry_get(&entries, &e);
+        rc = rc < 0 ? rc : msgindex_outcome(r->index, s, &e);
+        CHECK(rc == 0 || rc == -ENOMEM); /* without memory only the reply's text is missing */
     }
     if (s != NULL && s->m.live_count == 0) {
         drop(r, s);

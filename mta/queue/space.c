@@ -40,6 +40,7 @@ struct job {
     struct segment *seg;
     uint64_t seal_lsn;
     uint64_t bytes;
+    struct slice records; /* behind the header */
     bool zero, first;
 };
 
@@ -264,13 +265,14 @@ allocate(struct space *s, int fd, const struct job *job, bool *zeroed)
 }
 
 static int
-write_header(const struct space *s, const struct segment *seg, uint64_t seal_lsn, int fd)
+write_header(const struct space *s, const struct job *job, int fd)
 {
+    const struct segment *seg = job->seg;
     struct segment_head h = {
         .seq = seg->seq,
         .segment_bytes = s->o.segment_bytes,
         .salt = seg->salt,
-        .seal_lsn = seal_lsn,
+        .seal_lsn = job->seal_lsn,
         .created_wall_ms = ticks_wall_ms(),
         .epoch = seg->epoch,
     };
@@ -284,6 +286,9 @@ write_header(const struct space *s, const struct segment *seg, uint64_t seal_lsn
     segment_head_put(block, &h);
     rc = io_pwrite_all(fd, block, SEGMENT_HEADER_BYTES, 0);
     free(block);
+    if (rc == 0 && job->records.n > 0) {
+        rc = io_pwrite_all(fd, job->records.p, job->records.n, SEGMENT_HEADER_BYTES);
+    }
     /* fsync: the length and the extents as well, before the file has its name */
     return rc < 0 ? rc : io_fsync(fd);
 }
@@ -334,7 +339,7 @@ make(struct space *s, const struct job *job, int *out_fd, bool *zeroed)
     if (fd < 0) {
         return fd;
     }
-    rc = write_header(s, job->seg, job->seal_lsn, fd);
+    rc = write_header(s, job, fd);
     rc = rc < 0 ? rc : io_rename(from, to);
     rc = rc < 0 ? rc : io_sync_dir(s->dir);
     if (rc < 0) {
@@ -365,7 +370,10 @@ made(struct space *s, struct segment *seg, int rc, int fd, bool zeroed)
 static void
 prepare_one(struct space *s, struct segment *seg)
 {
-    struct job job = { seg, seg->want_seal_lsn, s->o.segment_bytes, seg->want_zero, false };
+    struct job job = { .seg = seg,
+        .seal_lsn = seg->want_seal_lsn,
+        .bytes = s->o.segment_bytes,
+        .zero = seg->want_zero };
     bool zeroed;
     int fd = -1, rc = make(s, &job, &fd, &zeroed);
 
@@ -380,9 +388,10 @@ block_up(uint64_t bytes)
 }
 
 int
-space_make_first(struct space *s, struct segment *seg, uint64_t min_bytes)
+space_make_first(struct space *s, struct segment *seg, struct slice records)
 {
-    struct job job = { seg, 0, s->o.segment_bytes, false, true };
+    uint64_t min_bytes = SEGMENT_HEADER_BYTES + records.n + 2 * IO_BLOCK_BYTES;
+    struct job job = { .seg = seg, .records = records, .first = true };
     bool zeroed;
     int fd = -1, rc;
 

@@ -28,10 +28,11 @@ struct space_options {
 int space_new(struct space **out, const struct space_options *o) MUST_USE;
 /* The thread, when the store is sealed. */
 int space_start(struct space *s) MUST_USE;
-/* The epoch's first segment, made inside the call, before space_start. On a disk that is nearly
- * full it is small (but at least min_bytes; seg->limit_bytes says), so that restarts do not eat the
- * room that outcomes need. */
-int space_make_first(struct space *s, struct segment *seg, uint64_t min_bytes) MUST_USE;
+/* The epoch's first segment, made inside the call, before space_start; these records stand in it
+ * behind the header, and all of it is durable on return. On a disk that is nearly full it is small
+ * (seg->limit_bytes says), so that restarts do not eat the room that outcomes need. */
+int space_make_first(struct space *s, struct segment *seg, struct slice records) MUST_USE;
+
 void space_stop(struct space *s); /* waits for the job in hand; nothing is done afterwards */
 void space_free(struct space *s); /* stopped before; the reserve file stays for the next start */
 
