@@ -166,10 +166,11 @@ on_vip(void *ctx, const struct netaddr *address, enum vip_state state)
     struct app *a = ctx;
     unsigned present = 0;
 
-    (void)address;
-    (void)state; /* vip_watch logs it */
     if (a->vips == NULL) {
         return; /* the first dump: counted when vip_watch_new returned */
+    }
+    if (a->smtp_in != NULL && address != NULL && state != VIP_PRESENT) {
+        smtp_in_cut(a->smtp_in, address);
     }
     for (size_t i = 0; i < a->conf->vip_count; i++) {
         present += vip_watch_state(a->vips, &a->conf->vips[i]) == VIP_PRESENT ? 1 : 0;

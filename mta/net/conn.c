@@ -793,3 +793,21 @@ conn_cut(struct conn *c, int status)
         c->user->on_end(c->ctx, status);
     }
 }
+
+void
+conn_cut_lingering(struct loop *l, const struct netaddr *local)
+{
+    struct conn_home *home = loop_local(l);
+
+    if (home == NULL) {
+        return; /* there never was a connection */
+    }
+    LIST_FOR_SAFE(link, tmp, &home->lingering)
+    {
+        struct conn *c = CONTAINER_OF(link, struct conn, owner);
+
+        if (netaddr_eq(&c->local, local)) {
+            conn_cut(c, BH_ENOVIP);
+        }
+    }
+}

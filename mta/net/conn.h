@@ -49,10 +49,15 @@ const struct netaddr *conn_local(const struct conn *c);
 /* Connections of the process now open (lingering ones too), for limits and leak tests. */
 unsigned conn_count(void);
 
+/* Where our end's address left this host: nothing more leaves, no FIN, then on_end(status), unless
+ * it was called before. */
+void conn_cut(struct conn *c, int status);
+/* The same for those that their users have closed, and that still flush. */
+void conn_cut_lingering(struct loop *l, const struct netaddr *local);
+
 /* For egress only: it keeps a list of the connections it made, from which they vanish by themselves
- * when their handle closes; and cuts one: nothing more leaves, no FIN, then on_end(status). */
+ * when their handle closes. */
 void conn_join(struct conn *c, struct list *owner);
 struct conn *conn_of_owner(struct list *link);
-void conn_cut(struct conn *c, int status);
 
 #endif

@@ -268,8 +268,11 @@ cut(struct egress *e, const struct netaddr *source, int status)
 static void
 on_vip_change(void *ctx, const struct netaddr *address, enum vip_state state)
 {
+    struct egress *e = ctx;
+
     if (state != VIP_PRESENT) {
-        cut(ctx, address, BH_ENOVIP);
+        cut(e, address, BH_ENOVIP);
+        conn_cut_lingering(e->loop, address); /* a QUIT or a last reply on its way */
     }
 }
 

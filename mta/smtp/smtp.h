@@ -35,6 +35,9 @@ void smtp_in_accept(struct smtp_in *in, int fd, const struct netaddr *peer, cons
 void smtp_in_drain(struct smtp_in *in, uint64_t budget_ms, loop_fn *cb, void *ctx);
 /* Stop at once: reset everything (fenced, quorum lost). */
 void smtp_in_abort(struct smtp_in *in);
+/* The address left this host: what its clients were to hear must not leave from elsewhere, nor from
+ * it once another host has it. */
+void smtp_in_cut(struct smtp_in *in, const struct netaddr *local);
 unsigned smtp_in_count(const struct smtp_in *in);
 void smtp_in_free(struct smtp_in *in);
 struct smtp_in_stats {

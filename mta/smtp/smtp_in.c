@@ -731,6 +731,24 @@ smtp_in_abort(struct smtp_in *in)
     }
 }
 
+void
+smtp_in_cut(struct smtp_in *in, const struct netaddr *local)
+{
+    LIST_FOR_SAFE(link, tmp, &in->sessions)
+    {
+        struct session *s = CONTAINER_OF(link, struct session, link);
+        bool told = s->peer_ended; /* then on_end does not run again */
+
+        if (!netaddr_eq(conn_local(s->conn), local)) {
+            continue;
+        }
+        conn_cut(s->conn, BH_ENOVIP);
+        if (told) {
+            session_end(s, 0);
+        }
+    }
+}
+
 static void
 on_drain_task(void *ctx)
 {

@@ -805,6 +805,36 @@ an_idle_session_costs_little(void)
     rig_stop(&r);
 }
 
+static void
+sessions_of_an_address_that_left_hear_nothing_more(void)
+{
+    static const struct netaddr other = { .family = AF_INET, .bytes = { 192, 0, 2, 1 } };
+    static const struct netaddr ours = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } };
+    struct client idle, committing, later;
+    struct rig r;
+
+    rig_start(&r);
+    client_start(&idle, &r);
+    await(&idle, "220 ");
+    r.manual = true;
+    client_start(&committing, &r);
+    client_say(&committing, SLICE_LIT(BEGIN "hi\r\n.\r\n"));
+    rig_run(&r);
+    CU_ASSERT_EQUAL(r.committed, 1);
+    smtp_in_cut(r.in, &other);
+    CU_ASSERT_EQUAL(smtp_in_count(r.in), 2);
+    smtp_in_cut(r.in, &ours);
+    CU_ASSERT_EQUAL(smtp_in_count(r.in), 0);
+    CU_ASSERT_EQUAL(r.forgotten, 1);
+    client_start(&later, &r);
+    await(&later, "220 ");
+    CU_ASSERT_FALSE(has(&committing, "Queued"));
+    client_stop(&idle);
+    client_stop(&committing);
+    client_stop(&later);
+    rig_stop(&r);
+}
+
 TEST_MAIN("smtp_in", TEST(a_pipelined_message_reaches_intake_and_is_acknowledged),
     TEST(nothing_is_acknowledged_before_it_is_durable),
     TEST(a_failed_commit_is_a_temporary_failure),
@@ -816,4 +846,4 @@ TEST_MAIN("smtp_in", TEST(a_pipelined_message_reaches_intake_and_is_acknowledged
     TEST(a_half_closed_client_still_hears_its_answers),
     TEST(a_client_that_vanishes_in_its_content_leaves_nothing),
     TEST(a_flood_is_bounded_and_starves_nobody), TEST(bare_line_feeds_end_the_session),
-    TEST(an_idle_session_costs_little))
+    TEST(sessions_of_an_address_that_left_hear_nothing_more), TEST(an_idle_session_costs_little))
