@@ -5,7 +5,8 @@
 
 #define STAGE_BYTES_MIN   (4 * KIB)
 #define STAGE_BYTES_MAX   (32 * KIB) /* small pieces gather to chunks of this size */
-#define OUTCOMES_A_RECORD 16         /* with replies of full length it fits the smallest segments */
+#define SEGMENTS_OPEN_MAX 256
+#define OUTCOMES_A_RECORD 16 /* with replies of full length it fits the smallest segments */
 
 struct queue_intake {
     struct queue *q;
@@ -269,9 +270,8 @@ void
 queue_message_unused(struct queue *q, struct stored *s)
 {
     if (s->lost && s->readers == 0) {
-        replay_let_go(&q->replay, s);
+        q->reap_wanted = replay_let_go(&q->replay, s) || q->reap_wanted;
         stored_free(&q->index, s);
-        q->reap_wanted = true;
     }
 }
 
@@ -329,9 +329,30 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
     }
 }
 
+/* Descriptors of segments that are only read, beyond what is worth keeping: the oldest first. The
+ * next reader opens its segment again, in the pool. */
+static void
+close_some(struct queue *q, uint32_t open)
+{
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *seg = CONTAINER_OF(it, struct segment, link);
+
+        if (open <= SEGMENTS_OPEN_MAX) {
+            return;
+        }
+        if (seg->closed && seg->fd >= 0 && seg->readers == 0 && !seg->freeing) {
+            io_close(&seg->fd);
+            open--;
+        }
+    }
+}
+
 void
 queue_reap(struct queue *q)
 {
+    uint32_t open = 0;
+
     q->reap_wanted = false;
     LIST_FOR(it, &q->segments.order)
     {
@@ -340,9 +361,12 @@ queue_reap(struct queue *q)
         if (segment_dead(seg)) {
             seg->freeing = true;
             space_reclaim(q->space, seg);
+        } else {
+            open += seg->closed && seg->fd >= 0;
         }
     }
     q->tidy_wanted = true;
+    close_some(q, open);
 }
 
 void

@@ -31,29 +31,31 @@ replay_hold(struct replay *r, struct stored *s)
 
 /* Looks up the same segments: none of them can have gone, since they were held. A chunk's segment
  * that was not there then is not there now: numbers are never used again. */
-void
+bool
 replay_let_go(struct replay *r, struct stored *s)
 {
     struct segment *commit = segment_at(r, s->commit_lsn);
+    bool empty = false;
 
     if (commit != NULL) {
-        commit->live--;
+        empty = --commit->live == 0;
         list_remove(&s->in_segment);
     }
     for (uint32_t i = 0; i < s->chunk_count; i++) {
         struct segment *seg = segment_at(r, s->chunk_lsn[i]);
 
         if (seg != NULL) {
-            seg->live--;
+            empty = --seg->live == 0 || empty;
         }
     }
+    return empty;
 }
 
 static void
 drop(struct replay *r, struct stored *s)
 {
     msgindex_remove(r->index, s);
-    replay_let_go(r, s);
+    (void)replay_let_go(r, s);
     stored_free(r->index, s);
 }
 

@@ -20,6 +20,7 @@ int replay_record(struct replay *r, struct segment *in, const struct record_head
 /* The message that lives holds the segments of its content and commit. False: one of them is not
  * there (the others are held). */
 bool replay_hold(struct replay *r, struct stored *s);
-void replay_let_go(struct replay *r, struct stored *s);
+/* True: some segment holds nothing that lives any more. */
+bool replay_let_go(struct replay *r, struct stored *s);
 
 #endif

@@ -291,6 +291,46 @@ segments_without_live_messages_go(void)
     store_end();
 }
 
+/* I7 and SURVIVORS: what is said about others beside one that waits is said again, and goes. */
+static void
+a_message_that_waits_does_not_hold_the_journal_behind_it(void)
+{
+    struct rig r;
+    struct queue_stats st;
+    struct queue_message *m;
+    msg_id old;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    old = rig_put(&r, 5000, 'w');
+    for (unsigned i = 0; i < 600; i++) {
+        msg_id id = rig_put(&r, 20000, 'd');
+
+        if (i % 150 == 0) {
+            record(&r, old, 1, OUTCOME_DEFERRED, "450 still");
+        }
+        record(&r, id, 0, OUTCOME_DELIVERED, "");
+        record(&r, id, 1, OUTCOME_DELIVERED, "");
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        rig_sync(&r);
+    }
+    queue_stats(r.q, &st);
+    CU_ASSERT_TRUE(st.segments < 20); /* of 60 that were filled */
+    queue_free(r.q);
+
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_EQUAL(r.messages, 1);
+    m = queue_find(r.q, old);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->recipients[1].attempts, 4);
+    CU_ASSERT_TRUE(slice_eq(m->recipients[1].last_reply, SLICE_LIT("450 still")));
+    CU_ASSERT_EQUAL(m->recipients[0].attempts, 0);
+    CU_ASSERT_EQUAL(rig_read(&r, m, 'w'), 5000);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 static void
 fencing_ends_everything_with_its_code(void)
 {
@@ -319,4 +359,5 @@ TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(a_held_lock_yields_only_to_the_death_of_its_owner),
     TEST(a_claimer_that_was_frozen_while_others_came_and_went_claims_nothing),
     TEST(release_marks_a_dead_owner_of_this_node), TEST(segments_without_live_messages_go),
+    TEST(a_message_that_waits_does_not_hold_the_journal_behind_it),
     TEST(fencing_ends_everything_with_its_code))
