@@ -362,7 +362,7 @@ queue_reap(struct queue *q)
             seg->freeing = true;
             space_reclaim(q->space, seg);
         } else {
-            open += seg->closed && seg->fd >= 0;
+            open += seg->closed && !seg->freeing && seg->fd >= 0;
         }
     }
     q->tidy_wanted = true;
