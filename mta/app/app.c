@@ -53,6 +53,7 @@ app_fail(struct app *a, int rc, const char *why)
     log_event(app_failure_event(rc), LF_INT("code", code), LF_ERR("error", rc), LF_STR("why", why));
     app_failure_text(app_failure_event(rc), why, text, sizeof(text));
     tell_keeper(CHANNEL_FAILED, 0, code, text);
+    app_end_soon(code);
     if (log_dump_blackbox() < 0) {
         log_event(EV_APP_NO_BLACKBOX, LF_INT("code", code));
     }
@@ -404,6 +405,7 @@ leave(void *ctx)
 {
     struct app *a = ctx;
 
+    app_end_soon(a->exit_code);
     log_event(EV_APP_STOPPED, LF_STR("process", "server"), LF_INT("code", a->exit_code));
     log_close();
     /* The store is released and every reply is out: the process's end closes the rest faster than
@@ -526,6 +528,7 @@ on_channel(void *ctx, int status, unsigned events)
         on_keeper_msg(a, &m, fd);
     }
     if (status < 0 || (rc < 0 && rc != -EAGAIN)) {
+        app_end_soon(BRIDGEHEAD_EXIT_FAILED);
         log_event(EV_APP_KEEPER_GONE, LF_ERR("error", rc < 0 ? rc : status));
         log_close();
         _exit(BRIDGEHEAD_EXIT_FAILED); /* the server dies with its keeper */

@@ -29,6 +29,9 @@ int app_main(const struct app_args *args);
 
 /* Exit code for an error code of ours. */
 int app_exit_code(int rc);
+/* The caller ends now: what it still logs may take a few seconds, then the process exits with code
+ * even if the log's disk or syslogd hangs. */
+void app_end_soon(int code);
 /* The event that names why a process could not start or go on. */
 enum bridgehead_event app_failure_event(int rc);
 const char *app_event_name(enum bridgehead_event event);

@@ -1,7 +1,11 @@
 #include "app/app.h"
 #include "bridgehead/exit_codes.h"
 #include "core/log.h"
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#define END_MAX_S 3 /* for the last lines and the flight recorder */
 
 int
 app_exit_code(int rc)
@@ -99,4 +103,21 @@ app_report_conf_error(void *ctx, const struct conf_error *e)
     app_failure_text(app_conf_error_event(e), line, tagged, sizeof(tagged));
     (void)fprintf(stderr, "bridgeheadd: %s\n", tagged);
     app_log_conf_error(ctx, e);
+}
+
+static volatile sig_atomic_t end_code;
+
+static void
+on_end_alarm(int signo)
+{
+    (void)signo;
+    _exit(end_code);
+}
+
+void
+app_end_soon(int code)
+{
+    end_code = code;
+    (void)signal(SIGALRM, on_end_alarm);
+    (void)alarm(END_MAX_S);
 }

@@ -573,8 +573,9 @@ on_sigchld(void *ctx)
         drop_channel(k);
         k->server = -1;
         cluster_announce(k->cluster, 0);
-        if (WIFEXITED(wait_status) &&
-            (k->server_code != 0 || has_reason(WEXITSTATUS(wait_status)))) {
+        if (k->server_code != 0) { /* however it came to its end then */
+            server_ended(k, k->server_code);
+        } else if (WIFEXITED(wait_status) && has_reason(WEXITSTATUS(wait_status))) {
             server_ended(k, WEXITSTATUS(wait_status));
         } else {
             server_crashed(k, wait_status);
@@ -871,8 +872,10 @@ keeper_run(struct keeper *k)
     if (k->pid_path[0] != '\0' && io_unlink(k->pid_path) < 0) {
         log_event(EV_KEEPER_RUN_DIR, LF_STR("path", k->pid_path));
     }
+    app_end_soon(k->exit_code);
     log_event(EV_APP_STOPPED, LF_STR("process", "keeper"), LF_INT("code", k->exit_code));
     log_close();
+    (void)alarm(0);
     return k->exit_code;
 }
 

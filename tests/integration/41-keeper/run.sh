@@ -123,6 +123,21 @@ logged "1031 keeper.server.killed" || fail "no event for the killed server"
 expect 0 "the store is given up" bridgeheadd --release --config /mnt/relay.conf
 [[ $(owner) = dead* ]] || fail "the store is not marked: $(owner)"
 
+# ---- ownership is lost, and the log hangs: both processes end all the same, and nothing is started again
+mkfifo /mnt/full
+exec 6<>/mnt/full
+dd if=/dev/zero of=/mnt/full oflag=nonblock bs=4096 count=64 2>/dev/null || true # now a write waits
+write_config relay 'log = { to = "file:/mnt/full"; level = "debug"; };'
+keeper_in_foreground
+server=$(server_pid)
+touch /mnt/relay.store/owner.999
+keeper_ends 10 "a server that lost its store ends although its log hangs"
+process_gone "$server" || fail "the server is still there"
+exec 6>&-
+rm /mnt/relay.store/owner.999
+write_config
+expect 0 "the store is given up again" bridgeheadd --release --config /mnt/relay.conf
+
 # ---- SIGHUP
 keeper_in_foreground
 [[ $(bh failover report --json | field cause) = dead ]] || fail "cause: $(bh failover report)"
