@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCAN_MAX   5000
-#define PAGE_MAX   200
-#define PAGE_BYTES (160 * 1024) /* of an answer's 256 KiB */
-#define RCPTS_MAX  50           /* recipients shown in a list; queue show has all */
-#define CHUNK_B64  (96 * 1024)
+#define SCAN_MAX     5000
+#define RCPTS_A_SCAN 8 /* so many recipients take as long as one message more */
+#define PAGE_MAX     200
+#define PAGE_BYTES   (160 * 1024) /* of an answer's 256 KiB */
+#define RCPTS_MAX    50           /* recipients shown in a list; queue show has all */
+#define CHUNK_B64    (96 * 1024)
 
 /* ---- selectors */
 
@@ -218,7 +219,7 @@ walk_next(struct walk *w)
             return NULL;
         }
         w->at = m->id;
-        w->scanned++;
+        w->scanned += 1 + m->recipient_count / RCPTS_A_SCAN;
         for (size_t i = 0; match && i < w->selector_count; i++) {
             match = message_matches_one(w->a, m, &w->selectors[i], w->now_wall_ms);
         }
@@ -561,7 +562,7 @@ app_ctl_queue_remove(void *ctx, struct ctl_request *rq, const json_t *args)
 }
 
 /* ---- content, for export: a piece at a time, from an offset on. Each question opens the message
- * anew and skips, so nothing is held between questions; a piece is CHUNK_B64 of base64 at most. */
+ * anew and seeks, so nothing is held between questions; a piece is CHUNK_B64 of base64 at most. */
 
 struct content {
     struct app *a;
@@ -639,10 +640,12 @@ app_ctl_queue_content(void *ctx, struct ctl_request *rq, const json_t *args)
     }
     c = calloc(1, sizeof(*c));
     if (c != NULL) {
-        *c = (struct content){
-            .a = a, .rq = rq, .skip = (uint64_t)json_integer_value(json_object_get(args, "offset"))
-        };
+        *c = (struct content){ .a = a, .rq = rq };
         rc = queue_reader_open(a->queue, m, &c->reader);
+    }
+    if (rc == 0) {
+        c->skip = queue_reader_seek(
+            c->reader, (uint64_t)json_integer_value(json_object_get(args, "offset")));
     }
     if (rc < 0) {
         free(c);

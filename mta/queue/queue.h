@@ -134,6 +134,9 @@ void queue_forget(struct queue *q, queue_done_fn *cb, void *ctx);
 /* ---- delivery. */
 int queue_reader_open(
     struct queue *q, const struct queue_message *m, struct queue_reader **out) MUST_USE;
+/* Before the first queue_reader_next: begin with the piece that has the byte at offset, without
+ * reading those before it. Returns how far in that piece it is (beyond the end: how far beyond). */
+uint64_t queue_reader_seek(struct queue_reader *r, uint64_t offset);
 /* >0: *out has that many bytes (valid until the next call), checksum verified; 0: end; BH_EBUSY:
  * ready(ctx) runs when to call again; BH_EDAMAGED, -EIO. First tries without blocking (page cache),
  * then in the pool. */

@@ -198,6 +198,15 @@ deliver(struct queue_reader *r, struct slice *out)
     return (int)out->n;
 }
 
+uint64_t
+queue_reader_seek(struct queue_reader *r, uint64_t offset)
+{
+    while (r->next < r->s->chunk_count && offset >= r->s->chunk_bytes[r->next]) {
+        offset -= r->s->chunk_bytes[r->next++];
+    }
+    return offset;
+}
+
 int
 queue_reader_next(struct queue_reader *r, struct slice *out, loop_fn *ready, void *ctx)
 {

@@ -50,6 +50,45 @@ a_committed_message_is_there_after_release_and_open(void)
 }
 
 static void
+a_reader_begins_anywhere(void)
+{
+    static const uint64_t total = 400000;
+    static const uint64_t offsets[] = { 0, 1, 65535, 65536, 200000, 399999 };
+    struct queue_reader *reader;
+    struct slice piece;
+    struct rig r;
+    msg_id id;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    id = rig_put(&r, (size_t)total, 'x');
+    for (size_t i = 0; i < ARRAY_LEN(offsets); i++) {
+        uint64_t left = 0, into;
+        int rc;
+
+        CU_ASSERT_EQUAL_FATAL(queue_reader_open(r.q, queue_find(r.q, id), &reader), 0);
+        into = queue_reader_seek(reader, offsets[i]);
+        while ((rc = queue_reader_next(reader, &piece, on_ready, &r)) != 0) {
+            if (rc == BH_EBUSY) {
+                (void)loop_run(loop);
+                continue;
+            }
+            CU_ASSERT_TRUE_FATAL(rc > 0);
+            left += piece.n;
+        }
+        CU_ASSERT_EQUAL(left, total - offsets[i] + into);
+        CU_ASSERT_TRUE(into < 65536);
+        queue_reader_close(reader);
+    }
+    CU_ASSERT_EQUAL_FATAL(queue_reader_open(r.q, queue_find(r.q, id), &reader), 0);
+    CU_ASSERT_EQUAL(queue_reader_seek(reader, total + 7), 7);
+    CU_ASSERT_EQUAL(queue_reader_next(reader, &piece, on_ready, &r), 0);
+    queue_reader_close(reader);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
+static void
 outcomes_and_marks_survive_and_final_ones_end_a_message(void)
 {
     struct rig r;
@@ -352,7 +391,7 @@ fencing_ends_everything_with_its_code(void)
 }
 
 TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
-    TEST(outcomes_and_marks_survive_and_final_ones_end_a_message),
+    TEST(a_reader_begins_anywhere), TEST(outcomes_and_marks_survive_and_final_ones_end_a_message),
     TEST(a_killed_owner_is_followed_at_once_on_the_same_node_and_boot),
     TEST(a_store_is_never_made_by_opening), TEST(a_second_server_is_refused_while_the_first_lives),
     TEST(another_nodes_store_is_had_when_fenced_or_when_its_lease_is_over),
