@@ -129,6 +129,7 @@ end_daemons() {
     done
     if ((rc != 0 && rc != 77)); then
         for file in /mnt/*.log; do
+            [[ -e $file ]] || continue
             echo "--- the end of $file"
             tail -n 30 "$file"
         done >&2
