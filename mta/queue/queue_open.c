@@ -155,7 +155,7 @@ take_locks(struct queue_opening *op)
     int rc = 0;
 
     if (q->run_lock[0] != '\0') {
-        rc = store_lock(q->run_lock, &q->run_fd);
+        rc = store_lock(q->run_lock, O_CREAT, &q->run_fd);
         if (rc < 0) {
             return say(op, rc, q->run_lock,
                 "Another server of this instance runs on this node: stop it, or look at who holds "
@@ -163,7 +163,7 @@ take_locks(struct queue_opening *op)
         }
     }
     rc = store_path(path, q->store, "LOCK");
-    rc = rc < 0 ? rc : store_lock(path, &q->lock_fd);
+    rc = rc < 0 ? rc : store_lock(path, O_CREAT, &q->lock_fd);
     if (rc == BH_EOWNED && op->o.fenced.node != NULL && strcmp(op->o.fenced.node, q->node) != 0) {
         return 0; /* NFS keeps a dead client's lock for a while; the cluster vouches for its death
                    */
@@ -387,7 +387,7 @@ seal_bytes(struct queue *q, uint8_t **out, size_t *n)
     uint32_t total = q->segments.count - 1, per_part = seal_part_max(q);
     uint32_t parts = MAX((total + per_part - 1) / per_part, 1U), left = total;
     size_t room = (size_t)parts * (RECORD_HEADER_BYTES + SEAL_HEAD_BYTES) +
-                  (size_t)total * SEAL_ENTRY_BYTES + 2 * IO_BLOCK_BYTES;
+                  (size_t)total * SEAL_ENTRY_BYTES + 2 * (size_t)IO_BLOCK_BYTES;
     struct seal_entry *entries = calloc(per_part, sizeof(*entries));
     uint8_t *bytes = io_alloc_blocks(room);
     struct list *it = q->segments.order.next;

@@ -42,11 +42,11 @@ store_read(const char *path, struct store_head *head, char *text, size_t cap)
 }
 
 int
-store_lock(const char *path, int *fd)
+store_lock(const char *path, int flags, int *fd)
 {
     int rc;
 
-    *fd = io_open(path, O_RDWR | O_CREAT, FILE_MODE);
+    *fd = io_open(path, O_RDWR | flags, FILE_MODE);
     if (*fd < 0) {
         return *fd;
     }
@@ -198,7 +198,7 @@ queue_store_owner(const char *path, struct queue_owner *out, char *text, size_t 
     (void)snprintf(out->boot_id, sizeof(out->boot_id), "%s", last.boot_id);
     (void)snprintf(out->state, sizeof(out->state), "%s", owner_state_text(last.state));
     rc = store_path(lock, path, "LOCK");
-    rc = rc < 0 ? rc : store_lock(lock, &fd);
+    rc = rc < 0 ? rc : store_lock(lock, 0, &fd);
     out->locked = rc == BH_EOWNED;
     if (rc == 0) {
         io_close(&fd);
@@ -240,9 +240,10 @@ queue_store_release(
     if (rc < 0) {
         return rc;
     }
-    rc = run_lock_path != NULL ? store_lock(run_lock_path, &run_fd) : 0;
+    rc = run_lock_path != NULL ? store_lock(run_lock_path, 0, &run_fd) : 0;
+    rc = rc == -ENOENT ? 0 : rc; /* no server has run since the boot: nobody holds it */
     rc = rc < 0 ? rc : store_path(lock, path, "LOCK");
-    rc = rc < 0 ? rc : store_lock(lock, &lock_fd);
+    rc = rc < 0 ? rc : store_lock(lock, 0, &lock_fd);
     if (rc < 0) {
         (void)say(text, cap, rc, path, "A process still holds the store: end it first");
     } else {

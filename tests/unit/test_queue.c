@@ -283,7 +283,9 @@ release_marks_a_dead_owner_of_this_node(void)
     CU_ASSERT_STRING_EQUAL(owner.state, "active");
     CU_ASSERT_TRUE(owner.locked);
     queue_free(r.q);
+    CU_ASSERT_EQUAL(unlink(run_lock), 0);
     CU_ASSERT_EQUAL(queue_store_release(dir, run_lock, "node9", text, sizeof(text)), 0);
+    CU_ASSERT_EQUAL(access(run_lock, F_OK), -1); /* it would be root's, and the server shut out */
     CU_ASSERT_EQUAL(queue_store_owner(dir, &owner, text, sizeof(text)), 0);
     CU_ASSERT_STRING_EQUAL(owner.state, "active");
     CU_ASSERT_EQUAL(queue_store_release(dir, run_lock, "node1", text, sizeof(text)), 0);
