@@ -575,7 +575,7 @@ tell_done(struct journal *j)
         tell(j, b);
         (void)pthread_mutex_lock(&j->lock);
         j->done_count--;
-        memmove(&j->done[0], &j->done[1], j->done_count * sizeof(j->done[0]));
+        memmove(&j->done[0], &j->done[1], j->done_count * sizeof(struct batch *)); /* pointers */
         j->spare[j->spare_count++] = b;
         (void)pthread_cond_signal(&j->work);
         (void)pthread_mutex_unlock(&j->lock);
@@ -726,7 +726,7 @@ journal_stop(struct journal *j)
 
         tell(j, b);
         j->done_count--;
-        memmove(&j->done[0], &j->done[1], j->done_count * sizeof(j->done[0]));
+        memmove(&j->done[0], &j->done[1], j->done_count * sizeof(struct batch *)); /* pointers */
         j->spare[j->spare_count++] = b;
     }
     j->gather->status = j->failed;

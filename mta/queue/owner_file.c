@@ -6,19 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define OWNER_MAGIC         "BRIDGEOW"
 #define MAGIC_BYTES         8
 #define CRC_AT              508
 #define OWNER_MODE          0600
 #define NAME_PREFIX         "owner."
-#define OWNER_LEASE_MAX     (24 * 3600 * 1000) /* ms; a longer one is no lease but damage */
+#define OWNER_LEASE_MAX     (24 * 3600 * (uint64_t)1000) /* ms; a longer one is no lease but damage */
 #define OWNER_LEASE_SANE(l) ((l) > 0 && (l) <= OWNER_LEASE_MAX)
+
+static const char owner_magic[MAGIC_BYTES] = { 'B', 'R', 'I', 'D', 'G', 'E', 'O',
+    'W' }; /* no terminator */
 
 void
 owner_slot_put(uint8_t slot[OWNER_SLOT_BYTES], const struct owner_record *o)
 {
     memset(slot, 0, OWNER_SLOT_BYTES);
-    memcpy(slot, OWNER_MAGIC, MAGIC_BYTES);
+    memcpy(slot, owner_magic, MAGIC_BYTES);
     put_le32(slot + 8, STORE_VERSION);
     put_le32(slot + 12, (uint32_t)o->state);
     memcpy(slot + 16, o->uuid, sizeof(o->uuid));
@@ -38,7 +40,7 @@ owner_slot_get(const uint8_t *slot, struct owner_record *out)
     struct owner_record o = { 0 };
     uint32_t state = get_le32(slot + 12);
 
-    if (memcmp(slot, OWNER_MAGIC, MAGIC_BYTES) != 0 ||
+    if (memcmp(slot, owner_magic, MAGIC_BYTES) != 0 ||
         get_le32(slot + CRC_AT) != crc32c(0, slot, CRC_AT)) {
         return BH_EDAMAGED;
     }

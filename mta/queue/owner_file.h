@@ -10,7 +10,7 @@
 #include "core/io.h"
 #include "queue/ownership.h"
 
-#define OWNER_SLOT_BYTES 4096
+#define OWNER_SLOT_BYTES ((size_t)4096)
 #define OWNER_FILE_BYTES (2 * OWNER_SLOT_BYTES)
 
 void owner_slot_put(uint8_t slot[OWNER_SLOT_BYTES], const struct owner_record *o);

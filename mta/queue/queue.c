@@ -3,7 +3,9 @@
 #include "queue/queue_int.h"
 #include <stdlib.h>
 
-#define STAGE_BYTES_MIN   (4 * KIB)
+#define DIRECT_BYTES_MIN  (2 * KIB) /* a piece that is worth a record of its own */
+#define CHUNKS_INSIDE     2         /* most messages are smaller than that */
+#define STAGE_BYTES_MIN   KIB
 #define STAGE_BYTES_MAX   (32 * KIB) /* small pieces gather to chunks of this size */
 #define SEGMENTS_OPEN_MAX 256
 #define OUTCOMES_A_RECORD 16 /* with replies of full length it fits the smallest segments */
@@ -16,7 +18,7 @@ struct queue_intake {
     struct list paused;
     uint8_t *stage;
     size_t staged, stage_capacity;
-    struct commit_chunk *chunks;
+    struct commit_chunk *chunks, inside[CHUNKS_INSIDE];
     uint32_t chunk_count, chunk_capacity;
     uint64_t size_bytes;
     int failed; /* of an append: the commit fails, too */
@@ -56,6 +58,8 @@ queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **o
     in->resume = resume;
     in->ctx = ctx;
     in->id = (uint64_t)q->epoch << ID_EPOCH_SHIFT | ++q->id_counter;
+    in->chunks = in->inside;
+    in->chunk_capacity = CHUNKS_INSIDE;
     list_init(&in->paused);
     *id = in->id;
     *out = in;
@@ -65,24 +69,30 @@ queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **o
 static int
 chunk_room(struct queue_intake *in)
 {
-    uint32_t capacity = MAX(in->chunk_capacity * 2, 4U);
+    uint32_t capacity = in->chunk_capacity * 4;
+    bool inside = in->chunks == in->inside;
     struct commit_chunk *grown;
 
     if (in->chunk_count < in->chunk_capacity) {
         return 0;
     }
-    grown = realloc(in->chunks, capacity * sizeof(*grown));
+    grown = realloc(inside ? NULL : in->chunks, capacity * sizeof(*grown));
     if (grown == NULL) {
         return -ENOMEM;
+    }
+    if (inside) {
+        memcpy(grown, in->inside, sizeof(in->inside));
     }
     in->chunks = grown;
     in->chunk_capacity = capacity;
     return 0;
 }
 
+/* What is staged and then these bytes as one CONTENT record. */
 static int
-put_chunk(struct queue_intake *in, const void *bytes, size_t n)
+put_chunk(struct queue_intake *in, struct slice bytes)
 {
+    size_t n = in->staged + bytes.n;
     struct journal_place place;
     int rc = chunk_room(in);
 
@@ -94,7 +104,13 @@ put_chunk(struct queue_intake *in, const void *bytes, size_t n)
     put_le64(place.payload, in->id);
     put_le32(place.payload + 8, in->chunk_count);
     put_le32(place.payload + 12, 0);
-    memcpy(place.payload + CONTENT_PREFIX_BYTES, bytes, n);
+    if (in->staged > 0) {
+        memcpy(place.payload + CONTENT_PREFIX_BYTES, in->stage, in->staged);
+    }
+    if (bytes.n > 0) {
+        memcpy(place.payload + CONTENT_PREFIX_BYTES + in->staged, bytes.p, bytes.n);
+    }
+    in->staged = 0;
     place.segment->live++;
     in->chunks[in->chunk_count++] = (struct commit_chunk){ place.lsn, (uint32_t)n };
     in->size_bytes += n;
@@ -104,10 +120,7 @@ put_chunk(struct queue_intake *in, const void *bytes, size_t n)
 static int
 flush_stage(struct queue_intake *in)
 {
-    int rc = in->staged > 0 ? put_chunk(in, in->stage, in->staged) : 0;
-
-    in->staged = 0;
-    return rc;
+    return in->staged > 0 ? put_chunk(in, SLICE_NONE) : 0;
 }
 
 static int
@@ -148,9 +161,9 @@ append(struct queue_intake *in, struct slice bytes)
         size_t n;
         int rc;
 
-        if (in->staged == 0 && bytes.n >= stage_max) {
-            n = MIN(bytes.n, chunk_max(in->q));
-            rc = put_chunk(in, bytes.p, n);
+        if (bytes.n >= MIN((size_t)DIRECT_BYTES_MIN, stage_max)) {
+            n = MIN(bytes.n, chunk_max(in->q) - in->staged);
+            rc = put_chunk(in, slice_sub(bytes, 0, n));
         } else {
             n = MIN(bytes.n, stage_max - in->staged);
             rc = stage_room(in, n);
@@ -203,7 +216,9 @@ intake_free(struct queue_intake *in)
     let_chunks_go(in);
     list_remove(&in->paused);
     free(in->stage);
-    free(in->chunks);
+    if (in->chunks != in->inside) {
+        free(in->chunks);
+    }
     free(in);
 }
 

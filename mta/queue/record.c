@@ -134,7 +134,7 @@ commit_payload_bytes(const struct envelope *e, uint32_t chunk_count)
         e->recipient_count == 0 || e->recipient_count > ENVELOPE_RECIPIENTS_MAX) {
         return 0;
     }
-    bytes += 3 * TLV_BYTES + e->sender.n + e->envid.n + e->client.n;
+    bytes += 3 * (uint64_t)TLV_BYTES + e->sender.n + e->envid.n + e->client.n;
     for (uint32_t i = 0; i < e->recipient_count; i++) {
         const struct envelope_recipient *r = &e->recipients[i];
 

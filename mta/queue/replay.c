@@ -82,7 +82,7 @@ on_commit(struct replay *r, const struct record_head *h, struct slice payload)
     if (rc < 0) {
         return rc;
     }
-    rc = chunks_plausible(r, s) ? msgindex_add(r->index, s) : BH_EDAMAGED;
+    rc = s->m.id != 0 && chunks_plausible(r, s) ? msgindex_add(r->index, s) : BH_EDAMAGED;
     if (rc < 0) {
         stored_free(r->index, s);
         return rc == -EEXIST ? BH_EDAMAGED : rc;

@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define STORE_MAGIC    "BRIDGEST"
-#define SEGMENT_MAGIC  "BRIDGESG"
 #define MAGIC_BYTES    8
 #define STORE_CRC_AT   508
 #define SEGMENT_CRC_AT 124
+
+static const char segment_magic[MAGIC_BYTES] = { 'B', 'R', 'I', 'D', 'G', 'E', 'S',
+    'G' }; /* no terminator */
+static const char store_magic[MAGIC_BYTES] = { 'B', 'R', 'I', 'D', 'G', 'E', 'S',
+    'T' }; /* no terminator */
 
 /* Magic, version and checksum, which STORE and segment headers share. A greater version is told
  * from damage only if its checksum is where ours is: so it stays there. */
@@ -45,7 +48,7 @@ void
 store_head_put(uint8_t block[STORE_BLOCK_BYTES], const struct store_head *h)
 {
     memset(block, 0, STORE_BLOCK_BYTES);
-    memcpy(block, STORE_MAGIC, MAGIC_BYTES);
+    memcpy(block, store_magic, MAGIC_BYTES);
     put_le32(block + 8, STORE_VERSION);
     memcpy(block + 16, h->uuid, sizeof(h->uuid));
     put_le64(block + 32, h->segment_bytes);
@@ -56,7 +59,7 @@ store_head_put(uint8_t block[STORE_BLOCK_BYTES], const struct store_head *h)
 int
 store_head_get(const uint8_t *block, size_t n, struct store_head *out)
 {
-    int rc = head_check(block, n, STORE_MAGIC, STORE_CRC_AT);
+    int rc = head_check(block, n, store_magic, STORE_CRC_AT);
 
     if (rc < 0) {
         return rc;
@@ -74,7 +77,7 @@ void
 segment_head_put(uint8_t block[SEGMENT_HEADER_BYTES], const struct segment_head *h)
 {
     memset(block, 0, SEGMENT_HEADER_BYTES);
-    memcpy(block, SEGMENT_MAGIC, MAGIC_BYTES);
+    memcpy(block, segment_magic, MAGIC_BYTES);
     put_le32(block + 8, STORE_VERSION);
     memcpy(block + 16, h->uuid, sizeof(h->uuid));
     put_le64(block + 32, h->seq);
@@ -89,7 +92,7 @@ segment_head_put(uint8_t block[SEGMENT_HEADER_BYTES], const struct segment_head 
 int
 segment_head_get(const uint8_t *block, size_t n, struct segment_head *out)
 {
-    int rc = head_check(block, n, SEGMENT_MAGIC, SEGMENT_CRC_AT);
+    int rc = head_check(block, n, segment_magic, SEGMENT_CRC_AT);
 
     if (rc < 0) {
         return rc;

@@ -390,7 +390,7 @@ block_up(uint64_t bytes)
 int
 space_make_first(struct space *s, struct segment *seg, struct slice records)
 {
-    uint64_t min_bytes = SEGMENT_HEADER_BYTES + records.n + 2 * IO_BLOCK_BYTES;
+    uint64_t min_bytes = SEGMENT_HEADER_BYTES + records.n + 2 * (uint64_t)IO_BLOCK_BYTES;
     struct job job = { .seg = seg, .records = records, .first = true };
     bool zeroed;
     int fd = -1, rc;

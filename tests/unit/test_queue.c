@@ -268,6 +268,28 @@ a_claimer_that_was_frozen_while_others_came_and_went_claims_nothing(void)
     store_end();
 }
 
+/* A stop while the lease of another is waited for: at once, and nobody is called back. */
+static void
+opening_can_be_given_up_while_it_waits(void)
+{
+    struct rig r, other;
+    struct queue_options o;
+    struct queue_opening *op;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    queue_free(r.q);
+    o = options(&other);
+    o.node = "node2";
+    other = (struct rig){ .open_status = 77 };
+    CU_ASSERT_EQUAL_FATAL(queue_open(&op, loop, &o, on_open, &other), 0);
+    queue_open_cancel(op);
+    CU_ASSERT_EQUAL(other.open_status, 77);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0); /* its locks were given back */
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 static void
 release_marks_a_dead_owner_of_this_node(void)
 {
@@ -399,6 +421,7 @@ TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(another_nodes_store_is_had_when_fenced_or_when_its_lease_is_over),
     TEST(a_held_lock_yields_only_to_the_death_of_its_owner),
     TEST(a_claimer_that_was_frozen_while_others_came_and_went_claims_nothing),
-    TEST(release_marks_a_dead_owner_of_this_node), TEST(segments_without_live_messages_go),
+    TEST(opening_can_be_given_up_while_it_waits), TEST(release_marks_a_dead_owner_of_this_node),
+    TEST(segments_without_live_messages_go),
     TEST(a_message_that_waits_does_not_hold_the_journal_behind_it),
     TEST(fencing_ends_everything_with_its_code))
