@@ -1,10 +1,11 @@
 #include "core/io.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -448,23 +449,20 @@ io_read_file(const char *path, char *buf, size_t cap, size_t *n)
     return 0;
 }
 
-/* The bytes, synced, in a file of a name that nobody else makes up: pid and a counter. Both are
- * only for this moment; nothing that lasts is named after them. */
+/* The bytes, synced, in a file of a name that nobody else makes up, on no node: two that claim an
+ * epoch, each pid 9 of its container, would delete and link each other's file. */
 static int
 write_temporary(const char *path, struct slice bytes, unsigned mode, char tmp[PATH_MAX])
 {
-    static atomic_uint counter;
-    int n = snprintf(tmp, PATH_MAX, "%s.%d-%u.tmp", path, (int)getpid(),
-        atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed));
-    int fd, rc;
+    uint64_t random;
+    int n, fd, rc;
 
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        return -EIO; /* so few bytes come whole, or the kernel has no getrandom */
+    }
+    n = snprintf(tmp, PATH_MAX, "%s.%016" PRIx64 ".tmp", path, random);
     if (n < 0 || n >= PATH_MAX) {
         return -ENAMETOOLONG;
-    }
-    /* Left by a crashed process that had our pid: O_EXCL would fail on it for ever. */
-    rc = io_unlink(tmp);
-    if (rc < 0 && rc != -ENOENT) {
-        return rc;
     }
     fd = io_open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     if (fd < 0) {

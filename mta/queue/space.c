@@ -678,9 +678,11 @@ each_sweep(void *ctx, const char *name)
     struct sweep *w = ctx;
     struct slice s = slice_of(name);
     bool ours = slice_starts(s, slice_of(w->own[0])) || slice_eq(s, slice_of(w->own[1]));
-    bool kind = w->journal
-                    ? slice_iends(s, SLICE_LIT(".tmp")) || slice_starts(s, SLICE_LIT("spare-"))
-                    : slice_starts(s, SLICE_LIT("reserve."));
+    bool kind =
+        w->journal
+            ? slice_iends(s, SLICE_LIT(".tmp")) || slice_starts(s, SLICE_LIT("spare-"))
+            : slice_starts(s, SLICE_LIT("reserve.")) ||
+                  (slice_starts(s, SLICE_LIT("owner.")) && slice_iends(s, SLICE_LIT(".tmp")));
 
     if (kind && !ours && s.n < sizeof(w->names[0]) && w->count < SWEEP_MAX) {
         (void)!slice_copy(s, w->names[w->count++], sizeof(w->names[0]));

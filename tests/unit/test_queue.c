@@ -133,15 +133,21 @@ static void
 a_killed_owner_is_followed_at_once_on_the_same_node_and_boot(void)
 {
     struct rig r;
+    char path[128];
     msg_id id;
+    int fd;
 
     store_begin();
     CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
     id = rig_put(&r, 5000, 'k');
     queue_free(r.q); /* no seal, no RELEASED: as after a crash */
+    (void)snprintf(path, sizeof(path), "%s/owner.2.0123456789abcdef.tmp", dir);
+    fd = io_open(path, O_WRONLY | O_CREAT, 0600); /* of another that crashed while it claimed */
+    io_close(&fd);
 
     CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
     CU_ASSERT_STRING_EQUAL(r.claim.cause, "same-node");
+    CU_ASSERT_EQUAL(count_files(".", ".tmp"), 0);
     CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, id), 'k'), 5000);
     CU_ASSERT_EQUAL(rig_release(&r), 0);
     store_end();
