@@ -148,33 +148,6 @@ renewal_stop(struct renewal *r)
 /* ---- locks and claim */
 
 static int
-take_locks(struct queue_opening *op)
-{
-    struct queue *q = op->q;
-    char path[STORE_PATH_CAP];
-    int rc = 0;
-
-    if (q->run_lock[0] != '\0') {
-        rc = store_lock(q->run_lock, O_CREAT, &q->run_fd);
-        if (rc < 0) {
-            return say(op, rc, q->run_lock,
-                "Another server of this instance runs on this node: stop it, or look at who holds "
-                "the file");
-        }
-    }
-    rc = store_path(path, q->store, "LOCK");
-    rc = rc < 0 ? rc : store_lock(path, O_CREAT, &q->lock_fd);
-    if (rc == BH_EOWNED && op->o.fenced.node != NULL && strcmp(op->o.fenced.node, q->node) != 0) {
-        return 0; /* NFS keeps a dead client's lock for a while; the cluster vouches for its death
-                   */
-    }
-    if (rc < 0) {
-        return say(op, rc, "LOCK", "A live process holds the store: stop it there first");
-    }
-    return 0;
-}
-
-static int
 wait_a_while(struct queue_opening *op, uint64_t ns)
 {
     struct timespec until;
@@ -194,6 +167,54 @@ wait_a_while(struct queue_opening *op, uint64_t ns)
     cancelled = op->cancelled;
     (void)pthread_mutex_unlock(&op->lock);
     return cancelled ? -ECANCELED : 0;
+}
+
+#define LOCK_TRIES        25 /* half a second in all */
+#define LOCK_TRY_AGAIN_MS 20
+
+/* A process that is just dying holds its locks a moment longer, and `store` commands hold one for
+ * the time of a look. */
+static int
+lock_patiently(struct queue_opening *op, const char *path, int *fd)
+{
+    int rc = store_lock(path, O_CREAT, fd);
+
+    for (unsigned tries = 1; rc == BH_EOWNED && op->o.in_line == NULL && tries < LOCK_TRIES;
+         tries++) {
+        rc = wait_a_while(op, LOCK_TRY_AGAIN_MS * (uint64_t)NS_PER_MS);
+        rc = rc < 0 ? rc : store_lock(path, O_CREAT, fd);
+    }
+    return rc;
+}
+
+static int
+take_locks(struct queue_opening *op)
+{
+    struct queue *q = op->q;
+    char path[STORE_PATH_CAP];
+    int rc = 0;
+
+    if (q->run_lock[0] != '\0') {
+        rc = lock_patiently(op, q->run_lock, &q->run_fd);
+        if (rc < 0) {
+            return say(op, rc, q->run_lock,
+                rc == BH_EOWNED ? "Another server of this instance runs on this node: stop it, or "
+                                  "look at who holds the file"
+                                : "The run directory must be there, and be the server's user's");
+        }
+    }
+    rc = store_path(path, q->store, "LOCK");
+    rc = rc < 0 ? rc : lock_patiently(op, path, &q->lock_fd);
+    if (rc == BH_EOWNED && op->o.fenced.node != NULL && strcmp(op->o.fenced.node, q->node) != 0) {
+        /* NFS keeps a dead client's lock for a while; the cluster vouches for its death */
+        return 0;
+    }
+    if (rc < 0) {
+        return say(op, rc, "LOCK",
+            rc == BH_EOWNED ? "A live process holds the store: stop it there first"
+                            : "The store must be the server's user's, on a writable filesystem");
+    }
+    return 0;
 }
 
 /* The owner file of the highest epoch, as it is now; and the epoch to claim. It follows from this
@@ -335,6 +356,12 @@ on_finding(void *ctx, const char *segment, uint64_t offset, const char *what)
         LF_STR("what", what));
 }
 
+static void
+wake_queue(void *ctx)
+{
+    loop_wake_send(ctx);
+}
+
 static int
 make_space(struct queue_opening *op)
 {
@@ -345,7 +372,7 @@ make_space(struct queue_opening *op)
         .segment_bytes = q->segment_bytes,
         .reserve_bytes = op->o.reserve_bytes,
         .lease = &q->renewal.lease,
-        .notify = (void (*)(void *))loop_wake_send,
+        .notify = wake_queue,
         .ctx = q->wake,
         .in_line = op->o.in_line != NULL,
     };

@@ -245,7 +245,9 @@ queue_store_release(
     rc = rc < 0 ? rc : store_path(lock, path, "LOCK");
     rc = rc < 0 ? rc : store_lock(lock, 0, &lock_fd);
     if (rc < 0) {
-        (void)say(text, cap, rc, path, "A process still holds the store: end it first");
+        (void)say(text, cap, rc, path,
+            rc == BH_EOWNED ? "A process still holds the store: end it first"
+                            : "The lock could not be opened: is the store's filesystem mounted?");
     } else {
         /* read under the locks: nobody on this node changes it any more */
         rc = read_last(path, &head, &last, text, cap);
