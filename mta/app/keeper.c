@@ -926,9 +926,12 @@ keeper_main(const struct app_args *args)
         .args = args, .channel = -1, .run_lock = -1, .ready_pipe = -1, .failure = EV_APP_FAILED
     };
     bool is_parent = false;
-    int code = 0;
-    int rc = app_conf_load(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
+    int code = 0, rc;
 
+    /* What a shell or an agent left open is not ours: on the store's filesystem it would keep it
+     * from being unmounted when the resource moves. Older kernels: then it stays. */
+    (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+    rc = app_conf_load(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
     if (rc < 0) {
         log_conf_errors(args);
         return app_exit_code(rc);

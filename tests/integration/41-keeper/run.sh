@@ -102,8 +102,12 @@ echo "ok: a start that was stopped is no success"
 expect 0 "the other node's store is given up" bridgeheadd --release --config /mnt/relay.conf --node elsewhere
 
 # ---- the keeper dies: so does the server
+exec 7</mnt/relay.store/STORE # of the shell that starts it: not for the daemon
 start_daemon
+exec 7<&-
 server=$(server_pid)
+! readlink "/proc/$server"/fd/* "/proc/$(keeper_pid)"/fd/* | grep STORE || fail "an inherited descriptor stays open"
+! readlink "/proc/$(keeper_pid)"/fd/* | grep /mnt/relay.store || fail "the keeper has the store open"
 kill -KILL "$(keeper_pid)"
 wait_for 10 "the server's end" process_gone "$server"
 expect 7 "probe after the keeper's death" bh probe
