@@ -25,6 +25,7 @@ struct space {
     pthread_mutex_t lock;
     pthread_cond_t work, ready;
     bool started, stop, urgent;
+    bool reclaim_first;                 /* what is dead makes room for what could not be made */
     struct list prepare, reclaim, gone; /* segments, by job; under lock */
     bool low;
     int failure;
@@ -367,6 +368,23 @@ made(struct space *s, struct segment *seg, int rc, int fd, bool zeroed)
     s->o.notify(s->o.ctx);
 }
 
+/* No room, not even the reserve's. It is the end only for a writer that waits for it while nothing
+ * is about to be freed; else it is tried again, when there is room or when the writer needs it. */
+static bool
+put_back(struct space *s, struct segment *seg)
+{
+    bool again;
+
+    (void)pthread_mutex_lock(&s->lock);
+    again = !s->urgent || !list_empty(&s->reclaim);
+    if (again) {
+        list_push_front(&s->prepare, &seg->job);
+        s->reclaim_first = true;
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return again;
+}
+
 static void
 prepare_one(struct space *s, struct segment *seg)
 {
@@ -378,6 +396,12 @@ prepare_one(struct space *s, struct segment *seg)
     int fd = -1, rc = make(s, &job, &fd, &zeroed);
 
     look(s);
+    if (rc == -ENOSPC) {
+        set_low(s, true);
+        if (put_back(s, seg)) {
+            return;
+        }
+    }
     made(s, seg, rc, fd, zeroed);
 }
 
@@ -478,7 +502,11 @@ step(struct space *s)
         return false;
     }
     /* On a full disk nothing is made ahead: a start that finds no room is worse than a wait. */
-    first = !s->low || s->urgent ? list_pop_front(&s->prepare) : NULL;
+    first = NULL;
+    if ((!s->low || s->urgent) && !(s->reclaim_first && !list_empty(&s->reclaim))) {
+        first = list_pop_front(&s->prepare);
+    }
+    s->reclaim_first = false;
     if (first == NULL) {
         list_splice_back(&dead, &s->reclaim);
     }

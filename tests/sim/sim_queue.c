@@ -61,7 +61,7 @@ struct sim {
     unsigned count;
     struct intake intakes[INTAKES_MAX];
     uint64_t clock; /* work items so far */
-    unsigned violations, crashes, acked, opened, refused;
+    unsigned violations, crashes, acked, opened, refused, full;
     uint64_t quarantined;
 };
 
@@ -650,12 +650,9 @@ live(struct sim *s)
     }
 }
 
-/* Deliver everything; then nearly nothing may be left on the disk. */
 static void
-drain(struct sim *s)
+deliver_all(struct sim *s)
 {
-    struct queue_stats st;
-
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < s->count; i++) {
             while (queue_find(s->q, s->messages[i].id) != NULL && s->failure == 0) {
@@ -666,6 +663,27 @@ drain(struct sim *s)
             }
         }
         fake_loop_settle(s->loop);
+    }
+}
+
+/* Deliver everything; then nearly nothing may be left on the disk. The reserve here is sixty
+ * blocks, and the crashes before may have used it up: then a restart or two must get over it. */
+static void
+drain(struct sim *s)
+{
+    struct queue_stats st;
+
+    deliver_all(s);
+    for (unsigned restarts = 0; s->failure == -ENOSPC && restarts < 3; restarts++) {
+        forget_queue(s);
+        fake_disk_kill(s->disk);
+        recover(s);
+        verify(s);
+        if (s->q == NULL) {
+            return;
+        }
+        s->full++;
+        deliver_all(s);
     }
     queue_stats(s->q, &st);
     if (s->failure != 0) {
@@ -712,6 +730,7 @@ sim_end(struct sim *s, struct sim *total)
     total->acked += s->acked;
     total->opened += s->opened;
     total->refused += s->refused;
+    total->full += s->full;
     loop_free(s->loop);
     fake_disk_free(s->disk);
     free(s);
@@ -733,6 +752,8 @@ run(uint64_t seed, bool lie, bool quiet, struct sim *total)
     }
     if (s->q != NULL && !lie) {
         drain(s);
+    }
+    if (s->q != NULL && !lie) {
         release(s);
         recover(s);
         verify(s);
@@ -838,9 +859,9 @@ main(int argc, char **argv)
     }
     printf(
         "sim_queue: %llu seeds from %llu, %u messages acknowledged, %u power cuts, %u recoveries, "
-        "%u refused, %u violations\n",
+        "%u refused, %u stopped by a full disk, %u violations\n",
         (unsigned long long)seeds, (unsigned long long)first, total->acked, total->crashes,
-        total->opened, total->refused, total->violations);
+        total->opened, total->refused, total->full, total->violations);
     failed = total->violations > 0;
     if (!lie && seeds > 1) {
         for (uint64_t seed = 1; seed <= 20; seed++) {
