@@ -376,6 +376,7 @@ open_queue(struct app *a)
     (void)snprintf(lock, sizeof(lock), "%s/server/lock", dir);
     o.run_lock_path = lock;
     a->facts.queue_opening = true;
+    a->opening_since_ms = loop_now_ms(a->loop);
     return queue_open(&a->opening, a->loop, &o, on_open, a);
 }
 

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SYNC_SLOW_MS 10000 /* a sync under way for so long is worth a warning ... */
-#define SYNC_HUNG_MS 30000 /* ... and for so long a failure: the disk is gone */
-#define EVENTS_PAGE  500
+#define SYNC_SLOW_MS    10000           /* a sync under way for so long is worth a warning ... */
+#define SYNC_HUNG_MS    30000           /* ... and for so long a failure: the disk is gone */
+#define OPENING_HUNG_MS (5 * 60 * 1000) /* for the store's opening */
+#define EVENTS_PAGE     500
 
 json_t *
 app_ctl_time(uint64_t wall_ms)
@@ -213,6 +214,13 @@ on_probe(void *ctx, struct ctl_request *rq, const json_t *args)
     if (a->role.state == ROLE_DEGRADED) {
         status = BRIDGEHEAD_EXIT_DEGRADED;
         why = "degraded";
+    }
+    if (a->queue == NULL) { /* lease, recovery; the syncs of these are in no statistics */
+        uint64_t since_ms = loop_now_ms(a->loop) - a->opening_since_ms;
+
+        status = level >= 10 && since_ms > OPENING_HUNG_MS ? BRIDGEHEAD_EXIT_FAILED
+                                                           : BRIDGEHEAD_EXIT_DEGRADED;
+        why = "the store is not open yet; if that lasts, look at the disk";
     }
     if (level >= 10 && q.oldest_sync_ms >= SYNC_HUNG_MS) {
         status = BRIDGEHEAD_EXIT_FAILED;

@@ -41,6 +41,7 @@ struct app {
     struct egress *egress;
     struct resolver *resolver;
     struct route_table *routes;
+    uint64_t opening_since_ms; /* loop's clock */
     struct queue_opening *opening;
     struct queue *queue;
     struct sched *sched;

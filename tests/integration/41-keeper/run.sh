@@ -94,6 +94,7 @@ start_daemon 2>/mnt/start.err &
 starting=$!
 opening() { status_is recovering || status_is starting; }
 wait_for 10 "the wait for the lease" opening
+expect 190 "probe while the store is not open" bh probe
 expect 0 "stop of a daemon that starts" bh stop
 rc=0
 wait $starting || rc=$?
