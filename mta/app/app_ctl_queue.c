@@ -1,244 +1,65 @@
-/* app/app_ctl_queue.c - the queue commands. No request looks at more than SCAN_MAX messages: a
- * longer list or change goes on with the cursor of its answer, so that a queue of millions never
- * holds up a session. */
+/* app/app_ctl_queue.c - the queue commands. No request looks at more than SELECT_SCAN_MAX messages:
+ * a longer list or change goes on with the cursor of its answer. */
 #include "app/app_ctl.h"
+#include "app/app_select.h"
 #include "core/log.h"
 #include "core/ticks.h"
-#include "mail/address.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCAN_MAX     5000
-#define RCPTS_A_SCAN 8 /* so many recipients take as long as one message more */
-#define PAGE_MAX     200
-#define PAGE_BYTES   (160 * 1024) /* of an answer's 256 KiB */
-#define RCPTS_MAX    50           /* recipients shown in a list; queue show has all */
-#define CHUNK_B64    (96 * 1024)
+#define PAGE_MAX   200
+#define PAGE_BYTES (160 * 1024) /* of an answer's 256 KiB */
+#define RCPTS_MAX  50           /* recipients shown in a list; queue show has all */
+#define CHUNK_B64  (96 * 1024)
 
-/* ---- selectors */
+/* ---- which messages */
 
-enum selector_kind {
-    SEL_ALL,
-    SEL_IN_DOUBT,
-    SEL_STATE,
-    SEL_DOMAIN,
-    SEL_CONNECTOR,
-    SEL_SENDER,
-    SEL_RECIPIENT,
-    SEL_OLDER,
-    SEL_LARGER
-};
-struct selector {
-    enum selector_kind kind;
-    struct slice text;
-    uint64_t number;
-};
-#define SELECTORS_MAX 16
-
-static int
-parse_selector(const char *text, struct selector *out)
+static struct queue_message *
+find(void *ctx, msg_id id)
 {
-    static const struct {
-        const char *prefix;
-        enum selector_kind kind;
-    } kinds[] = { { "state=", SEL_STATE }, { "domain=", SEL_DOMAIN },
-        { "connector=", SEL_CONNECTOR }, { "sender=", SEL_SENDER }, { "recipient=", SEL_RECIPIENT },
-        { "older=", SEL_OLDER }, { "larger=", SEL_LARGER } };
-    struct slice s = slice_of(text);
+    const struct app *a = ctx;
 
-    if (slice_eq(s, SLICE_LIT("all")) || slice_eq(s, SLICE_LIT("in-doubt"))) {
-        out->kind = s.n == 3 ? SEL_ALL : SEL_IN_DOUBT;
-        return 0;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (slice_starts(s, slice_of(kinds[i].prefix))) {
-            out->kind = kinds[i].kind;
-            out->text = slice_skip(s, strlen(kinds[i].prefix));
-            if (out->kind == SEL_OLDER) {
-                return ticks_parse_duration(out->text, &out->number);
-            }
-            return out->kind == SEL_LARGER ? ticks_parse_size(out->text, &out->number) : 0;
-        }
-    }
-    return BH_ESYNTAX;
+    return queue_find(a->queue, id);
+}
+
+static struct queue_message *
+after(void *ctx, msg_id id)
+{
+    const struct app *a = ctx;
+
+    return queue_after(a->queue, id);
 }
 
 static const char *
-recipient_state(const struct queue_message *m, const struct queue_recipient *r)
+connector_of(void *ctx, const struct queue_message *m, uint32_t recipient)
 {
-    static const char *const final[] = { [RECIPIENT_QUEUED] = "queued",
-        [RECIPIENT_DELIVERED] = "delivered",
-        [RECIPIENT_FAILED] = "failed",
-        [RECIPIENT_EXPANDED] = "expanded",
-        [RECIPIENT_REMOVED] = "removed" };
-
-    if (r->state != RECIPIENT_QUEUED) {
-        return r->state < ARRAY_LEN(final) ? final[r->state] : "unknown";
-    }
-    if (m->held) {
-        return "held";
-    }
-    return r->in_doubt ? "in-doubt" : r->attempts > 0 ? "deferred" : "queued";
-}
-
-static bool
-recipient_matches(
-    const struct app *a, const struct queue_message *m, uint32_t index, const struct selector *s)
-{
-    const struct queue_recipient *r = &m->recipients[index];
-    struct address addr;
+    const struct app *a = ctx;
     struct sched_why why;
 
-    switch (s->kind) {
-    case SEL_IN_DOUBT:
-        return r->in_doubt && r->state == RECIPIENT_QUEUED;
-    case SEL_STATE:
-        return slice_eq(slice_of(recipient_state(m, r)), s->text);
-    case SEL_DOMAIN:
-        return address_parse(r->address, &addr) == 0 && slice_ieq(addr.domain, s->text);
-    case SEL_RECIPIENT:
-        return slice_ieq(r->address, s->text);
-    case SEL_CONNECTOR:
-        sched_why(a->sched, m, index, &why);
-        return why.connector != NULL && slice_eq(slice_of(why.connector), s->text);
-    case SEL_ALL:
-    case SEL_SENDER:
-    case SEL_OLDER:
-    case SEL_LARGER:
-        break;
-    }
-    return false;
+    sched_why(a->sched, m, recipient, &why);
+    return why.connector;
 }
 
+/* False after a refusal. */
 static bool
-message_matches_one(const struct app *a, const struct queue_message *m, const struct selector *s,
-    uint64_t now_wall_ms)
+begin(struct selection *s, struct app *a, struct ctl_request *rq, const json_t *args)
 {
-    switch (s->kind) {
-    case SEL_ALL:
-        return true;
-    case SEL_SENDER:
-        return slice_ieq(m->sender, s->text) ||
-               (m->sender.n == 0 && slice_eq(s->text, SLICE_LIT("<>")));
-    case SEL_OLDER:
-        return now_wall_ms > m->received_wall_ms && now_wall_ms - m->received_wall_ms > s->number;
-    case SEL_LARGER:
-        return m->size_bytes > s->number;
-    case SEL_IN_DOUBT:
-    case SEL_STATE:
-    case SEL_DOMAIN:
-    case SEL_CONNECTOR:
-    case SEL_RECIPIENT:
-        break;
+    struct select_source source = { .ctx = a,
+        .find = find,
+        .after = after,
+        .connector = connector_of,
+        .now_wall_ms = ticks_wall_ms() };
+    char text[SELECT_TEXT_CAP];
+    const char *cure;
+
+    if (!app_ctl_need_queue(a, rq)) {
+        return false;
     }
-    for (uint32_t i = 0; i < m->recipient_count; i++) {
-        if (recipient_matches(a, m, i, s)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Which messages a command is about: ids, or selectors (all must match), from a cursor on. */
-struct walk {
-    const struct app *a;
-    const json_t *ids;
-    struct selector selectors[SELECTORS_MAX];
-    size_t selector_count;
-    uint64_t at; /* the cursor: the last message looked at, or how many ids */
-    uint64_t now_wall_ms;
-    unsigned scanned;
-    bool ended;
-    unsigned unknown; /* ids that are not (or no longer) in the queue */
-};
-
-static bool
-walk_start(struct walk *w, const struct app *a, struct ctl_request *rq, const json_t *args)
-{
-    const json_t *selectors = json_object_get(args, "selectors");
-    const char *cursor = json_string_value(json_object_get(args, "cursor"));
-    char text[160];
-
-    *w = (struct walk){
-        .a = a, .ids = json_object_get(args, "ids"), .now_wall_ms = ticks_wall_ms()
-    };
-    for (size_t i = 0; i < json_array_size(selectors); i++) {
-        const char *s = json_string_value(json_array_get(selectors, i));
-
-        if (s == NULL || i == SELECTORS_MAX || parse_selector(s, &w->selectors[i]) < 0) {
-            (void)snprintf(
-                text, sizeof(text), "the selector \"%.80s\" is not known", s != NULL ? s : "");
-            ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, text,
-                "Use all, in-doubt, state=, domain=, connector=, sender=, recipient=, older= or "
-                "larger=.");
-            return false;
-        }
-        w->selector_count++;
-    }
-    if (cursor != NULL && slice_hex_u64(slice_of(cursor), &w->at) < 0) {
-        ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "the cursor is not one of ours",
-            "Begin anew without a cursor.");
+    if (selection_begin(s, &source, args, text, &cure) < 0) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, text, cure);
         return false;
     }
     return true;
-}
-
-/* Here the cursor is how many ids were looked at. */
-static struct queue_message *
-next_by_id(struct walk *w)
-{
-    while (w->at < json_array_size(w->ids)) {
-        const char *text = json_string_value(json_array_get(w->ids, (size_t)w->at++));
-        struct queue_message *m = NULL;
-        msg_id id;
-
-        if (text != NULL && slice_hex_u64(slice_of(text), &id) == 0) {
-            m = queue_find(w->a->queue, id);
-        }
-        if (m != NULL) {
-            return m;
-        }
-        w->unknown++;
-    }
-    w->ended = true;
-    return NULL;
-}
-
-static struct queue_message *
-walk_next(struct walk *w)
-{
-    if (json_array_size(w->ids) > 0) {
-        return next_by_id(w);
-    }
-    while (w->scanned < SCAN_MAX) {
-        struct queue_message *m = queue_after(w->a->queue, w->at);
-        bool match = true;
-
-        if (m == NULL) {
-            w->ended = true;
-            return NULL;
-        }
-        w->at = m->id;
-        w->scanned += 1 + m->recipient_count / RCPTS_A_SCAN;
-        for (size_t i = 0; match && i < w->selector_count; i++) {
-            match = message_matches_one(w->a, m, &w->selectors[i], w->now_wall_ms);
-        }
-        if (match) {
-            return m;
-        }
-    }
-    return NULL;
-}
-
-static void
-add_cursor(json_t *body, const struct walk *w)
-{
-    char cursor[24];
-
-    if (!w->ended) {
-        (void)snprintf(cursor, sizeof(cursor), "%llx", (unsigned long long)w->at);
-        (void)json_object_set_new(body, "cursor", json_string(cursor));
-    }
 }
 
 /* ---- looking */
@@ -253,7 +74,7 @@ recipient_json(const struct app *a, const struct queue_message *m, uint32_t i)
         sched_why(a->sched, m, i, &why);
     }
     return json_pack("{s:o,s:s,s:o,s:o,s:i,s:o,s:o,s:b}", "address", app_ctl_text(r->address),
-        "state", recipient_state(m, r), "connector",
+        "state", select_recipient_state(m, r), "connector",
         why.connector != NULL ? json_string(why.connector) : json_null(), "destination",
         why.connector != NULL ? app_ctl_text(slice_of(why.destination)) : json_null(), "attempts",
         (int)r->attempts, "next",
@@ -280,17 +101,17 @@ message_json(const struct app *a, const struct queue_message *m, uint32_t recipi
 void
 app_ctl_queue_list(void *ctx, struct ctl_request *rq, const json_t *args)
 {
-    const struct app *a = ctx;
+    struct app *a = ctx;
     json_t *items, *body;
     struct queue_message *m;
-    struct walk w;
+    struct selection w;
     size_t bytes = 0, count = 0;
 
-    if (!app_ctl_need_queue(a, rq) || !walk_start(&w, a, rq, args)) {
+    if (!begin(&w, a, rq, args)) {
         return;
     }
     items = json_array();
-    while (count < PAGE_MAX && bytes < PAGE_BYTES && (m = walk_next(&w)) != NULL) {
+    while (count < PAGE_MAX && bytes < PAGE_BYTES && (m = selection_next(&w)) != NULL) {
         json_t *item = message_json(a, m, RCPTS_MAX);
 
         bytes += json_dumpb(item, NULL, 0, JSON_COMPACT);
@@ -298,7 +119,7 @@ app_ctl_queue_list(void *ctx, struct ctl_request *rq, const json_t *args)
         count++;
     }
     body = json_pack("{s:o}", "items", items);
-    add_cursor(body, &w);
+    selection_add_cursor(&w, body);
     ctl_reply(rq, w.unknown > 0 && count == 0 ? BRIDGEHEAD_EXIT_NOT_FOUND : 0, body);
 }
 
@@ -497,24 +318,24 @@ static void
 change(struct app *a, struct ctl_request *rq, const json_t *args, change_fn *run, bool destructive)
 {
     struct queue_message *m;
-    struct walk w;
+    struct selection w;
     json_t *body;
     json_int_t changed = 0;
     unsigned failed = 0;
 
-    if (!app_ctl_need_queue(a, rq) || !walk_start(&w, a, rq, args)) {
+    if (!begin(&w, a, rq, args)) {
         return;
     }
-    if (json_array_size(w.ids) == 0 && w.selector_count == 0) {
+    if (!selection_named(&w)) {
         ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "no message is named", "Give ids or --selector.");
         return;
     }
-    if (destructive && json_array_size(w.ids) == 0 && !json_is_true(json_object_get(args, "yes"))) {
+    if (destructive && !selection_by_ids(&w) && !json_is_true(json_object_get(args, "yes"))) {
         ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "this ends messages by selector",
             "Look at them with queue list, then add --yes.");
         return;
     }
-    while ((m = walk_next(&w)) != NULL) {
+    while ((m = selection_next(&w)) != NULL) {
         if (run(a, m) < 0) {
             failed++;
         } else {
@@ -523,7 +344,7 @@ change(struct app *a, struct ctl_request *rq, const json_t *args, change_fn *run
     }
     body = json_pack(
         "{s:I,s:i,s:i}", "changed", changed, "not_found", (int)w.unknown, "failed", (int)failed);
-    add_cursor(body, &w);
+    selection_add_cursor(&w, body);
     reply_when_durable(a, rq,
         failed > 0      ? BRIDGEHEAD_EXIT_FAILED
         : w.unknown > 0 ? BRIDGEHEAD_EXIT_NOT_FOUND
