@@ -5,14 +5,17 @@
 int
 channel_pair(int fds[2])
 {
-    /* The queue of a socket pair must hold all listeners of a start. */
+    /* The queue of a socket pair must hold all listeners of a start, while the server does not read
+     * yet: some 500 packets, more than the system's limit for an ordinary process. */
     int bytes = 1 << 20;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
         return -errno;
     }
     for (int i = 0; i < 2; i++) {
-        (void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+        if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0) {
+            (void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+        }
     }
     return 0;
 }
