@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define RETRY_MS     1000
-#define EVENTS_MAX   64
+#define EVENTS_MAX   128
 #define WIRE_MAGIC   0x62726864u /* "brhd" */
 #define WIRE_VERSION 1u
 
@@ -57,16 +57,39 @@ struct cluster_corosync {
 
 /* ---- to the loop */
 
-/* The latest event of a kind is what counts, so a full queue forgets the oldest. */
+/* An event that waits already and that this one makes moot: the latest word of a peer, or on
+ * quorum. */
+static struct cluster_event *
+superseded(struct cluster_corosync *c, const struct cluster_event *e)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct cluster_event *old = &c->events[(c->head + i) % EVENTS_MAX];
+
+        if (old->kind == e->kind && e->kind == CLUSTER_PEER && strcmp(old->node, e->node) == 0) {
+            return old;
+        }
+    }
+    return NULL;
+}
+
+/* A cluster has fewer nodes than the queue has places, and a peer takes one at most, so it is full
+ * only of changes of quorum and connection while the loop stands still: then the oldest is moot. */
 static void
 post(struct cluster_corosync *c, const struct cluster_event *e)
 {
+    struct cluster_event *old;
+
     (void)pthread_mutex_lock(&c->lock);
-    if (c->count == EVENTS_MAX) {
-        c->head = (c->head + 1) % EVENTS_MAX;
-        c->count--;
+    old = superseded(c, e);
+    if (old != NULL) {
+        old->epoch = MAX(old->epoch, e->epoch);
+    } else {
+        if (c->count == EVENTS_MAX) {
+            c->head = (c->head + 1) % EVENTS_MAX;
+            c->count--;
+        }
+        c->events[(c->head + c->count++) % EVENTS_MAX] = *e;
     }
-    c->events[(c->head + c->count++) % EVENTS_MAX] = *e;
     (void)pthread_mutex_unlock(&c->lock);
     loop_wake_send(c->wake);
 }
