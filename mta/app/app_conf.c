@@ -222,6 +222,25 @@ add_vip(struct pass *p, struct slice text, const char *key)
     }
 }
 
+/* Does the address stand in the text once more? Said at its first place only. */
+static bool
+is_repeated(struct slice one, struct slice text)
+{
+    struct slice rest = text, other;
+    struct netaddr a, b;
+
+    if (netaddr_parse(one, &a) < 0) {
+        return false;
+    }
+    while (slice_next(&rest, ',', &other)) {
+        other = slice_trim(other);
+        if (other.p > one.p && netaddr_parse(other, &b) == 0 && netaddr_eq(&a, &b)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The agent's --vip and the file's vip must be the same set; the file's order counts (default
  * source). */
 static void
@@ -239,6 +258,9 @@ take_vips(struct pass *p, const char *vip_text)
         struct netaddr a;
 
         one = slice_trim(one);
+        if (in_file > 0 && is_repeated(one, slice_of(vip_text))) {
+            fault(p, "--vip", "Remove one of the two.", "\"%.*s\" is given twice", SLICE_FMT(one));
+        }
         given++;
         if (in_file == 0) {
             add_vip(p, one, "--vip");
@@ -258,6 +280,25 @@ take_vips(struct pass *p, const char *vip_text)
     /* Under Pacemaker the agent knows them; checks and the store commands do without. */
     if (c->vip_count == 0 && p->errors == 0 && !c->pacemaker) {
         fault(p, "vip", "Add vip = [\"ADDRESS\"], or give --vip.", "no virtual IP is given");
+    }
+}
+
+static void
+check_listener_alone(struct pass *p, struct slice name, const struct netaddr *a)
+{
+    const struct app_conf *c = p->c;
+    char key[160];
+
+    for (size_t i = 0; i < c->listener_count; i++) {
+        for (size_t j = 0; j < c->listeners[i].address_count; j++) {
+            const struct netaddr *other = &c->listeners[i].addresses[j];
+
+            if (netaddr_eq(other, a) && other->port == a->port) {
+                fault(p, key_of(key, "listener", name, "port"), "Give one of them another port.",
+                    "listener %s has the same address and port", c->listeners[i].name);
+                return;
+            }
+        }
     }
 }
 
@@ -293,6 +334,7 @@ take_listener(struct pass *p, struct slice name)
     }
     for (size_t i = 0; i < l->address_count; i++) {
         l->addresses[i].port = l->port;
+        check_listener_alone(p, name, &l->addresses[i]);
     }
     c->listener_count++;
 }
@@ -369,6 +411,7 @@ take_connector(struct pass *p, struct slice name, struct app_connector *o)
     if (slice_copy(name, o->name, sizeof(o->name)) < 0) {
         fault(p, "connector", "Shorten it.", "the name \"%.*s\" is longer than 63 bytes",
             SLICE_FMT(name));
+        return;
     }
     o->protocol = (enum app_protocol)conf_enum(conf, key_of(key, "connector", name, "protocol"));
     if (o->protocol == APP_X400) {

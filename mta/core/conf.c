@@ -353,6 +353,20 @@ report_missing(
     }
 }
 
+/* It is there but of a wrong type, or its group is missing or wrong itself: that was said. */
+static bool
+is_reported(const struct loading *l, struct slice path, struct slice parent)
+{
+    const struct conf_key *key = NULL;
+    char text[PATH_BYTES_MAX];
+
+    if (slice_copy(path, text, sizeof(text)) == 0 && config_lookup(&l->c->tree, text) != NULL) {
+        return true;
+    }
+    (void)conf_table_find(&l->c->table, parent, &key);
+    return parent.n > 0 && find_entry(l->c, parent) == NULL && key != NULL && key->required;
+}
+
 /* A key below a name of the user's ("connector.*.protocol") is required in each group that is
  * there; any other is required at all. */
 static void
@@ -365,7 +379,7 @@ require(struct loading *l, const struct conf_key *key)
     parent = slice_sub(pattern, 0, dot < pattern.n ? dot : 0);
     leaf = slice_skip(pattern, dot < pattern.n ? dot + 1 : 0);
     if (slice_find(parent, '*') == parent.n && slice_find(parent, '[') == parent.n) {
-        if (find_entry(l->c, pattern) == NULL) {
+        if (find_entry(l->c, pattern) == NULL && !is_reported(l, pattern, parent)) {
             report_missing(l, find_entry(l->c, parent), pattern, key);
         }
         return;
