@@ -405,6 +405,30 @@ io_lock(int fd, bool exclusive)
     return ops->lock(fd, exclusive);
 }
 
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U /* Linux 6.8 */
+#endif
+
+int
+io_mount_id(const char *path, uint64_t *id)
+{
+    struct statx st;
+
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID_UNIQUE, &st) == 0 &&
+        (st.stx_mask & STATX_MNT_ID_UNIQUE) != 0) {
+        *id = st.stx_mnt_id;
+        return 0;
+    }
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) < 0) {
+        return -errno;
+    }
+    if ((st.stx_mask & STATX_MNT_ID) == 0) {
+        return -ENOTSUP;
+    }
+    *id = st.stx_mnt_id;
+    return 0;
+}
+
 int
 io_drop_cache(int fd)
 {

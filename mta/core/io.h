@@ -74,6 +74,10 @@ int io_space(const char *path, struct io_space *out) MUST_USE;
 int io_lock(int fd, bool exclusive) MUST_USE;
 int io_drop_cache(int fd) MUST_USE;
 
+/* Which mount a path is on: another one after umount and mount, where the kernel tells (6.8 and
+ * later never uses a number again; older ones may). Not part of the seam. */
+int io_mount_id(const char *path, uint64_t *id) MUST_USE;
+
 /* Composed. */
 int io_sync_dir(const char *dir) MUST_USE;
 /* A whole small file: read (BH_ETOOBIG over cap), or write under a temporary name in the same

@@ -1,5 +1,6 @@
 #include "core/log.h"
 #include "core/ticks.h"
+#include "queue/distrust.h"
 #include "queue/queue_int.h"
 #include <stdlib.h>
 
@@ -423,6 +424,7 @@ queue_on_failure(void *ctx, int rc)
             log_event(EV_OWNER_LOST, LF_UINT("epoch", q->epoch));
         } else {
             log_event(EV_QUEUE_FAILED, LF_ERR("error", rc));
+            distrust_mount(q->run_lock, q->store);
         }
         q->o.on_failure(q->o.ctx, rc);
     }

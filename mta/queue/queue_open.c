@@ -3,6 +3,7 @@
  * to 8, whose step numbers stand here. */
 #include "core/log.h"
 #include "core/ticks.h"
+#include "queue/distrust.h"
 #include "queue/queue_int.h"
 #include "queue/recover.h"
 #include <fcntl.h>
@@ -202,6 +203,14 @@ take_locks(struct queue_opening *op)
                                   "look at who holds the file"
                                 : "The run directory must be there, and be the server's user's");
         }
+    }
+    rc = distrust_check(q->run_lock, q->store, path, sizeof(path));
+    if (rc < 0) {
+        return say(op, rc, rc == -EIO ? path : q->run_lock,
+            "A write or sync of this store failed here and its filesystem was not mounted anew "
+            "since: what it "
+            "shows cannot be believed. Look at the disk, then unmount and mount it, or run on "
+            "another node");
     }
     rc = store_path(path, q->store, "LOCK");
     rc = rc < 0 ? rc : lock_patiently(op, path, &q->lock_fd);
