@@ -18,7 +18,8 @@ instance=relay
 # A sanitizer's finding must not hide: with halt_on_error the process ends with this code, which no test expects.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:log_path=/mnt/sanitizer}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1:exitcode=99:log_path=/mnt/sanitizer}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-exitcode=99:log_path=/mnt/sanitizer}
+# a fail-stop leaves its threads to the end of the process
+export TSAN_OPTIONS=${TSAN_OPTIONS:-exitcode=99:log_path=/mnt/sanitizer:report_thread_leaks=0:suppressions=$tests/support/tsan.supp}
 
 own_host() {
     if [[ -z ${IN_OWN_HOST:-} ]]; then
