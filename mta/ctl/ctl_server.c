@@ -217,7 +217,7 @@ send_text(struct ctl_request *rq, int status, const char *text, size_t n)
 void
 ctl_reply(struct ctl_request *rq, int status, json_t *body)
 {
-    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     size_t n = text != NULL ? strlen(text) : 0;
     int rc = 0;
 

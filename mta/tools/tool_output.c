@@ -11,7 +11,7 @@ tool_error(int code, const char *message, const char *cure)
 void
 tool_print_json(const json_t *value)
 {
-    (void)json_dumpf(value, stdout, JSON_COMPACT);
+    (void)json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     (void)putchar('\n');
 }
 
