@@ -12,39 +12,28 @@
  */
 #include "app/app.h"
 #include "app/channel.h"
+#include "app/keeper_host.h"
+#include "app/keeper_sockets.h"
 #include "bridgehead/exit_codes.h"
 #include "cluster/cluster.h"
 #include "core/io.h"
 #include "core/log.h"
 #include "core/ticks.h"
 #include "loop/loop.h"
-#include "net/listener.h"
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define RESTARTS_MAX      3
 #define RESTART_WINDOW_MS (5 * 60 * 1000)
-#define SOCKETS_MAX       (APP_LISTENERS_MAX * APP_VIPS_MAX)
 #define START_TEXT_CAP    1024
 /* A stop: the server's loop says at once that it has begun to drain, or it hangs; then it has its
  * drain and this much more for the last batch, the seal and the release. */
 #define STOP_ANSWER_MS 5000
 #define STOP_MARGIN_MS 20000
-
-struct socket_entry {
-    char name[APP_NAME_CAP];
-    struct netaddr address;
-    int fd;
-    bool wanted; /* during a reload */
-};
 
 struct keeper {
     const struct app_args *args;
@@ -54,13 +43,11 @@ struct keeper {
     struct loop_signal *sigs[4];
     struct loop_poll *poll;
     struct loop_timer stop_timer;
-    struct socket_entry sockets[SOCKETS_MAX];
-    size_t socket_count;
+    struct keeper_sockets sockets;
     int channel; /* our end; -1: no server */
     pid_t server;
-    int run_lock;
+    struct keeper_lock lock;
     int ready_pipe; /* to the process that waits for our start; -1: nobody (any more) */
-    char pid_path[APP_PATH_CAP];
     bool joined, quorate;
     bool started;  /* start was reported complete */
     bool stopping; /* a stop or a handoff is under way */
@@ -157,145 +144,6 @@ tell_pacemaker(const struct keeper *k)
     _exit(127);
 }
 
-/* ---- log */
-
-static void
-log_options_of(const struct app_conf *c, char ident[APP_NAME_CAP + 32], struct log_options *o)
-{
-    (void)snprintf(ident, APP_NAME_CAP + 32, "bridgehead-%s-keeper", c->instance);
-    *o = (struct log_options){
-        .ident = ident, .to = c->log_to, .level = (enum log_level)c->log_level, .threaded = true
-    };
-}
-
-/* A file that we, being root, created: the server must be able to open it anew at a reload. */
-static void
-give_log_file(const struct app_conf *c)
-{
-    const struct passwd *pw = getpwnam(c->user);
-
-    if (strncmp(c->log_to, "file:", 5) == 0 && pw != NULL &&
-        chown(c->log_to + 5, pw->pw_uid, pw->pw_gid) < 0) {
-        log_event(EV_APP_LOG_REOPEN, LF_STR("to", c->log_to));
-    }
-}
-
-static int
-open_log(const struct keeper *k, char *text, size_t cap)
-{
-    char ident[APP_NAME_CAP + 32];
-    struct log_options o;
-    int rc;
-
-    log_options_of(k->conf, ident, &o);
-    rc = log_open(&o);
-    if (rc < 0) {
-        (void)snprintf(text, cap, "log.to: %s cannot be opened: %s. Make its directory",
-            k->conf->log_to, error_text(rc));
-        return rc;
-    }
-    give_log_file(k->conf);
-    return 0;
-}
-
-static void
-reopen_log(const struct keeper *k)
-{
-    char ident[APP_NAME_CAP + 32];
-    struct log_options o;
-
-    log_options_of(k->conf, ident, &o);
-    if (log_reopen(&o) < 0) {
-        log_event(EV_APP_LOG_REOPEN, LF_STR("to", k->conf->log_to));
-        return;
-    }
-    give_log_file(k->conf);
-}
-
-/* ---- listening sockets */
-
-static struct socket_entry *
-find_socket(struct keeper *k, const char *name, const struct netaddr *a)
-{
-    for (size_t i = 0; i < k->socket_count; i++) {
-        struct socket_entry *s = &k->sockets[i];
-
-        if (strcmp(s->name, name) == 0 && netaddr_eq(&s->address, a) &&
-            s->address.port == a->port) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
-static int
-open_socket(
-    struct keeper *k, const struct app_listener *l, const struct netaddr *a, char *text, size_t cap)
-{
-    struct socket_entry *s = find_socket(k, l->name, a);
-    char addr[NETADDR_TEXT_CAP];
-    int rc;
-
-    if (s != NULL) {
-        s->wanted = true;
-        return 0;
-    }
-    CHECK(k->socket_count < SOCKETS_MAX);
-    s = &k->sockets[k->socket_count];
-    rc = listener_open(a, &s->fd);
-    if (rc < 0) {
-        netaddr_text_port(a, addr);
-        (void)snprintf(text, cap,
-            "cannot listen on %s (listener %s): %s. Stop what uses the port, or change listener.%s",
-            addr, l->name, error_text(rc), l->name);
-        k->failure = EV_KEEPER_LISTEN_FAILED;
-        return rc;
-    }
-    (void)snprintf(s->name, sizeof(s->name), "%s", l->name);
-    s->address = *a;
-    s->wanted = true;
-    k->socket_count++;
-    return 0;
-}
-
-static void
-close_sockets_from(struct keeper *k, size_t first)
-{
-    while (k->socket_count > first) {
-        (void)close(k->sockets[--k->socket_count].fd);
-    }
-}
-
-/* Open what c names and close what it does not name any more; on failure what was open stays. */
-static int
-open_sockets(struct keeper *k, const struct app_conf *c, char *text, size_t cap)
-{
-    size_t kept = 0, before = k->socket_count;
-
-    for (size_t i = 0; i < k->socket_count; i++) {
-        k->sockets[i].wanted = false;
-    }
-    for (size_t i = 0; i < c->listener_count; i++) {
-        for (size_t j = 0; j < c->listeners[i].address_count; j++) {
-            int rc = open_socket(k, &c->listeners[i], &c->listeners[i].addresses[j], text, cap);
-
-            if (rc < 0) {
-                close_sockets_from(k, before);
-                return rc;
-            }
-        }
-    }
-    for (size_t i = 0; i < k->socket_count; i++) {
-        if (k->sockets[i].wanted) {
-            k->sockets[kept++] = k->sockets[i];
-        } else {
-            (void)close(k->sockets[i].fd);
-        }
-    }
-    k->socket_count = kept;
-    return 0;
-}
-
 /* ---- talking to the server */
 
 static void
@@ -326,11 +174,11 @@ send_listeners(struct keeper *k, int code, const char *text)
     struct channel_msg end = { .kind = CHANNEL_LISTENERS_END, .code = code };
 
     (void)snprintf(end.text, sizeof(end.text), "%s", text);
-    for (size_t i = 0; i < k->socket_count; i++) {
-        struct channel_msg m = { .kind = CHANNEL_LISTENER, .address = k->sockets[i].address };
+    for (size_t i = 0; i < k->sockets.count; i++) {
+        struct channel_msg m = { .kind = CHANNEL_LISTENER, .address = k->sockets.all[i].address };
 
-        (void)snprintf(m.name, sizeof(m.name), "%s", k->sockets[i].name);
-        tell_server(k, &m, k->sockets[i].fd);
+        (void)snprintf(m.name, sizeof(m.name), "%s", k->sockets.all[i].name);
+        tell_server(k, &m, k->sockets.all[i].fd);
     }
     tell_server(k, &end, -1);
 }
@@ -344,7 +192,7 @@ reopen_listeners(struct keeper *k)
     int rc = app_conf_load(&fresh, k->args->config, k->args->vip, app_report_conf_error, NULL);
 
     if (rc == 0) {
-        rc = open_sockets(k, fresh, text, sizeof(text));
+        rc = keeper_sockets_open(&k->sockets, fresh, text, sizeof(text));
         if (rc < 0) {
             log_event(
                 EV_KEEPER_LISTEN_FAILED, LF_INT("code", app_exit_code(rc)), LF_STR("why", text));
@@ -352,7 +200,7 @@ reopen_listeners(struct keeper *k)
         } else {
             app_conf_free(k->conf);
             k->conf = fresh;
-            reopen_log(k);
+            keeper_log_reopen(k->conf);
         }
     } else {
         (void)snprintf(text, sizeof(text), "the file changed meanwhile and has a fault");
@@ -670,128 +518,6 @@ on_cluster(void *ctx, const struct cluster_event *e)
 /* ---- start */
 
 static int
-make_dir(const char *path, unsigned mode)
-{
-    int rc = io_mkdir(path, mode);
-
-    return rc == -EEXIST ? 0 : rc;
-}
-
-static int
-make_run_dir(struct keeper *k, char *text, size_t cap)
-{
-    const struct app_conf *c = k->conf;
-    char dir[APP_PATH_CAP], sub[APP_PATH_CAP + 16];
-    const struct passwd *pw = getpwnam(c->user);
-    int rc;
-
-    if (pw == NULL) {
-        (void)snprintf(text, cap,
-            "%s: user: there is no account \"%s\" (create it: adduser --system --group "
-            "--no-create-home %s)",
-            c->file, c->user, c->user);
-        k->failure = EV_KEEPER_NO_ACCOUNT;
-        return BH_ECONFIG;
-    }
-    app_run_dir(c, dir);
-    (void)snprintf(sub, sizeof(sub), "%s/server", dir);
-    rc = make_dir("/run/bridgehead", 0755);
-    if (rc == 0) {
-        rc = make_dir(dir, 0755);
-    }
-    if (rc == 0) {
-        rc = make_dir(sub, 0750);
-    }
-    if (rc == 0 && chown(sub, pw->pw_uid, pw->pw_gid) < 0) {
-        rc = -errno;
-    }
-    if (rc < 0) {
-        (void)snprintf(
-            text, cap, "cannot make %s: %s. Run bridgeheadd as root", sub, error_text(rc));
-        k->failure = EV_KEEPER_RUN_DIR;
-    }
-    return rc;
-}
-
-static int
-take_run_lock(struct keeper *k, char *text, size_t cap)
-{
-    char dir[APP_PATH_CAP], path[APP_PATH_CAP + 16], pid[32];
-    int rc;
-
-    app_run_dir(k->conf, dir);
-    (void)snprintf(path, sizeof(path), "%s/keeper.lock", dir);
-    k->failure = EV_KEEPER_RUN_DIR;
-    rc = io_open(path, O_RDWR | O_CREAT, 0644);
-    if (rc < 0) {
-        (void)snprintf(text, cap, "cannot open %s: %s", path, error_text(rc));
-        return rc;
-    }
-    k->run_lock = rc;
-    rc = io_lock(k->run_lock, true);
-    if (rc < 0) {
-        (void)snprintf(text, cap,
-            "instance %s is already running on this node (%s is locked). Stop it first: bridgehead "
-            "--instance %s handoff",
-            k->conf->instance, path, k->conf->instance);
-        k->failure = EV_KEEPER_RUNNING;
-        return BH_EOWNED;
-    }
-    (void)snprintf(k->pid_path, sizeof(k->pid_path), "%.*s/pid", 240, dir);
-    (void)snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    rc = io_write_file(k->pid_path, slice_of(pid), 0644);
-    if (rc < 0) {
-        (void)snprintf(text, cap, "cannot write %s: %s", k->pid_path, error_text(rc));
-    }
-    return rc;
-}
-
-/* The configuration does not say where to log, being broken: syslog is the default. */
-static void
-log_conf_errors(const struct app_args *args)
-{
-    struct log_options o = {
-        .ident = "bridgehead-keeper", .to = "syslog", .level = LOG_LEVEL_INFO, .threaded = false
-    };
-    struct app_conf *c;
-
-    if (log_open(&o) == 0) {
-        if (app_conf_load(&c, args->config, args->vip, app_log_conf_error, NULL) == 0) {
-            app_conf_free(c); /* it was corrected a moment ago */
-        }
-        log_close();
-    }
-}
-
-/* Every session, delivery and file is a descriptor; the server inherits the limit. */
-static void
-raise_descriptor_limit(const struct app_conf *c)
-{
-    struct rlimit lim;
-    rlim_t wanted = c->sessions_max + 4096;
-
-    for (size_t i = 0; i < c->connector_count; i++) {
-        wanted += c->connectors[i].limit;
-    }
-    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= wanted) {
-        return;
-    }
-    lim.rlim_cur = wanted;
-    if (lim.rlim_max < wanted) {
-        rlim_t hard = lim.rlim_max;
-
-        lim.rlim_max = wanted;
-        if (setrlimit(RLIMIT_NOFILE, &lim) == 0) {
-            return;
-        }
-        lim.rlim_max = hard;
-        lim.rlim_cur = hard;
-        log_event(EV_KEEPER_DESCRIPTORS, LF_UINT("wanted", wanted), LF_UINT("allowed", hard));
-    }
-    (void)setrlimit(RLIMIT_NOFILE, &lim);
-}
-
-static int
 start_loop(struct keeper *k)
 {
     const struct {
@@ -841,23 +567,25 @@ static int
 keeper_run(struct keeper *k)
 {
     char text[START_TEXT_CAP] = "";
-    int rc = open_log(k, text, sizeof(text));
+    int rc = keeper_log_open(k->conf, text, sizeof(text));
 
     if (rc == 0) {
-        rc = make_run_dir(k, text, sizeof(text));
+        rc = keeper_run_dir_make(k->conf, &k->failure, text, sizeof(text));
     }
     if (rc == 0) {
-        rc = take_run_lock(k, text, sizeof(text));
+        rc = keeper_lock_take(&k->lock, k->conf, &k->failure, text, sizeof(text));
     }
     if (rc == 0) {
         k->failure = EV_APP_FAILED;
         log_event(EV_APP_STARTED, LF_STR("process", "keeper"),
             LF_STR("version", BRIDGEHEAD_VERSION), LF_STR("instance", k->conf->instance),
             LF_STR("node", k->args->node));
-        raise_descriptor_limit(k->conf);
-        rc = open_sockets(k, k->conf, text, sizeof(text));
+        keeper_raise_descriptors(k->conf);
+        k->failure = EV_KEEPER_LISTEN_FAILED;
+        rc = keeper_sockets_open(&k->sockets, k->conf, text, sizeof(text));
     }
     if (rc == 0) {
+        k->failure = EV_APP_FAILED;
         rc = start_loop(k);
     }
     if (rc < 0) {
@@ -869,9 +597,7 @@ keeper_run(struct keeper *k)
         (void)loop_run(k->loop);
     }
     stop_loop(k);
-    if (k->pid_path[0] != '\0' && io_unlink(k->pid_path) < 0) {
-        log_event(EV_KEEPER_RUN_DIR, LF_STR("path", k->pid_path));
-    }
+    keeper_lock_give(&k->lock);
     app_end_soon(k->exit_code);
     log_event(EV_APP_STOPPED, LF_STR("process", "keeper"), LF_INT("code", k->exit_code));
     log_close();
@@ -922,9 +648,11 @@ daemonize(struct keeper *k, bool *is_parent, int *parent_code)
 int
 keeper_main(const struct app_args *args)
 {
-    struct keeper k = {
-        .args = args, .channel = -1, .run_lock = -1, .ready_pipe = -1, .failure = EV_APP_FAILED
-    };
+    struct keeper k = { .args = args,
+        .channel = -1,
+        .lock = { .fd = -1 },
+        .ready_pipe = -1,
+        .failure = EV_APP_FAILED };
     bool is_parent = false;
     int code = 0, rc;
 
@@ -933,7 +661,7 @@ keeper_main(const struct app_args *args)
     (void)close_range(STDERR_FILENO + 1, ~0U, 0);
     rc = app_conf_load(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
     if (rc < 0) {
-        log_conf_errors(args);
+        keeper_log_conf_errors(args);
         return app_exit_code(rc);
     }
     if (k.conf->vip_count == 0) {
@@ -954,10 +682,8 @@ keeper_main(const struct app_args *args)
     } else if (!is_parent) {
         code = keeper_run(&k);
     }
-    for (size_t i = 0; i < k.socket_count; i++) {
-        (void)close(k.sockets[i].fd);
-    }
-    io_close(&k.run_lock);
+    keeper_sockets_close(&k.sockets);
+    io_close(&k.lock.fd);
     app_conf_free(k.conf);
     return code;
 }

@@ -166,6 +166,11 @@ echo "ok: a file with an error keeps the old configuration"
 write_config relay 'store = { path = "/mnt/other.store"; };'
 expect 3 "reload of what needs a restart" bh reload
 says "store.path"
+# another name for the same address and port: the same socket
+write_config relay 'listener = { smtp = { protocol = "smtp"; address = "vip"; port = 25; }; };'
+expect 0 "reload with a renamed listener" bh reload
+wait_for 10 "the other listener to go" not_listening 587
+[[ $(sockets) = "$old" ]] || fail "a renamed listener was opened anew"
 # a port that is taken: the old listeners stay, and the log says which could not be opened
 /usr/bin/python3 -c '
 import socket, time
@@ -178,7 +183,6 @@ says "listener.more"
 listens 25 || fail "a port in use closed a listener"
 write_config
 expect 0 "reload" bh reload
-wait_for 10 "the listener to go" not_listening 587
 [[ $(sockets) = "$old" ]] || fail "the listener that stays was opened anew"
 printf 'NOOP\r\n' >&5
 read -r answer <&5
