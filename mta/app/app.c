@@ -380,6 +380,22 @@ open_queue(struct app *a)
     return queue_open(&a->opening, a->loop, &o, on_open, a);
 }
 
+/* Nothing may own the store without quorum. The server is started before the keeper knows: what it
+ * does until here takes as long as joining corosync. */
+static void
+open_queue_once_quorate(struct app *a)
+{
+    int rc;
+
+    if (a->opening_since_ms > 0 || a->facts.draining || !a->facts.joined || !a->facts.quorate) {
+        return;
+    }
+    rc = open_queue(a);
+    if (rc < 0) {
+        app_fail(a, rc, "the store cannot be opened");
+    }
+}
+
 /* ---- stop */
 
 static void
@@ -501,6 +517,7 @@ on_keeper_msg(struct app *a, const struct channel_msg *m, int fd)
     case CHANNEL_CLUSTER:
         a->facts.joined = m->joined;
         a->facts.quorate = m->quorate;
+        open_queue_once_quorate(a);
         app_update_role(a);
         break;
     case CHANNEL_PEER:
@@ -626,9 +643,6 @@ start(struct app *a, gid_t gid)
     }
     if (rc == 0) {
         rc = app_ctl_start(a);
-    }
-    if (rc == 0) {
-        rc = open_queue(a);
     }
     return rc;
 }

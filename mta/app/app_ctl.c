@@ -216,7 +216,8 @@ on_probe(void *ctx, struct ctl_request *rq, const json_t *args)
         why = "degraded";
     }
     if (a->queue == NULL) { /* lease, recovery; the syncs of these are in no statistics */
-        uint64_t since_ms = loop_now_ms(a->loop) - a->opening_since_ms;
+        uint64_t since_ms =
+            a->opening_since_ms > 0 ? loop_now_ms(a->loop) - a->opening_since_ms : 0;
 
         status = level >= 10 && since_ms > OPENING_HUNG_MS ? BRIDGEHEAD_EXIT_FAILED
                                                            : BRIDGEHEAD_EXIT_DEGRADED;

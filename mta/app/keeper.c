@@ -506,13 +506,6 @@ on_cluster(void *ctx, const struct cluster_event *e)
         return;
     }
     tell_cluster_state(k);
-    if (k->server == 0 && k->joined && k->quorate && !k->exit_now) { /* the first time */
-        int rc = start_server(k, false);
-
-        if (rc < 0) {
-            leave(k, BRIDGEHEAD_EXIT_FAILED, error_text(rc));
-        }
-    }
 }
 
 /* ---- start */
@@ -533,6 +526,9 @@ start_loop(struct keeper *k)
     }
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(signals); i++) {
         rc = loop_signal_new(k->loop, &k->sigs[i], signals[i].signo, signals[i].run, k);
+    }
+    if (rc == 0) { /* while we join corosync; it waits for quorum before it touches the store */
+        rc = start_server(k, false);
     }
     if (rc == 0) {
         rc = k->conf->pacemaker ? cluster_corosync_start(&k->cluster, k->loop, &o, on_cluster, k)

@@ -38,6 +38,7 @@ int cluster_none_start(struct cluster **out, struct loop *l, const struct cluste
 /* Tell the group our epoch: now, and again whenever a member joins. 0: we own nothing (any more).
  */
 void cluster_announce(struct cluster *c, uint64_t epoch);
-void cluster_free(struct cluster *c); /* joins the thread; 1 s at most */
+/* Joins the thread; 1 s at most. The process ends soon after: connections are left to that. */
+void cluster_free(struct cluster *c);
 
 #endif

@@ -334,7 +334,8 @@ run(void *arg)
             said_left = false;
         }
     }
-    disconnect(c);
+    /* No finalize: its round trips would be part of each failover. The end of the process, which
+     * follows, closes the connections, and corosync tells the group at once. */
     return NULL;
 }
 

@@ -313,10 +313,28 @@ drain(void)
     }
 }
 
+/* With the lock. One wake-up for many lines: while we are here only the end is signalled, which
+ * must not wait, as a failover waits for it. */
+static void
+gather(void)
+{
+    struct timespec until;
+    int rc = 0;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += GATHER_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    while (!logger.stop && rc == 0) {
+        rc = pthread_cond_clockwait(&logger.filled, &logger.lock, CLOCK_MONOTONIC, &until);
+    }
+}
+
 static void *
 log_thread(void *unused)
 {
-    static const struct timespec gather = { 0, GATHER_MS * 1000000L };
     bool stop = false;
 
     (void)unused;
@@ -327,12 +345,9 @@ log_thread(void *unused)
             pthread_cond_wait(&logger.filled, &logger.lock);
         }
         logger.sleeping = false;
+        gather();
         stop = logger.stop;
         pthread_mutex_unlock(&logger.lock);
-        if (!stop) {
-            /* One wake-up for many lines: while we are here nobody signals. */
-            (void)nanosleep(&gather, NULL);
-        }
         pthread_mutex_lock(&logger.writer);
         drain();
         pthread_mutex_unlock(&logger.writer);
