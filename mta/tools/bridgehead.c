@@ -41,9 +41,11 @@ const struct tool_command tool_commands[] = {
         "Drain, seal and release the store, as a planned stop does. Under Pacemaker use "
         "crm_resource --move instead; --force insists.",
         cmd_handoff },
-    { "stop", "[--timeout SECONDS]",
+    { "stop", "[--timeout SECONDS] [--node NAME]",
         "What the resource agent's stop does: ask for a handoff, wait, and kill what has not ended "
-        "in time (default 30).",
+        "in time (default 30). With this node's name, also mark the store of a daemon that "
+        "crashed, "
+        "so that the next owner need not wait for its lease.",
         cmd_stop },
     { "reload", "", "Read the configuration again without dropping a session.", cmd_reload },
     { "check", "", "Validate the configuration, like bridgeheadd --check.", cmd_check },

@@ -3,6 +3,7 @@
 #include "core/io.h"
 #include "core/log.h"
 #include "core/ticks.h"
+#include "queue/queue.h"
 #include "tools/tools.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -145,22 +146,15 @@ wait_gone(const struct tool *t, int pidfd, uint64_t until_ms)
     return true;
 }
 
-int
-cmd_stop(struct tool *t, int argc, char **argv)
+/* SIGTERM, and SIGKILL when the time is over. False: something of the instance cannot be ended. */
+static bool
+end_daemon(const struct tool *t, uint64_t timeout_ms)
 {
-    uint64_t timeout_ms = 30000;
     int pidfd;
     bool gone;
 
-    if (argc == 2 && strcmp(argv[0], "--timeout") == 0 &&
-        slice_u64(slice_of(argv[1]), 3600, &timeout_ms) == 0) {
-        timeout_ms *= 1000;
-    } else if (argc > 0) {
-        (void)fputs("usage: bridgehead stop [--timeout SECONDS]\n", stderr);
-        return BRIDGEHEAD_EXIT_USAGE;
-    }
     if (held(t, "keeper.lock") == 0 && held(t, "server/lock") == 0) {
-        return 0;
+        return true;
     }
     pidfd = keeper_pidfd(t);
     if (pidfd >= 0) {
@@ -174,10 +168,60 @@ cmd_stop(struct tool *t, int argc, char **argv)
         gone = wait_gone(t, pidfd, ticks_ms() + 5000);
     }
     io_close(&pidfd);
-    if (!gone) {
+    return gone;
+}
+
+static void
+ignore_fault(void *ctx, const struct conf_error *e)
+{
+    (void)ctx;
+    (void)e;
+}
+
+/* What bridgeheadd --release does, without another process in a failover's way. A failure costs the
+ * next owner the wait for the lease, never the stop its success. */
+static void
+give_up_store(const struct tool *t, const char *node)
+{
+    char lock[192], text[512] = "";
+    struct app_conf *c;
+    int rc = app_conf_load(&c, t->config, NULL, ignore_fault, NULL);
+
+    if (rc == 0) {
+        (void)snprintf(lock, sizeof(lock), "/run/bridgehead/%s/server/lock", t->instance);
+        rc = queue_store_release(c->store_path, lock, node, text, sizeof(text));
+        app_conf_free(c);
+    }
+    if (rc < 0) {
+        (void)fprintf(stderr, "bridgehead: the store could not be marked as free: %s\n",
+            text[0] != '\0' ? text : error_text(rc));
+    }
+}
+
+int
+cmd_stop(struct tool *t, int argc, char **argv)
+{
+    const char *node = NULL;
+    uint64_t timeout_s = 30;
+
+    for (int i = 0; i < argc; i += 2) {
+        bool has_value = i + 1 < argc;
+
+        if (has_value && strcmp(argv[i], "--node") == 0) {
+            node = argv[i + 1];
+        } else if (!has_value || strcmp(argv[i], "--timeout") != 0 ||
+                   slice_u64(slice_of(argv[i + 1]), 3600, &timeout_s) < 0) {
+            (void)fputs("usage: bridgehead stop [--timeout SECONDS] [--node NAME]\n", stderr);
+            return BRIDGEHEAD_EXIT_USAGE;
+        }
+    }
+    if (!end_daemon(t, timeout_s * 1000)) {
         return tool_fail(t, BRIDGEHEAD_EXIT_TIMEOUT,
             tool_error(BRIDGEHEAD_EXIT_TIMEOUT, "a process of the instance cannot be ended",
                 "It waits for a dead disk; only fencing the node helps."));
+    }
+    if (node != NULL) {
+        give_up_store(t, node);
     }
     return 0;
 }
