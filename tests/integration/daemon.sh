@@ -19,7 +19,7 @@ instance=relay
 export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:log_path=/mnt/sanitizer}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1:exitcode=99:log_path=/mnt/sanitizer}
 # a fail-stop leaves its threads to the end of the process
-export TSAN_OPTIONS=${TSAN_OPTIONS:-exitcode=99:log_path=/mnt/sanitizer:report_thread_leaks=0:suppressions=$tests/support/tsan.supp}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-exitcode=99:log_path=/mnt/sanitizer:report_thread_leaks=0}
 
 own_host() {
     if [[ -z ${IN_OWN_HOST:-} ]]; then
@@ -32,6 +32,8 @@ own_host() {
     rm -rf "$scratch"
     mkdir -p "$scratch"
     mount --bind "$scratch" /mnt
+    cp "$tests/support/tsan.supp" /mnt # where every account may read it
+    export TSAN_OPTIONS=$TSAN_OPTIONS:suppressions=/mnt/tsan.supp
     chmod 777 /mnt # the server writes core dumps and findings of sanitizers here
     mount -t tmpfs -o mode=755 none /run
     mount -t tmpfs -o mode=1777 none /dev/shm
