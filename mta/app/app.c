@@ -359,8 +359,7 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
 static int
 open_queue(struct app *a)
 {
-    static char lock[APP_PATH_CAP + 32]; /* read by the opening thread */
-    char dir[APP_PATH_CAP];
+    static char lock[APP_PATH_CAP]; /* read by the opening thread */
     struct queue_options o = { .path = a->conf->store_path,
         .node = a->args->node,
         .reserve_bytes = a->conf->store_reserve_bytes,
@@ -372,8 +371,7 @@ open_queue(struct app *a)
         .on_failure = on_queue_failure,
         .ctx = a };
 
-    app_run_dir(a->conf, dir);
-    (void)snprintf(lock, sizeof(lock), "%s/server/lock", dir);
+    app_server_lock(a->conf->instance, lock);
     o.run_lock_path = lock;
     a->facts.queue_opening = true;
     a->opening_since_ms = loop_now_ms(a->loop);

@@ -724,3 +724,9 @@ app_run_dir(const struct app_conf *c, char out[APP_PATH_CAP])
 {
     (void)snprintf(out, APP_PATH_CAP, "/run/bridgehead/%s", c->instance);
 }
+
+void
+app_server_lock(const char *instance, char out[APP_PATH_CAP])
+{
+    (void)snprintf(out, APP_PATH_CAP, "/run/bridgehead/%s/server/lock", instance);
+}

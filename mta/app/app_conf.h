@@ -106,5 +106,8 @@ enum bridgehead_event app_conf_error_event(const struct conf_error *e);
 
 /* Paths that follow from the instance. */
 void app_run_dir(const struct app_conf *c, char out[APP_PATH_CAP]); /* /run/bridgehead/NAME */
+/* The second lock of the store's owner (design: both must be free before a dead owner is given up).
+ */
+void app_server_lock(const char *instance, char out[APP_PATH_CAP]);
 
 #endif

@@ -44,15 +44,14 @@ check(const struct app_args *args)
 static int
 release(const struct app_args *args)
 {
-    char dir[APP_PATH_CAP], lock[APP_PATH_CAP + 32], text[512] = "";
+    char lock[APP_PATH_CAP], text[512] = "";
     struct app_conf *c;
     int rc = app_conf_load(&c, args->config, args->vip, app_report_conf_error, NULL);
 
     if (rc < 0) {
         return app_exit_code(rc);
     }
-    app_run_dir(c, dir);
-    (void)snprintf(lock, sizeof(lock), "%s/server/lock", dir);
+    app_server_lock(c->instance, lock);
     rc = queue_store_release(c->store_path, lock, args->node, text, sizeof(text));
     if (rc < 0) {
         (void)fprintf(stderr, "bridgeheadd: %s\n", text[0] != '\0' ? text : error_text(rc));

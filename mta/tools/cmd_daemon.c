@@ -183,12 +183,12 @@ ignore_fault(void *ctx, const struct conf_error *e)
 static void
 give_up_store(const struct tool *t, const char *node)
 {
-    char lock[192], text[512] = "";
+    char lock[APP_PATH_CAP], text[512] = "";
     struct app_conf *c;
     int rc = app_conf_load(&c, t->config, NULL, ignore_fault, NULL);
 
     if (rc == 0) {
-        (void)snprintf(lock, sizeof(lock), "/run/bridgehead/%s/server/lock", t->instance);
+        app_server_lock(c->instance, lock);
         rc = queue_store_release(c->store_path, lock, node, text, sizeof(text));
         app_conf_free(c);
     }
