@@ -272,7 +272,7 @@ probe(struct run *run, struct cursor c, struct tail *t)
 {
     uint64_t bad = c.offset;
 
-    run->window.ahead = WINDOW_BYTES;
+    run->window.ahead = MIN((size_t)WINDOW_BYTES, run->r->segment_bytes);
     c.limit = MIN(c.limit, bad + PROBE_BYTES);
     for (c.offset += RECORD_ALIGN; c.offset + RECORD_HEADER_BYTES <= c.limit;) {
         uint64_t lsn = c.f->seq * run->r->segment_bytes + c.offset;
@@ -648,7 +648,7 @@ read_segment(struct run *run, const struct found *f, struct segment *seg)
     if (rc < 0) {
         return fail(run, f, 0, rc, "cannot be opened");
     }
-    run->window.ahead = WINDOW_BYTES;
+    run->window.ahead = MIN((size_t)WINDOW_BYTES, run->r->segment_bytes);
     while (rc == 0 && more) {
         struct record_head h;
         const uint8_t *at;

@@ -78,7 +78,7 @@ space_new(struct space **out, const struct space_options *o)
     list_init(&s->prepare);
     list_init(&s->reclaim);
     list_init(&s->gone);
-    s->zeros = io_alloc_blocks(ZERO_STEP_BYTES);
+    s->zeros = io_alloc_blocks(MIN(ZERO_STEP_BYTES, o->segment_bytes));
     (void)snprintf(name, sizeof(name), "reserve.%u", o->epoch);
     rc = s->zeros == NULL ? -ENOMEM : store_path(s->dir, o->store, "journal");
     rc = rc < 0 ? rc : store_path(s->reserve_path, o->store, name);

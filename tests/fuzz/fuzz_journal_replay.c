@@ -7,6 +7,7 @@
  * segment. 254: change a byte of what was written (length: how far back). 253: bytes as they are.
  */
 #include "../support/fake_disk.c" /* the fuzzers link modules only */
+#include "../support/fake_pages.c"
 #include "queue/recover.h"
 #include "queue/replay.h"
 

@@ -13,6 +13,7 @@
 #include "fake_disk.h"
 #include "fake_loop.h"
 #include "queue/queue_int.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -433,6 +434,8 @@ main(int argc, char **argv)
     int failed;
 
     CHECK(total != NULL);
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 28); /* not back to the kernel after each of its lives */
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 28);
     for (int i = 1; i < argc; i++) {
         uint64_t *number = strcmp(argv[i], "--seeds") == 0  ? &seeds
                            : strcmp(argv[i], "--seed") == 0 ? &first

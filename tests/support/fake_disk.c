@@ -1,28 +1,11 @@
 #include "fake_disk.h"
+#include "fake_pages.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SECTOR   512
-#define FDS_MAX  4096
-#define FD_BASE  1000000 /* no number that a real descriptor has */
-#define PATH_CAP 512
-
-struct inode {
-    uint8_t *now, *disk; /* what a read shows; what is on disk */
-    uint8_t *dirty;      /* by sector */
-    uint64_t now_bytes, disk_bytes, allocated, room;
-    bool is_dir, locked;
-};
-
-struct name {
-    char path[PATH_CAP];
-    struct inode *inode;
-};
-struct names {
-    struct name *list;
-    size_t count, capacity;
-};
+#define FDS_MAX 512
+#define FD_BASE 1000000 /* no number that a real descriptor has */
 
 enum change_kind { CHANGE_ADD, CHANGE_REMOVE, CHANGE_RENAME };
 struct change { /* of names, not yet synced */
@@ -39,13 +22,17 @@ struct open_file {
 };
 
 struct fake_disk {
-    uint64_t random, capacity, calls, fail_in;
+    uint64_t random, capacity, calls, writes, fail_in;
+    enum fake_fault fault;
     int error;
-    bool forever, failed, lie;
+    bool forever, failed, lie, late, wild, cut_short;
+    int late_fd; /* a sync that is still to be done; -1: none */
     uint64_t freeze_in;
     bool freeze_after;
     void (*freeze)(void *ctx);
     void *freeze_ctx;
+    void (*before)(void *ctx);
+    void *before_ctx;
     struct names now, disk;
     struct change *changes;
     size_t change_count, change_capacity;
@@ -56,67 +43,10 @@ struct fake_disk {
 
 static struct fake_disk *used;
 
-uint64_t
-fake_random(uint64_t *state)
-{
-    uint64_t x = *state != 0 ? *state : 88172645463325252u;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    *state = x;
-    return x * 2685821657736338717u;
-}
-
-static void *
-more(void *array, size_t *capacity, size_t count, size_t each)
-{
-    if (count < *capacity) {
-        return array;
-    }
-    *capacity = MAX(*capacity * 2, (size_t)16);
-    array = realloc(array, *capacity * each);
-    CHECK(array != NULL);
-    return array;
-}
-
 /* ---- names */
 
-static struct name *
-names_find(const struct names *n, const char *path)
-{
-    for (size_t i = 0; i < n->count; i++) {
-        if (strcmp(n->list[i].path, path) == 0) {
-            return &n->list[i];
-        }
-    }
-    return NULL;
-}
-
-static void
-names_add(struct names *n, const char *path, struct inode *inode)
-{
-    struct name *at = names_find(n, path);
-
-    if (at == NULL) {
-        n->list = more(n->list, &n->capacity, n->count, sizeof(*n->list));
-        at = &n->list[n->count++];
-        (void)snprintf(at->path, sizeof(at->path), "%s", path);
-    }
-    at->inode = inode;
-}
-
-static void
-names_remove(struct names *n, const char *path)
-{
-    struct name *at = names_find(n, path);
-
-    if (at != NULL) {
-        *at = n->list[--n->count];
-    }
-}
-
-static void
+/* False: there is nothing that it could be done to. */
+static bool
 change_apply(struct names *n, const struct change *c)
 {
     switch (c->kind) {
@@ -124,13 +54,15 @@ change_apply(struct names *n, const struct change *c)
         names_add(n, c->path, c->inode);
         break;
     case CHANGE_REMOVE:
-        names_remove(n, c->path);
-        break;
+        return names_remove(n, c->path);
     case CHANGE_RENAME:
-        names_remove(n, c->path);
+        if (!names_remove(n, c->path)) {
+            return false;
+        }
         names_add(n, c->to, c->inode);
         break;
     }
+    return true;
 }
 
 static void
@@ -139,20 +71,32 @@ change_names(struct fake_disk *d, enum change_kind kind, const char *path, const
 {
     struct change *c;
 
-    d->changes = more(d->changes, &d->change_capacity, d->change_count, sizeof(*d->changes));
+    d->changes = fake_more(d->changes, &d->change_capacity, d->change_count, sizeof(*d->changes));
     c = &d->changes[d->change_count++];
     c->kind = kind;
     c->inode = inode;
-    (void)snprintf(c->path, sizeof(c->path), "%s", path);
-    (void)snprintf(c->to, sizeof(c->to), "%s", to != NULL ? to : "");
-    change_apply(&d->now, c);
+    if (inode != NULL) {
+        inode->holds++;
+    }
+    path_set(c->path, path);
+    path_set(c->to, to != NULL ? to : "");
+    (void)change_apply(&d->now, c);
+}
+
+static void
+change_done(struct change *c)
+{
+    if (c->inode != NULL) {
+        c->inode->holds--;
+    }
 }
 
 static void
 settle_names(struct fake_disk *d, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        change_apply(&d->disk, &d->changes[i]);
+        (void)change_apply(&d->disk, &d->changes[i]);
+        change_done(&d->changes[i]);
     }
     memmove(d->changes, d->changes + count, (d->change_count - count) * sizeof(*d->changes));
     d->change_count -= count;
@@ -167,7 +111,7 @@ inode_new(struct fake_disk *d, bool is_dir)
 
     CHECK(i != NULL);
     i->is_dir = is_dir;
-    d->inodes = more(d->inodes, &d->inode_capacity, d->inode_count, sizeof(*d->inodes));
+    d->inodes = fake_more(d->inodes, &d->inode_capacity, d->inode_count, sizeof(*d->inodes));
     d->inodes[d->inode_count++] = i;
     return i;
 }
@@ -175,52 +119,24 @@ inode_new(struct fake_disk *d, bool is_dir)
 static void
 inode_free(struct inode *i)
 {
-    free(i->now);
-    free(i->disk);
-    free(i->dirty);
+    pages_free(i);
     free(i);
 }
 
+/* Those that no name, change or descriptor has any more. */
 static void
-inode_room(struct inode *i, uint64_t bytes)
+inodes_sweep(struct fake_disk *d)
 {
-    uint64_t room = MAX(i->room, (uint64_t)4096);
+    size_t kept = 0;
 
-    if (bytes <= i->room) {
-        return;
-    }
-    while (room < bytes) {
-        room *= 2;
-    }
-    i->now = realloc(i->now, room);
-    i->disk = realloc(i->disk, room);
-    i->dirty = realloc(i->dirty, room / SECTOR);
-    CHECK(i->now != NULL && i->disk != NULL && i->dirty != NULL);
-    memset(i->now + i->room, 0, room - i->room);
-    memset(i->disk + i->room, 0, room - i->room);
-    memset(i->dirty + i->room / SECTOR, 0, (room - i->room) / SECTOR);
-    i->room = room;
-}
-
-static bool
-is_referenced(const struct fake_disk *d, const struct inode *i, bool also_disk)
-{
-    for (size_t n = 0; n < d->now.count; n++) {
-        if (d->now.list[n].inode == i) {
-            return true;
+    for (size_t i = 0; i < d->inode_count; i++) {
+        if (d->inodes[i]->links + d->inodes[i]->holds == 0) {
+            inode_free(d->inodes[i]);
+        } else {
+            d->inodes[kept++] = d->inodes[i];
         }
     }
-    for (size_t n = 0; also_disk && n < d->disk.count; n++) {
-        if (d->disk.list[n].inode == i) {
-            return true;
-        }
-    }
-    for (size_t f = 0; f < FDS_MAX; f++) {
-        if (d->fds[f] != NULL && d->fds[f]->inode == i) {
-            return true;
-        }
-    }
-    return false;
+    d->inode_count = kept;
 }
 
 uint64_t
@@ -229,9 +145,19 @@ fake_disk_used(const struct fake_disk *d)
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < d->inode_count; i++) {
-        if (is_referenced(d, d->inodes[i], false)) {
-            bytes += d->inodes[i]->allocated;
+        bytes += d->inodes[i]->links > 0 ? d->inodes[i]->allocated : 0;
+    }
+    for (int f = 0; f < FDS_MAX; f++) {
+        const struct open_file *o = d->fds[f];
+        bool again = false;
+
+        if (o == NULL || o->inode->links > 0 || o->inode->allocated == 0) {
+            continue;
         }
+        for (int g = 0; g < f; g++) {
+            again = again || (d->fds[g] != NULL && d->fds[g]->inode == o->inode);
+        }
+        bytes += again ? 0 : o->inode->allocated;
     }
     return bytes;
 }
@@ -239,70 +165,21 @@ fake_disk_used(const struct fake_disk *d)
 static int
 allocate(struct fake_disk *d, struct inode *i, uint64_t bytes)
 {
-    bytes = (bytes + 4095) / 4096 * 4096;
+    bytes = (bytes + BLOCK - 1) / BLOCK * BLOCK;
     if (bytes > i->allocated) {
-        if (fake_disk_used(d) + (bytes - i->allocated) > d->capacity) {
+        if (d->capacity < GIB && fake_disk_used(d) + (bytes - i->allocated) > d->capacity) {
             return -ENOSPC;
         }
         i->allocated = bytes;
     }
-    inode_room(i, bytes);
+    pages_room(i, bytes);
     return 0;
 }
 
-static void
-write_through(struct inode *i)
+static enum mood
+any_mood(struct fake_disk *d)
 {
-    for (uint64_t s = 0; s < i->room / SECTOR; s++) {
-        if (i->dirty[s]) {
-            memcpy(i->disk + s * SECTOR, i->now + s * SECTOR, SECTOR);
-            i->dirty[s] = 0;
-        }
-    }
-    i->disk_bytes = i->now_bytes;
-}
-
-/* How a cut chooses among the sectors that were not synced. */
-enum mood { MOOD_NONE, MOOD_ALL, MOOD_PREFIX, MOOD_SUFFIX, MOOD_RANDOM, MOODS };
-
-static void
-lose(struct fake_disk *d, struct inode *i)
-{
-    enum mood mood = (enum mood)(fake_random(&d->random) % MOODS);
-    uint64_t sectors = i->room / SECTOR, dirty = 0, nth = 0, turn;
-
-    for (uint64_t s = 0; s < sectors; s++) {
-        dirty += i->dirty[s];
-    }
-    turn = dirty > 0 ? fake_random(&d->random) % (dirty + 1) : 0;
-    for (uint64_t s = 0; s < sectors; s++) {
-        bool keep;
-
-        if (!i->dirty[s]) {
-            continue;
-        }
-        keep = mood == MOOD_ALL || (mood == MOOD_PREFIX && nth < turn) ||
-               (mood == MOOD_SUFFIX && nth >= turn) ||
-               (mood == MOOD_RANDOM && (fake_random(&d->random) & 1) != 0);
-        nth++;
-        if (keep) {
-            memcpy(i->disk + s * SECTOR, i->now + s * SECTOR, SECTOR);
-        }
-        i->dirty[s] = 0;
-    }
-    if (i->disk_bytes != i->now_bytes && (fake_random(&d->random) & 1) != 0) {
-        i->disk_bytes = i->now_bytes;
-    }
-}
-
-static void
-show_disk(struct inode *i)
-{
-    if (i->room > 0) {
-        memset(i->disk + i->disk_bytes, 0, i->room - i->disk_bytes);
-        memcpy(i->now, i->disk, i->room);
-    }
-    i->now_bytes = i->disk_bytes;
+    return (enum mood)(fake_random(&d->random) % MOODS);
 }
 
 /* ---- calls */
@@ -322,6 +199,16 @@ thaw(struct fake_disk *d, bool after)
     }
 }
 
+/* Does the fault come now? writing: this is a write. */
+static bool
+fault_due(struct fake_disk *d, bool writing)
+{
+    if (d->fault != FAULT_ERROR && !writing) {
+        return false;
+    }
+    return d->fail_in > 0 && --d->fail_in == 0;
+}
+
 static int
 fault(void)
 {
@@ -329,10 +216,11 @@ fault(void)
 
     d->calls++;
     thaw(d, false);
-    if (d->failed && d->forever) {
+    if (d->cut_short || (d->failed && d->forever)) {
+        d->cut_short = false;
         return d->error;
     }
-    if (d->fail_in > 0 && --d->fail_in == 0) {
+    if (d->fault == FAULT_ERROR && fault_due(d, false)) {
         d->failed = true;
         return d->error;
     }
@@ -347,6 +235,18 @@ fault(void)
         }                                                                                          \
     } while (0)
 
+/* The disk is about to change. */
+static void
+changing(void)
+{
+    struct fake_disk *d = used;
+
+    if (d->before != NULL) {
+        d->before(d->before_ctx);
+        CHECK(used == d);
+    }
+}
+
 static struct open_file *
 file_of(int fd)
 {
@@ -358,12 +258,17 @@ static int
 fake_open(const char *path, int flags, unsigned mode)
 {
     struct fake_disk *d = used;
-    struct name *n = names_find(&d->now, path);
-    struct inode *inode = n != NULL ? n->inode : NULL;
+    struct inode *inode;
+    struct name *n;
     int at = 0;
 
     (void)mode;
-    FAULT();
+    if ((flags & O_CREAT) != 0) {
+        changing();
+    }
+    FAULT(); /* frozen in it, others may change the names */
+    n = names_find(&d->now, path);
+    inode = n != NULL ? n->inode : NULL;
     if (inode == NULL && (flags & O_CREAT) == 0) {
         return -ENOENT;
     }
@@ -385,7 +290,8 @@ fake_open(const char *path, int flags, unsigned mode)
     CHECK(d->fds[at] != NULL);
     d->fds[at]->inode = inode;
     d->fds[at]->flags = flags;
-    (void)snprintf(d->fds[at]->path, PATH_CAP, "%s", path);
+    inode->holds++;
+    path_set(d->fds[at]->path, path);
     return FD_BASE + at;
 }
 
@@ -396,8 +302,10 @@ forget_fd(struct fake_disk *d, int at)
         if (d->fds[at]->holds_lock) {
             d->fds[at]->inode->locked = false;
         }
+        d->fds[at]->inode->holds--;
         free(d->fds[at]);
         d->fds[at] = NULL;
+        d->late_fd = d->late_fd == FD_BASE + at ? -1 : d->late_fd;
     }
 }
 
@@ -431,7 +339,7 @@ fake_pread(int fd, void *buf, size_t n, uint64_t offset)
         return 0;
     }
     n = MIN(n, f->inode->now_bytes - offset);
-    memcpy(buf, f->inode->now + offset, n);
+    pages_get(f->inode, offset, buf, n);
     return (ssize_t)n;
 }
 
@@ -444,6 +352,35 @@ fake_pread_nowait(int fd, void *buf, size_t n, uint64_t offset)
     return fake_pread(fd, buf, n, offset);
 }
 
+static int
+write_some(struct inode *i, const void *bytes, uint64_t n, uint64_t offset)
+{
+    int rc = allocate(used, i, offset + n);
+
+    if (rc == 0) {
+        pages_put(i, offset, bytes, n);
+        i->now_bytes = MAX(i->now_bytes, offset + n);
+    }
+    return rc;
+}
+
+/* This write meets its fault: a part of it goes to the disk's cache. */
+static ssize_t
+write_part(struct inode *i, const struct iovec *iov, uint64_t offset)
+{
+    struct fake_disk *d = used;
+    uint64_t n = iov->iov_len / 2 / SECTOR * SECTOR;
+
+    d->failed = true;
+    if (d->fault == FAULT_TORN) {
+        (void)write_some(i, iov->iov_base, n + SECTOR / 2, offset);
+        return d->error;
+    }
+    d->cut_short = true;
+    (void)write_some(i, iov->iov_base, n, offset);
+    return n > 0 ? (ssize_t)n : d->error;
+}
+
 static ssize_t
 fake_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
 {
@@ -451,7 +388,12 @@ fake_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
     struct inode *i = f->inode;
     ssize_t total = 0;
 
+    changing();
     FAULT();
+    used->writes++;
+    if (used->fault != FAULT_ERROR && fault_due(used, true) && count > 0) {
+        return write_part(i, iov, offset);
+    }
     for (int v = 0; v < count; v++) {
         uint64_t n = iov[v].iov_len;
         int rc;
@@ -460,20 +402,15 @@ fake_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
             return -EINVAL;
         }
         /* sometimes not all of it: callers must go on */
-        if (n > 4096 && fake_random(&used->random) % 16 == 0) {
-            n = n / 2 / 4096 * 4096;
+        if (n > BLOCK && fake_random(&used->random) % 16 == 0) {
+            n = n / 2 / BLOCK * BLOCK;
         }
-        rc = allocate(used, i, offset + n);
+        rc = write_some(i, iov[v].iov_base, n, offset);
         if (rc < 0) {
             return total > 0 ? total : rc;
         }
-        memcpy(i->now + offset, iov[v].iov_base, n);
-        for (uint64_t s = offset / SECTOR; n > 0 && s <= (offset + n - 1) / SECTOR; s++) {
-            i->dirty[s] = 1;
-        }
         offset += n;
         total += (ssize_t)n;
-        i->now_bytes = MAX(i->now_bytes, offset);
         if (n < iov[v].iov_len) {
             break;
         }
@@ -482,32 +419,52 @@ fake_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
     return total;
 }
 
+static void
+sync_now(struct fake_disk *d, struct open_file *f)
+{
+    if (!f->inode->is_dir) {
+        pages_sync(f->inode);
+        return;
+    }
+    for (size_t n = d->change_count; n > 0; n--) {
+        if (strncmp(d->changes[n - 1].path, f->path, strlen(f->path)) == 0) {
+            settle_names(d, n); /* and all that came before: a journal keeps its order */
+            inodes_sweep(d);
+            break;
+        }
+    }
+}
+
 static int
 fake_sync(int fd)
 {
     struct fake_disk *d = used;
     struct open_file *f = file_of(fd);
-    int rc = fault();
+    int rc;
 
+    changing();
+    rc = fault();
     if (rc < 0) {
         if (!d->forever && !f->inode->is_dir) {
-            lose(d, f->inode); /* the cache goes on to show it, but it is nowhere to be written */
+            /* the cache goes on to show it, but it is nowhere to be written */
+            pages_lose(f->inode, any_mood(d), &d->random);
         }
         return rc;
     }
     if (d->lie) {
         return 0;
     }
-    if (!f->inode->is_dir) {
-        write_through(f->inode);
-        thaw(d, true);
+    if (d->late_fd >= 0) {
+        sync_now(d, file_of(d->late_fd));
+        d->late_fd = -1;
+    }
+    if (d->late && !f->inode->is_dir) {
+        d->late_fd = fd;
         return 0;
     }
-    for (size_t n = d->change_count; n > 0; n--) {
-        if (strncmp(d->changes[n - 1].path, f->path, strlen(f->path)) == 0) {
-            settle_names(d, n); /* and all that came before: a journal keeps its order */
-            break;
-        }
+    sync_now(d, f);
+    if (!f->inode->is_dir) {
+        thaw(d, true);
     }
     return 0;
 }
@@ -517,16 +474,14 @@ fake_ftruncate(int fd, uint64_t size)
 {
     struct inode *i = file_of(fd)->inode;
 
+    changing();
     FAULT();
-    inode_room(i, size);
+    pages_room(i, size);
     if (size < i->now_bytes) {
-        memset(i->now + size, 0, i->now_bytes - size);
-        for (uint64_t s = size / SECTOR; s < (i->now_bytes + SECTOR - 1) / SECTOR; s++) {
-            i->dirty[s] = 1;
-        }
+        pages_put(i, size, NULL, i->now_bytes - size);
     }
     i->now_bytes = size;
-    i->allocated = MIN(i->allocated, (size + 4095) / 4096 * 4096);
+    i->allocated = MIN(i->allocated, (size + BLOCK - 1) / BLOCK * BLOCK);
     return 0;
 }
 
@@ -536,6 +491,7 @@ fake_fallocate(int fd, uint64_t offset, uint64_t n)
     struct inode *i = file_of(fd)->inode;
     int rc;
 
+    changing();
     FAULT();
     rc = allocate(used, i, offset + n);
     if (rc == 0) {
@@ -547,9 +503,11 @@ fake_fallocate(int fd, uint64_t offset, uint64_t n)
 static int
 fake_rename(const char *from, const char *to)
 {
-    struct name *n = names_find(&used->now, from);
+    const struct name *n;
 
+    changing();
     FAULT();
+    n = names_find(&used->now, from);
     if (n == NULL) {
         return -ENOENT;
     }
@@ -560,9 +518,11 @@ fake_rename(const char *from, const char *to)
 static int
 fake_link(const char *from, const char *to)
 {
-    struct name *n = names_find(&used->now, from);
+    const struct name *n;
 
+    changing();
     FAULT();
+    n = names_find(&used->now, from);
     if (n == NULL) {
         return -ENOENT;
     }
@@ -576,6 +536,7 @@ fake_link(const char *from, const char *to)
 static int
 fake_unlink(const char *path)
 {
+    changing();
     FAULT();
     if (names_find(&used->now, path) == NULL) {
         return -ENOENT;
@@ -588,6 +549,7 @@ static int
 fake_mkdir(const char *path, unsigned mode)
 {
     (void)mode;
+    changing();
     FAULT();
     if (names_find(&used->now, path) != NULL) {
         return -EEXIST;
@@ -600,11 +562,10 @@ static int
 fake_list(const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
 {
     size_t n = strlen(dir);
-    struct name *d = names_find(&used->now, dir);
     int rc = 0;
 
     FAULT();
-    if (d == NULL) {
+    if (names_find(&used->now, dir) == NULL) {
         return -ENOENT;
     }
     for (size_t i = 0; rc == 0 && i < used->now.count; i++) {
@@ -629,9 +590,10 @@ stat_inode(const struct inode *i, struct io_stat *out)
 static int
 fake_stat(const char *path, struct io_stat *out)
 {
-    struct name *n = names_find(&used->now, path);
+    const struct name *n;
 
     FAULT();
+    n = names_find(&used->now, path);
     return n == NULL ? -ENOENT : stat_inode(n->inode, out);
 }
 
@@ -674,11 +636,7 @@ fake_drop_cache(int fd)
     struct inode *i = file_of(fd)->inode;
 
     FAULT();
-    for (uint64_t s = 0; s < i->room / SECTOR; s++) {
-        if (!i->dirty[s]) {
-            memcpy(i->now + s * SECTOR, i->disk + s * SECTOR, SECTOR);
-        }
-    }
+    pages_drop_clean(i);
     return 0;
 }
 
@@ -714,6 +672,8 @@ fake_disk_new(uint64_t seed, uint64_t capacity_bytes)
     CHECK(d != NULL);
     d->random = seed * 0x9e3779b97f4a7c15u + 1;
     d->capacity = capacity_bytes;
+    d->late_fd = -1;
+    d->now.seen = true;
     return d;
 }
 
@@ -741,19 +701,104 @@ fake_disk_use(struct fake_disk *d)
     io_set_ops(d != NULL ? &fake_ops : NULL);
 }
 
+static void
+clone_inode(struct fake_disk *to, struct inode *i)
+{
+    struct inode *copy = inode_new(to, i->is_dir);
+
+    pages_share(copy, i);
+    i->copy = copy;
+}
+
+static void
+clone_names(struct names *to, const struct names *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        to->list = fake_more(to->list, &to->capacity, to->count, sizeof(*to->list));
+        to->list[to->count] = from->list[i];
+        to->list[to->count].inode = from->list[i].inode->copy;
+        names_count(to, to->list[to->count++].inode, 1);
+    }
+}
+
+struct fake_disk *
+fake_disk_clone(struct fake_disk *d, uint64_t seed)
+{
+    struct fake_disk *to = fake_disk_new(seed, d->capacity);
+
+    to->lie = d->lie;
+    to->late = d->late;
+    to->wild = d->wild;
+    for (size_t i = 0; i < d->inode_count; i++) {
+        clone_inode(to, d->inodes[i]);
+    }
+    clone_names(&to->now, &d->now);
+    clone_names(&to->disk, &d->disk);
+    for (size_t i = 0; i < d->change_count; i++) {
+        struct change *c;
+
+        to->changes =
+            fake_more(to->changes, &to->change_capacity, to->change_count, sizeof(*to->changes));
+        c = &to->changes[to->change_count++];
+        *c = d->changes[i];
+        if (c->inode != NULL) {
+            c->inode = c->inode->copy;
+            c->inode->holds++;
+        }
+    }
+    inodes_sweep(to); /* what only a descriptor had */
+    return to;
+}
+
+uint64_t
+fake_disk_digest(struct fake_disk *d)
+{
+    uint64_t sum = 0;
+
+    for (size_t n = 0; n < d->now.count; n++) {
+        const struct name *name = &d->now.list[n];
+        uint64_t h = fake_mix_bytes(2, name->path, strlen(name->path));
+
+        h = pages_digest(fake_mix(h, name->inode->now_bytes), name->inode);
+        sum += h; /* in any order */
+    }
+    return sum;
+}
+
+void
+fake_disk_watch(struct fake_disk *d, void (*before)(void *ctx), void *ctx)
+{
+    d->before = before;
+    d->before_ctx = ctx;
+}
+
 uint64_t
 fake_disk_calls(const struct fake_disk *d)
 {
     return d->calls;
 }
 
-void
-fake_disk_fail(struct fake_disk *d, uint64_t nth, int error, bool forever)
+uint64_t
+fake_disk_writes(const struct fake_disk *d)
 {
+    return d->writes;
+}
+
+void
+fake_disk_arm(struct fake_disk *d, enum fake_fault what, uint64_t nth, int error, bool forever)
+{
+    d->fault = what;
     d->fail_in = nth;
     d->error = error;
     d->forever = forever;
     d->failed = false;
+    d->cut_short = false;
+}
+
+void
+fake_disk_fail(struct fake_disk *d, uint64_t nth, int error, bool forever)
+{
+    fake_disk_arm(d, FAULT_ERROR, nth, error, forever);
 }
 
 bool
@@ -789,6 +834,18 @@ fake_disk_lie(struct fake_disk *d, bool lie)
 }
 
 void
+fake_disk_late(struct fake_disk *d, bool late)
+{
+    d->late = late;
+}
+
+void
+fake_disk_wild(struct fake_disk *d, bool wild)
+{
+    d->wild = wild;
+}
+
+void
 fake_disk_kill(struct fake_disk *d)
 {
     for (int at = 0; at < FDS_MAX; at++) {
@@ -796,30 +853,52 @@ fake_disk_kill(struct fake_disk *d)
     }
 }
 
-void
-fake_disk_power_cut(struct fake_disk *d)
+static void
+lose_names(struct fake_disk *d, enum fake_cut how)
 {
-    size_t kept = 0;
+    size_t kept = how == CUT_NOTHING ? 0 : d->change_count;
 
-    fake_disk_kill(d);
-    settle_names(d, d->change_count > 0 ? fake_random(&d->random) % (d->change_count + 1) : 0);
+    if (how == CUT_SOME && d->change_count > 0 && d->wild) {
+        for (size_t i = 0; i < d->change_count; i++) {
+            if ((fake_random(&d->random) & 1) != 0) {
+                (void)change_apply(&d->disk, &d->changes[i]);
+            }
+        }
+        kept = 0;
+    } else if (how == CUT_SOME) {
+        kept = fake_random(&d->random) % (d->change_count + 1);
+    }
+    settle_names(d, kept);
+    for (size_t i = 0; i < d->change_count; i++) {
+        change_done(&d->changes[i]);
+    }
     d->change_count = 0;
-    d->now.count = 0;
+    while (d->now.count > 0) {
+        names_count(&d->now, d->now.list[--d->now.count].inode, -1);
+    }
     for (size_t i = 0; i < d->disk.count; i++) {
         names_add(&d->now, d->disk.list[i].path, d->disk.list[i].inode);
     }
-    for (size_t i = 0; i < d->inode_count; i++) {
-        struct inode *inode = d->inodes[i];
+}
 
-        if (!is_referenced(d, inode, true)) {
-            inode_free(inode);
-            continue;
-        }
-        lose(d, inode);
-        show_disk(inode);
-        d->inodes[kept++] = inode;
+void
+fake_disk_cut(struct fake_disk *d, enum fake_cut how)
+{
+    fake_disk_kill(d);
+    lose_names(d, how);
+    inodes_sweep(d);
+    for (size_t i = 0; i < d->inode_count; i++) {
+        enum mood mood = how == CUT_NOTHING ? MOOD_NONE : how == CUT_ALL ? MOOD_ALL : any_mood(d);
+
+        pages_lose(d->inodes[i], mood, &d->random);
+        pages_show_disk(d->inodes[i]);
     }
-    d->inode_count = kept;
+}
+
+void
+fake_disk_power_cut(struct fake_disk *d)
+{
+    fake_disk_cut(d, CUT_SOME);
 }
 
 void
@@ -831,34 +910,44 @@ fake_disk_put(struct fake_disk *d, const char *path, const void *bytes, size_t n
     names_add(&d->now, path, i);
     names_add(&d->disk, path, i);
     if (bytes != NULL) {
-        inode_room(i, n);
-        memcpy(i->now, bytes, n);
         i->now_bytes = n;
-        fake_disk_touch(d, path);
+        i->allocated = MAX(i->allocated, (n + BLOCK - 1) / BLOCK * BLOCK);
+        pages_room(i, n);
+        pages_put(i, 0, bytes, n);
+        pages_sync(i);
     }
 }
 
-uint8_t *
-fake_disk_bytes(struct fake_disk *d, const char *path, size_t *n)
+size_t
+fake_disk_peek(struct fake_disk *d, const char *path, uint64_t offset, void *buf, size_t n)
 {
-    struct name *at = names_find(&d->now, path);
+    const struct name *at = names_find(&d->now, path);
 
-    if (at == NULL) {
-        return NULL;
+    if (at == NULL || offset >= at->inode->now_bytes) {
+        return 0;
     }
-    *n = at->inode->now_bytes;
-    return at->inode->now;
+    n = MIN(n, at->inode->now_bytes - offset);
+    pages_get(at->inode, offset, buf, n);
+    return n;
 }
 
 void
-fake_disk_touch(struct fake_disk *d, const char *path)
+fake_disk_poke(struct fake_disk *d, const char *path, uint64_t offset, const void *bytes, size_t n)
 {
     struct name *at = names_find(&d->now, path);
 
-    CHECK(at != NULL);
-    memcpy(at->inode->disk, at->inode->now, at->inode->room);
-    memset(at->inode->dirty, 0, at->inode->room / SECTOR);
-    at->inode->disk_bytes = at->inode->now_bytes;
+    CHECK(at != NULL && offset + n <= at->inode->now_bytes);
+    pages_room(at->inode, offset + n);
+    pages_put(at->inode, offset, bytes, n);
+    pages_sync(at->inode);
+}
+
+void
+fake_disk_remove(struct fake_disk *d, const char *path)
+{
+    (void)names_remove(&d->now, path);
+    (void)names_remove(&d->disk, path);
+    inodes_sweep(d);
 }
 
 void
