@@ -89,8 +89,8 @@ owner_file_parse(const uint8_t *bytes, size_t n, struct owner_record *out)
     return BH_EDAMAGED;
 }
 
-static bool
-name_parse(const char *name, uint64_t *epoch)
+bool
+owner_file_name_parse(const char *name, uint64_t *epoch)
 {
     struct slice s = slice_of(name);
 
@@ -112,7 +112,7 @@ each_highest(void *ctx, const char *name)
 {
     uint64_t *highest = ctx, epoch;
 
-    if (name_parse(name, &epoch)) {
+    if (owner_file_name_parse(name, &epoch)) {
         *highest = MAX(*highest, epoch);
     }
     return 0;
@@ -198,7 +198,8 @@ each_prune(void *ctx, const char *name)
     struct prune *p = ctx;
     uint64_t epoch;
 
-    if (p->count < ARRAY_LEN(p->epochs) && name_parse(name, &epoch) && epoch < p->below) {
+    if (p->count < ARRAY_LEN(p->epochs) && owner_file_name_parse(name, &epoch) &&
+        epoch < p->below) {
         p->epochs[p->count++] = epoch;
     }
     return 0;

@@ -19,6 +19,7 @@ int owner_slot_get(const uint8_t *slot, struct owner_record *out) MUST_USE;
 /* The newer valid one of both slots. */
 int owner_file_parse(const uint8_t *bytes, size_t n, struct owner_record *out) MUST_USE;
 
+bool owner_file_name_parse(const char *name, uint64_t *epoch);
 /* The highest epoch of any owner file in the store; 0: none. */
 int owner_file_highest(const char *store, uint64_t *epoch) MUST_USE;
 /* Opened anew for each read: NFS revalidates only then. */

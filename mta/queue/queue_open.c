@@ -358,11 +358,14 @@ claim(struct queue_opening *op, const char *boot_id)
 /* ---- recovery and seal */
 
 static void
-on_finding(void *ctx, const char *segment, uint64_t offset, const char *what)
+on_finding(void *ctx, const struct queue_finding *f)
 {
     (void)ctx;
-    log_event(EV_QUEUE_DAMAGED, LF_STR("segment", segment), LF_UINT("offset", offset),
-        LF_STR("what", what));
+    if (finding_is_damage(f->kind)) {
+        log_event(EV_QUEUE_DAMAGED, LF_STR("finding", finding_name(f->kind)),
+            LF_STR("segment", f->file), LF_UINT("offset", f->offset), LF_UINT("bytes", f->length),
+            LF_ID("id", f->id), LF_STR("detail", f->detail));
+    }
 }
 
 static void

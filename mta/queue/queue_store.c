@@ -1,7 +1,6 @@
 /* Without a daemon: making a store, looking at its owner, marking a dead one, checking. */
 #include "core/ticks.h"
 #include "queue/queue_int.h"
-#include "queue/recover.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,41 +254,5 @@ queue_store_release(
     }
     io_close(&lock_fd);
     io_close(&run_fd);
-    return rc;
-}
-
-/* ---- checking */
-
-int
-queue_store_check(const char *path, struct queue_check *out, queue_finding_fn *each, void *ctx,
-    char *text, size_t cap)
-{
-    struct segtab segments;
-    struct msgindex index;
-    struct store_head head;
-    struct owner_record last;
-    struct recovery r = {
-        .store = path, .segments = &segments, .index = &index, .finding = each, .ctx = ctx
-    };
-    int rc = read_last(path, &head, &last, text, cap);
-
-    if (rc < 0) {
-        return rc;
-    }
-    segtab_init(&segments);
-    msgindex_init(&index);
-    memcpy(r.uuid, head.uuid, sizeof(r.uuid));
-    r.segment_bytes = head.segment_bytes;
-    r.sealed_lsn = last.state == OWNER_RELEASED ? last.sealed_lsn : 0;
-    rc = recover_run(&r);
-    if (rc < 0) {
-        (void)say(text, cap, rc, r.text, "The check could not be finished");
-    } else {
-        *out = (struct queue_check){ segments.count, r.records, index.messages, index.recipients,
-            index.bytes, r.torn_bytes, r.damaged };
-    }
-    recover_fini(&r);
-    msgindex_fini(&index);
-    segtab_fini(&segments);
     return rc;
 }

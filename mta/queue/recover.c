@@ -12,7 +12,9 @@ struct found { /* a segment's file */
     uint64_t seq, valid_bytes, size_bytes;
     uint32_t epoch;
     bool counts, sealed; /* sealed: valid_bytes are exact */
+    bool stranger;       /* its header is good, and of another store or place: never counts */
     int head_rc;
+    enum bridgehead_finding fault; /* of a bad header */
     struct segment_head head;
 };
 
@@ -30,7 +32,8 @@ struct run {
     uint32_t count, capacity;
     struct seal_entry *seal; /* of the sealed epoch; NULL: its segment is gone or unreadable */
     uint32_t seal_count;
-    bool seal_lost; /* there, but unreadable: older segments are read without it */
+    bool seal_lost;       /* there, but unreadable: older segments are read without it */
+    uint64_t missing_seq; /* the last one reported */
     struct window window;
 };
 
@@ -79,7 +82,7 @@ window_open(struct window *w, const struct recovery *r, const struct found *f, b
     if (rc < 0) {
         return rc;
     }
-    w->fd = direct ? store_open_direct(path, O_RDONLY) : io_open(path, O_RDONLY, 0);
+    w->fd = direct && r->sync_tail ? store_open_direct(path, O_RDONLY) : io_open(path, O_RDONLY, 0);
     w->filled = 0;
     w->at = 0;
     w->ahead = IO_BLOCK_BYTES; /* for a look at a place or two; read_segment sets more */
@@ -136,15 +139,24 @@ look_at(struct run *run, const struct cursor *c, struct record_head *h, const ui
 /* ---- findings */
 
 static void
-report(struct run *run, const struct found *f, uint64_t offset, const char *what)
+tell(struct run *run, const struct queue_finding *finding)
+{
+    run->r->damaged += finding_is_damage(finding->kind);
+    if (run->r->finding != NULL) {
+        run->r->finding(run->r->ctx, finding);
+    }
+}
+
+/* length 0: not known. */
+static void
+report(struct run *run, const struct found *f, uint64_t offset, uint64_t length,
+    enum bridgehead_finding kind, const char *detail)
 {
     char name[SEGMENT_NAME_CAP];
+    struct queue_finding finding = { kind, name, offset, length, 0, detail };
 
-    run->r->damaged++;
-    if (run->r->finding != NULL) {
-        segment_name(name, f->seq, f->epoch);
-        run->r->finding(run->r->ctx, name, offset, what);
-    }
+    segment_name(name, f->seq, f->epoch);
+    tell(run, &finding);
 }
 
 static int
@@ -195,6 +207,26 @@ by_seq(const void *a, const void *b)
     return x->epoch < y->epoch ? -1 : x->epoch > y->epoch;
 }
 
+/* A good header that is not of this file proves more than a bad one: it says nothing about us. */
+static void
+judge_place(struct run *run, struct found *f)
+{
+    char name[SEGMENT_NAME_CAP];
+
+    if (memcmp(f->head.uuid, run->r->uuid, sizeof(f->head.uuid)) != 0) {
+        f->stranger = true;
+        f->fault = FINDING_SEGMENT_FOREIGN;
+        report(run, f, 0, f->size_bytes, f->fault, "");
+    } else if (f->head.seq != f->seq || f->head.epoch != f->epoch ||
+               f->head.segment_bytes != run->r->segment_bytes) {
+        f->stranger = true;
+        f->fault = FINDING_SEGMENT_MISPLACED;
+        segment_name(name, f->head.seq, f->head.epoch);
+        report(run, f, 0, f->size_bytes, f->fault, name);
+    }
+    f->head_rc = f->stranger ? BH_EDAMAGED : 0;
+}
+
 static int
 read_head(struct run *run, struct found *f)
 {
@@ -215,12 +247,12 @@ read_head(struct run *run, struct found *f)
     f->size_bytes = st.size_bytes;
     f->head_rc = segment_head_get(block, got, &f->head);
     if (f->head_rc == BH_EFORMAT) {
+        report(run, f, 0, 0, FINDING_SEGMENT_NEWER, "");
         return fail(run, f, 0, BH_EFORMAT, "written by a newer release");
     }
-    if (f->head_rc == 0 &&
-        (memcmp(f->head.uuid, run->r->uuid, sizeof(f->head.uuid)) != 0 || f->head.seq != f->seq ||
-            f->head.epoch != f->epoch || f->head.segment_bytes != run->r->segment_bytes)) {
-        f->head_rc = BH_EDAMAGED; /* of another store or place */
+    f->fault = FINDING_SEGMENT_HEADER;
+    if (f->head_rc == 0) {
+        judge_place(run, f);
     }
     return 0;
 }
@@ -382,7 +414,7 @@ epoch_is_sealed(struct run *run, uint32_t epoch)
     for (uint32_t i = 0; i < run->count; i++) {
         const struct found *f = &run->found[i];
 
-        if (f->epoch != epoch) {
+        if (f->epoch != epoch || f->stranger) {
             continue;
         }
         if (f->head_rc < 0) {
@@ -433,6 +465,20 @@ find_sealed_epoch(struct run *run)
     }
 }
 
+/* Where there is no readable first segment, its header was reported, or there is nothing to show.
+ */
+static void
+report_lost_seal(struct run *run)
+{
+    for (uint32_t i = 0; run->seal_lost && i < run->count; i++) {
+        const struct found *f = &run->found[i];
+
+        if (f->epoch == run->r->epoch && f->head_rc == 0 && f->head.seal_lsn == 0) {
+            report(run, f, SEGMENT_HEADER_BYTES, 0, FINDING_SEAL_DAMAGED, "");
+        }
+    }
+}
+
 static const struct seal_entry *
 seal_find(const struct run *run, const struct found *f)
 {
@@ -453,6 +499,9 @@ choose(struct run *run)
         struct found *f = &run->found[i];
         const struct seal_entry *e;
 
+        if (f->stranger) {
+            continue;
+        }
         if (f->epoch == run->r->epoch) {
             f->counts = true;
         } else if (f->epoch < run->r->epoch) {
@@ -477,8 +526,11 @@ add_strays(struct run *run)
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < run->count; i++) {
-        if (!run->found[i].counts && run->found[i].head_rc == 0) {
-            segment_name(r->strays[r->stray_count++], run->found[i].seq, run->found[i].epoch);
+        const struct found *f = &run->found[i];
+
+        if (!f->counts && f->head_rc == 0) {
+            segment_name(r->strays[r->stray_count++], f->seq, f->epoch);
+            report(run, f, 0, f->size_bytes, FINDING_SEGMENT_STRAY, "");
         }
     }
     return 0;
@@ -501,7 +553,7 @@ add_to_table(struct run *run)
                 return -ENOMEM;
             }
             f->counts = false;
-            report(run, f, 0, "two segments of one number");
+            report(run, f, 0, f->size_bytes, FINDING_SEGMENT_DUPLICATE, "");
             continue;
         }
         s->closed = true;
@@ -510,7 +562,7 @@ add_to_table(struct run *run)
         if (f->head_rc < 0) {
             s->damaged = true;
             s->valid_bytes = f->size_bytes;
-            report(run, f, 0, "segment header damaged: the whole segment is set aside");
+            report(run, f, 0, f->size_bytes, f->fault, "");
         }
     }
     return 0;
@@ -605,11 +657,15 @@ apply(struct run *run, const struct cursor *c, struct segment *seg, const struct
 
     run->r->records++;
     if (rc == BH_EDAMAGED) {
-        report(run, c->f, c->offset, "record contradicts itself");
+        report(run, c->f, c->offset, h->length, FINDING_RECORD_CONTRADICTS, "");
         seg->damaged = true;
         return 0;
     }
-    return rc == BH_EFORMAT ? fail(run, c->f, c->offset, rc, "record of a newer release") : rc;
+    if (rc == BH_EFORMAT) {
+        report(run, c->f, c->offset, h->length, FINDING_RECORD_NEWER, "");
+        return fail(run, c->f, c->offset, rc, "record of a newer release");
+    }
+    return rc;
 }
 
 /* 1: go on at c->offset; 0: the segment's valid part ends here; or an error. */
@@ -624,16 +680,24 @@ bad_record(struct run *run, struct cursor *c, struct segment *seg, const struct 
         return fail(run, c->f, c->offset, rc, "cannot be read");
     }
     if (rc == 0) {
-        run->r->torn_bytes += t.good_end > c->offset ? t.good_end - c->offset : 0;
+        if (t.good_end > c->offset) {
+            run->r->torn_bytes += t.good_end - c->offset;
+            report(run, c->f, c->offset, t.good_end - c->offset, FINDING_TAIL_TORN, "");
+        }
         return 0;
     }
     seg->damaged = true;
     if (look == LOOK_BAD_PAYLOAD) {
-        report(run, c->f, c->offset, "record damaged: it is left out");
+        report(run, c->f, c->offset, h->length, FINDING_RECORD_DAMAGED, "");
         c->offset += record_padded(h->length);
         return 1;
     }
-    report(run, c->f, c->offset, "record header damaged: the rest of the segment is set aside");
+    if (c->offset + RECORD_HEADER_BYTES > c->f->size_bytes) {
+        report(run, c->f, c->offset, c->limit - c->offset, FINDING_SEGMENT_SHORT, "");
+    } else {
+        report(run, c->f, c->offset, MIN(c->limit, c->f->size_bytes) - c->offset,
+            FINDING_RECORD_HEADER, "");
+    }
     c->offset = c->limit;
     return 0;
 }
@@ -711,6 +775,12 @@ found_of(const struct run *run, uint64_t seq)
     return NULL;
 }
 
+static const struct segment *
+segment_of(const struct run *run, uint64_t lsn)
+{
+    return segtab_find(run->r->segments, lsn / run->r->segment_bytes);
+}
+
 /* Can this chunk be read? Asked for segments with damage only. */
 static bool
 chunk_reads(struct run *run, const struct stored *s, uint32_t i)
@@ -734,8 +804,7 @@ chunk_reads(struct run *run, const struct stored *s, uint32_t i)
 static bool
 chunk_is_lost(struct run *run, const struct stored *s, uint32_t i)
 {
-    const struct segment *seg =
-        segtab_find(run->r->segments, s->chunk_lsn[i] / run->r->segment_bytes);
+    const struct segment *seg = segment_of(run, s->chunk_lsn[i]);
 
     if (seg == NULL) {
         return true;
@@ -746,6 +815,41 @@ chunk_is_lost(struct run *run, const struct stored *s, uint32_t i)
     return s->chunk_lsn[i] % run->r->segment_bytes + s->chunk_bytes[i] > seg->valid_bytes;
 }
 
+static void
+report_missing(struct run *run, uint64_t seq)
+{
+    char number[32];
+    struct queue_finding finding = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, number };
+
+    if (run->missing_seq != seq) {
+        run->missing_seq = seq;
+        (void)snprintf(number, sizeof(number), "segment number %016llx", (unsigned long long)seq);
+        tell(run, &finding);
+    }
+}
+
+static void
+hold(struct run *run, struct stored *s, uint32_t chunk)
+{
+    struct mark held = { .what = MARK_HELD, .value = 1 };
+    const struct segment *seg = segment_of(run, s->chunk_lsn[chunk]);
+    char name[SEGMENT_NAME_CAP] = "", detail[64];
+    struct queue_finding finding = { FINDING_MESSAGE_DAMAGED, name,
+        s->chunk_lsn[chunk] % run->r->segment_bytes, s->chunk_bytes[chunk], s->m.id, detail };
+
+    (void)snprintf(detail, sizeof(detail), "chunk %u of %u, segment number %llx", chunk + 1,
+        s->chunk_count, (unsigned long long)(s->chunk_lsn[chunk] / run->r->segment_bytes));
+    if (seg != NULL) {
+        segment_name(name, seg->seq, seg->epoch);
+    } else {
+        finding.kind = FINDING_MESSAGE_MISSING;
+        report_missing(run, s->chunk_lsn[chunk] / run->r->segment_bytes);
+    }
+    s->damaged = true;
+    msgindex_mark(run->r->index, s, &held);
+    tell(run, &finding);
+}
+
 /* Messages with content in a place that is damaged or gone are held, so that nobody tries to send
  * them again and again; an operator can look at them and remove them. */
 static void
@@ -753,14 +857,11 @@ hold_damaged(struct run *run)
 {
     for (struct stored *s = msgindex_after(run->r->index, 0); s != NULL;
          s = msgindex_after(run->r->index, s->m.id)) {
-        for (uint32_t i = 0; !s->damaged && i < s->chunk_count; i++) {
-            s->damaged = chunk_is_lost(run, s, i);
-        }
-        if (s->damaged) {
-            struct mark held = { .what = MARK_HELD, .value = 1 };
-
-            run->r->damaged++;
-            msgindex_mark(run->r->index, s, &held);
+        for (uint32_t i = 0; i < s->chunk_count; i++) {
+            if (chunk_is_lost(run, s, i)) {
+                hold(run, s, i);
+                break;
+            }
         }
     }
 }
@@ -775,6 +876,7 @@ recover_run(struct recovery *r)
     rc = list_segments(&run);
     rc = rc < 0 ? rc : find_sealed_epoch(&run);
     if (rc == 0) {
+        report_lost_seal(&run);
         choose(&run);
         rc = add_strays(&run);
     }

@@ -14,8 +14,10 @@ struct recovery {
     const char *store;
     uint8_t uuid[16];
     uint64_t segment_bytes;
-    uint64_t sealed_lsn;       /* the last owner's, if it released; else 0 */
-    bool sync_tail;            /* not in a read-only check: sync the last epoch's segments first */
+    uint64_t sealed_lsn; /* the last owner's, if it released; else 0 */
+    /* Not in a read-only check: sync the last epoch's segments first, and read them past the page
+     * cache. */
+    bool sync_tail;
     struct segtab *segments;   /* empty */
     struct msgindex *index;    /* empty */
     queue_finding_fn *finding; /* NULL: nobody listens */

@@ -138,19 +138,55 @@ cmd_store_owner(struct tool *t, int argc, char **argv)
 }
 
 static void
-print_finding(void *ctx, const char *segment, uint64_t offset, const char *what)
+print_finding(void *ctx, const struct queue_finding *f)
 {
     const struct tool *t = ctx;
+    char id[24] = "";
 
-    if (t->json) {
-        json_t *f = json_pack(
-            "{s:s,s:I,s:s}", "segment", segment, "offset", (json_int_t)offset, "finding", what);
-
-        tool_print_json(f);
-        json_decref(f);
-    } else {
-        (void)printf("%s at %llu: %s\n", segment, (unsigned long long)offset, what);
+    if (f->id != 0) {
+        (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)f->id);
     }
+    if (t->json) {
+        json_t *a = json_pack("{s:i,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s}", "number", (int)f->kind,
+            "finding", finding_name(f->kind), "level",
+            finding_is_damage(f->kind) ? "damage" : "note", "segment", f->file, "offset",
+            (json_int_t)f->offset, "length", (json_int_t)f->length, "id", id, "detail", f->detail,
+            "what", finding_what(f->kind), "cure", finding_cure(f->kind));
+
+        tool_print_json(a);
+        json_decref(a);
+        return;
+    }
+    (void)printf("%s %d %s", finding_is_damage(f->kind) ? "DAMAGE" : "note  ", (int)f->kind,
+        finding_name(f->kind));
+    if (f->file[0] != '\0') {
+        (void)printf(": %s at %llu", f->file, (unsigned long long)f->offset);
+    }
+    if (f->length > 0) {
+        (void)printf(", %llu bytes", (unsigned long long)f->length);
+    }
+    (void)printf("%s%s%s%s\n", id[0] != '\0' ? ", message " : "", id,
+        f->detail[0] != '\0' ? ", " : "", f->detail);
+}
+
+static void
+print_totals(const struct tool *t, const struct queue_check *k)
+{
+    json_t *a;
+
+    if (!t->json) {
+        (void)printf("%llu segments, %llu records, %llu messages, %llu recipients, %llu damaged\n",
+            (unsigned long long)k->segments, (unsigned long long)k->records,
+            (unsigned long long)k->messages, (unsigned long long)k->recipients,
+            (unsigned long long)k->damaged);
+        return;
+    }
+    a = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "segments", (json_int_t)k->segments, "records",
+        (json_int_t)k->records, "messages", (json_int_t)k->messages, "recipients",
+        (json_int_t)k->recipients, "bytes", (json_int_t)k->bytes, "torn_bytes",
+        (json_int_t)k->torn_bytes, "damaged", (json_int_t)k->damaged);
+    tool_print_json(a);
+    json_decref(a);
 }
 
 int
@@ -168,22 +204,9 @@ cmd_store_check(struct tool *t, int argc, char **argv)
     }
     rc = queue_store_check(c->store_path, &k, print_finding, t, text, sizeof(text));
     app_conf_free(c);
-    if (rc < 0 && rc != BH_EDAMAGED) {
+    if (rc < 0) {
         return fail(t, rc, text);
     }
-    if (t->json) {
-        json_t *a = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "segments", (json_int_t)k.segments,
-            "records", (json_int_t)k.records, "messages", (json_int_t)k.messages, "recipients",
-            (json_int_t)k.recipients, "bytes", (json_int_t)k.bytes, "torn_bytes",
-            (json_int_t)k.torn_bytes, "damaged", (json_int_t)k.damaged);
-
-        tool_print_json(a);
-        json_decref(a);
-    } else {
-        (void)printf("%llu segments, %llu records, %llu messages, %llu recipients, %llu damaged\n",
-            (unsigned long long)k.segments, (unsigned long long)k.records,
-            (unsigned long long)k.messages, (unsigned long long)k.recipients,
-            (unsigned long long)k.damaged);
-    }
+    print_totals(t, &k);
     return k.damaged > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
 }

@@ -11,18 +11,19 @@
 static struct {
     unsigned count;
     char segment[FOUND_MAX][64];
-    uint64_t offset[FOUND_MAX];
-    char what[FOUND_MAX][96];
+    uint64_t offset[FOUND_MAX], id[FOUND_MAX];
+    enum bridgehead_finding kind[FOUND_MAX];
 } found;
 
 static void
-on_finding(void *ctx, const char *segment, uint64_t offset, const char *what)
+on_finding(void *ctx, const struct queue_finding *f)
 {
     (void)ctx;
     if (found.count < FOUND_MAX) {
-        (void)snprintf(found.segment[found.count], sizeof(found.segment[0]), "%s", segment);
-        (void)snprintf(found.what[found.count], sizeof(found.what[0]), "%s", what);
-        found.offset[found.count] = offset;
+        (void)snprintf(found.segment[found.count], sizeof(found.segment[0]), "%s", f->file);
+        found.kind[found.count] = f->kind;
+        found.offset[found.count] = f->offset;
+        found.id[found.count] = f->id;
     }
     found.count++;
 }
@@ -117,8 +118,11 @@ damaged_content_costs_its_message_only(void)
     queue_free(r.q);
     flip(lsn, 100);
     CU_ASSERT_EQUAL(check().damaged, 2); /* the place and the message */
-    CU_ASSERT_EQUAL(found.count, 1);
+    CU_ASSERT_EQUAL(found.count, 2);
+    CU_ASSERT_EQUAL(found.kind[0], FINDING_RECORD_DAMAGED);
     CU_ASSERT_EQUAL(found.offset[0], lsn % SEGMENT);
+    CU_ASSERT_EQUAL(found.kind[1], FINDING_MESSAGE_DAMAGED);
+    CU_ASSERT_EQUAL(found.id[1], ids[1]);
     for (unsigned again = 0; again < 2; again++) { /* and it stays so, sealed or not */
         CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
         CU_ASSERT_EQUAL(r.claim.quarantined, 2);
@@ -221,8 +225,12 @@ a_missing_segment_holds_the_messages_that_had_content_there(void)
     segment_name(name, lsn / SEGMENT, 1);
     (void)snprintf(path, sizeof(path), "%s/journal/%s", dir, name);
     CU_ASSERT_EQUAL(unlink(path), 0);
+    CU_ASSERT_EQUAL(check().damaged, 2);
+    CU_ASSERT_EQUAL(found.kind[0], FINDING_SEGMENT_MISSING);
+    CU_ASSERT_EQUAL(found.kind[1], FINDING_MESSAGE_MISSING);
+    CU_ASSERT_EQUAL(found.id[1], large);
     CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
-    CU_ASSERT_EQUAL(r.claim.quarantined, 1);
+    CU_ASSERT_EQUAL(r.claim.quarantined, 2);
     CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, id), 'a'), 3000);
     CU_ASSERT_TRUE(queue_find(r.q, large)->held);
     CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, large), 'l'), BH_EDAMAGED);
@@ -268,6 +276,103 @@ a_segment_that_no_seal_lists_is_late(void)
     CU_ASSERT_EQUAL(r.claim.quarantined, 0);
     CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
     (void)rig_put(&r, 100, 'x'); /* seq 100 by now: the number was not used again */
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
+static void
+path_of(char out[200], uint64_t seq, uint32_t epoch)
+{
+    char name[SEGMENT_NAME_CAP];
+
+    segment_name(name, seq, epoch);
+    (void)snprintf(out, 200, "%s/journal/%s", dir, name);
+}
+
+/* A good header of elsewhere proves that the file is not ours, whatever its name says: it takes
+ * part in nothing (an epoch of its name would hide the true one), and is never deleted. */
+static void
+a_segment_of_another_store_never_counts(void)
+{
+    struct rig r;
+    struct segment_head h = { .seq = 77, .epoch = 9, .segment_bytes = SEGMENT, .salt = 5 };
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    char path[200];
+    msg_id id;
+    int fd;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    id = rig_put(&r, 3000, 'a');
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    segment_head_put(block, &h);
+    path_of(path, 77, 9);
+    fd = open(path, O_RDWR | O_CREAT, 0600);
+    CU_ASSERT_EQUAL(write(fd, block, sizeof(block)), sizeof(block));
+    (void)close(fd);
+    CU_ASSERT_EQUAL(check().damaged, 1);
+    CU_ASSERT_EQUAL(found.kind[0], FINDING_SEGMENT_FOREIGN);
+    for (unsigned again = 0; again < 2; again++) {
+        CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+        CU_ASSERT_EQUAL(r.claim.quarantined, 1);
+        CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, id), 'a'), 3000);
+        CU_ASSERT_EQUAL(rig_release(&r), 0);
+        CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    }
+    store_end();
+}
+
+static void
+a_renamed_segment_is_told_its_name(void)
+{
+    struct rig r;
+    msg_id id;
+    uint64_t seq;
+    char from[200], to[200];
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    id = rig_put(&r, 3000, 'a');
+    seq = stored(&r, id)->commit_lsn / SEGMENT;
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    path_of(from, seq, 1);
+    path_of(to, seq, 8);
+    CU_ASSERT_EQUAL(rename(from, to), 0);
+    CU_ASSERT_EQUAL(check().damaged, 1);
+    CU_ASSERT_EQUAL(found.kind[0], FINDING_SEGMENT_MISPLACED);
+    CU_ASSERT_EQUAL(rename(to, from), 0); /* the cure */
+    CU_ASSERT_EQUAL(check().damaged, 0);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, id), 'a'), 3000);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
+static void
+a_shortened_segment_is_damage_where_it_ends(void)
+{
+    struct rig r;
+    msg_id first, second;
+    uint64_t lsn;
+    char path[200];
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    first = rig_put(&r, 3000, 'a');
+    second = rig_put(&r, 3000, 'b');
+    lsn = stored(&r, second)->chunk_lsn[0];
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0); /* sealed by the next epoch */
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    path_of(path, lsn / SEGMENT, 1);
+    CU_ASSERT_EQUAL(truncate(path, (off_t)(lsn % SEGMENT)), 0);
+    CU_ASSERT_EQUAL(check().damaged, 1);
+    CU_ASSERT_EQUAL(found.kind[0], FINDING_SEGMENT_SHORT);
+    CU_ASSERT_EQUAL(found.offset[0], lsn % SEGMENT);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_EQUAL(r.claim.quarantined, 1);
+    CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, first), 'a'), 3000);
+    CU_ASSERT_PTR_NULL(queue_find(r.q, second));
     CU_ASSERT_EQUAL(rig_release(&r), 0);
     store_end();
 }
@@ -341,6 +446,7 @@ TEST_MAIN("recover", TEST(garbage_behind_the_end_is_a_torn_tail),
     TEST(a_sealed_position_makes_a_lost_tail_damage),
     TEST(a_segment_whose_header_is_damaged_is_set_aside_whole),
     TEST(a_missing_segment_holds_the_messages_that_had_content_there),
-    TEST(a_segment_that_no_seal_lists_is_late),
+    TEST(a_segment_that_no_seal_lists_is_late), TEST(a_segment_of_another_store_never_counts),
+    TEST(a_renamed_segment_is_told_its_name), TEST(a_shortened_segment_is_damage_where_it_ends),
     TEST(a_record_of_a_newer_release_is_skipped_or_refused_as_it_asks),
     TEST(a_store_of_a_newer_format_is_refused))
