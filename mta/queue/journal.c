@@ -163,6 +163,7 @@ place(struct journal *j, struct batch *b, enum record_type type, uint32_t length
     struct record_head h = {
         .length = length,
         .type = (uint8_t)type,
+        .flags = record_flags(type),
         .lsn = here(j),
         .epoch = j->o.epoch,
     };

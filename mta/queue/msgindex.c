@@ -344,13 +344,25 @@ doubts(const struct stored *s)
     return n;
 }
 
+static uint64_t
+attempts(const struct stored *s)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < s->m.recipient_count; i++) {
+        n += s->m.recipients[i].attempt != ATTEMPT_NONE;
+    }
+    return n;
+}
+
 static void
 count_in(struct msgindex *ix, const struct stored *s)
 {
     ix->messages++;
     ix->recipients += s->m.live_count;
-    ix->held += s->m.held;
+    ix->held += s->m.held != HOLD_NO;
     ix->in_doubt += doubts(s);
+    ix->attempts += attempts(s);
     ix->bytes += s->m.size_bytes;
 }
 
@@ -359,8 +371,9 @@ count_out(struct msgindex *ix, const struct stored *s)
 {
     ix->messages--;
     ix->recipients -= s->m.live_count;
-    ix->held -= s->m.held;
+    ix->held -= s->m.held != HOLD_NO;
     ix->in_doubt -= doubts(s);
+    ix->attempts -= attempts(s);
     ix->bytes -= s->m.size_bytes;
 }
 
@@ -463,6 +476,9 @@ msgindex_outcome(struct msgindex *ix, struct stored *s, const struct outcome_ent
     s->m.live_count += (uint32_t)is_live - (uint32_t)was_live;
     ix->recipients += (uint64_t)is_live - (uint64_t)was_live;
     ix->in_doubt += (uint64_t)(is_live && e->in_doubt) - (uint64_t)(was_live && r->in_doubt);
+    ix->attempts -= r->attempt != ATTEMPT_NONE;
+    r->attempt = ATTEMPT_NONE;
+    s->m.crashes = 0;
     r->state = state_of[e->kind];
     r->in_doubt = e->in_doubt;
     r->attempts = e->attempts;
@@ -480,8 +496,11 @@ msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark)
 
     switch (mark->what) {
     case MARK_HELD:
-        ix->held += (uint64_t)(mark->value != 0) - (uint64_t)s->m.held;
-        s->m.held = mark->value != 0;
+        ix->held += (uint64_t)(mark->value != HOLD_NO) - (uint64_t)(s->m.held != HOLD_NO);
+        s->m.held = (uint8_t)(mark->value > HOLD_POISON ? HOLD_OPERATOR : mark->value);
+        break;
+    case MARK_CRASHES:
+        s->m.crashes = (uint8_t)MIN(mark->value, (uint64_t)UINT8_MAX);
         break;
     case MARK_NEXT:
         for (i = 0; i < s->m.recipient_count; i++) {
@@ -498,4 +517,20 @@ msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark)
     default: /* of a later release */
         break;
     }
+}
+
+int
+msgindex_attempt(struct msgindex *ix, struct stored *s, uint32_t recipient, uint8_t kind)
+{
+    struct queue_recipient *r;
+
+    if (recipient >= s->m.recipient_count) {
+        return BH_EDAMAGED;
+    }
+    r = &s->m.recipients[recipient];
+    if (r->state == RECIPIENT_QUEUED && kind <= ATTEMPT_READING) {
+        ix->attempts += (uint64_t)(kind != ATTEMPT_NONE) - (uint64_t)(r->attempt != ATTEMPT_NONE);
+        r->attempt = kind;
+    }
+    return 0;
 }

@@ -49,6 +49,8 @@ struct msgindex {
     struct map replies;
     /* totals of the messages in it */
     uint64_t messages, recipients, held, in_doubt, bytes;
+    uint64_t attempts;      /* recipients with one under way */
+    uint32_t attempt_order; /* of the last ATTEMPT replayed */
 };
 void msgindex_init(struct msgindex *ix);
 void msgindex_fini(struct msgindex *ix); /* frees the messages that are in it */
@@ -70,5 +72,9 @@ struct stored *msgindex_after(const struct msgindex *ix, uint64_t id); /* the le
 int msgindex_outcome(struct msgindex *ix, struct stored *s, const struct outcome_entry *e) MUST_USE;
 bool msgindex_outcome_valid(const struct stored *s, const struct outcome_entry *e);
 void msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark);
+/* An attempt of this kind at one recipient begins, or (ATTEMPT_NONE) ends. BH_EDAMAGED: no such
+ * recipient. Final ones and kinds of a later release: no effect. */
+int msgindex_attempt(
+    struct msgindex *ix, struct stored *s, uint32_t recipient, uint8_t kind) MUST_USE;
 
 #endif

@@ -503,12 +503,12 @@ static struct outcome_entry
 entry_of(const struct stored *s, const struct queue_outcome *o)
 {
     const struct queue_recipient *r = &s->m.recipients[o->recipient];
-    bool tried = o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED;
+    bool tried = o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED && !o->settled;
 
     return (struct outcome_entry){
         .recipient = o->recipient,
         .kind = (uint8_t)o->kind,
-        .in_doubt = o->in_doubt,
+        .in_doubt = o->in_doubt || (o->kind == OUTCOME_DEFERRED && r->in_doubt && !o->settled),
         .attempts = (uint16_t)MIN(r->attempts + (tried ? 1 : 0), UINT16_MAX),
         .next_wall_ms = o->kind == OUTCOME_DEFERRED ? o->next_wall_ms : 0,
         .reply = o->reply,
@@ -619,7 +619,7 @@ mark_message(struct queue *q, struct queue_message *m, enum mark_what what, uint
 }
 
 int
-queue_set_held(struct queue *q, struct queue_message *m, bool held)
+queue_set_held(struct queue *q, struct queue_message *m, enum queue_hold held)
 {
     return mark_message(q, m, MARK_HELD, held);
 }
@@ -634,6 +634,69 @@ int
 queue_set_warned(struct queue *q, struct queue_message *m)
 {
     return mark_message(q, m, MARK_WARNED, 0);
+}
+
+int
+queue_set_crashes(struct queue *q, struct queue_message *m, uint8_t crashes)
+{
+    return mark_message(q, m, MARK_CRASHES, crashes);
+}
+
+/* ---- attempts (journal.md section 6a) */
+
+int
+queue_put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
+    const uint32_t *recipients, uint32_t count)
+{
+    struct attempt_head head = { s->m.id, s->commit_lsn, count, (uint8_t)kind };
+    struct journal_place place;
+    int rc =
+        journal_add(q->journal, RECORD_ATTEMPT, ATTEMPT_HEAD_BYTES + (uint64_t)count * 4, &place);
+
+    if (rc == 0) {
+        attempt_head_put(place.payload, &head);
+        for (uint32_t i = 0; i < count; i++) {
+            put_le32(place.payload + ATTEMPT_HEAD_BYTES + i * 4, recipients[i]);
+        }
+        depend(q, place.segment, s);
+    }
+    return rc;
+}
+
+static int
+attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
+    enum queue_attempt_kind kind)
+{
+    struct stored *s = stored_of(m);
+    int rc = may_change(q, s);
+
+    CHECK(count > 0);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(recipients[i] < m->recipient_count);
+    }
+    rc = rc < 0 ? rc : queue_put_attempt(q, s, kind, recipients, count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        CHECK(msgindex_attempt(&q->index, s, recipients[i], (uint8_t)kind) == 0);
+    }
+    return rc;
+}
+
+int
+queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
+    enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx)
+{
+    struct journal_wait w = { WAIT_CALL, cb, ctx, NULL };
+    int rc = q->failed != 0 ? q->failed : journal_reserve_waits(q->journal, 1);
+
+    CHECK(kind != ATTEMPT_NONE);
+    rc = rc < 0 ? rc : attempt(q, m, recipients, count, kind);
+    return rc < 0 || cb == NULL ? rc : journal_wait(q->journal, &w);
+}
+
+int
+queue_withdraw(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count)
+{
+    return attempt(q, m, recipients, count, ATTEMPT_NONE);
 }
 
 int

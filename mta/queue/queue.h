@@ -43,9 +43,19 @@ struct queue_recipient {
     uint16_t attempts;
     uint8_t state; /* enum recipient_state */
     uint8_t notify;
-    bool in_doubt;
-    bool warned; /* a delay DSN was sent */
+    bool in_doubt;   /* until it is delivered, fails, is removed or released */
+    bool warned;     /* a delay DSN was sent */
+    uint8_t attempt; /* enum queue_attempt_kind: under way; in a message just recovered: when the
+                        last owner ended */
 };
+
+/* What is written down before something is done with a message. docs/formats/journal.md 6a. */
+enum queue_attempt_kind {
+    ATTEMPT_NONE,     /* in a record: withdrawn */
+    ATTEMPT_TRANSFER, /* its final dot may go out */
+    ATTEMPT_READING   /* its content is read for a notice */
+};
+enum queue_hold { HOLD_NO, HOLD_OPERATOR, HOLD_POISON };
 
 struct queue_message {
     msg_id id;
@@ -55,8 +65,10 @@ struct queue_message {
     uint64_t size_bytes;
     uint32_t recipient_count, live_count; /* live: still RECIPIENT_QUEUED */
     uint8_t body, hops;
-    bool held;
-    void *sched; /* the scheduler's own, NULL at first */
+    uint8_t held;           /* enum queue_hold */
+    uint8_t crashes;        /* in a row, with it in hand */
+    uint32_t attempt_order; /* after recovery: greater is later; 0: none, or before a snapshot */
+    void *sched;            /* the scheduler's own, NULL at first */
     struct queue_recipient *recipients;
 };
 
@@ -92,6 +104,7 @@ struct queue_claim { /* how it became ours: for the failover report */
     char cause[32]; /* "first", "released", "dead", "same-node", "fenced", "lease" */
     uint64_t lock_ms, claim_ms, wait_ms, replay_ms, seal_ms; /* phases */
     uint64_t messages, recipients, replayed_bytes, torn_bytes, late_bytes;
+    uint64_t in_hand; /* recipients with an attempt under way when the last owner ended */
     uint64_t quarantined;
 };
 /* Runs in a thread of its own, so that probes are answered meanwhile (a lease wait may take
@@ -150,14 +163,25 @@ struct queue_outcome {
     enum outcome_kind kind;
     uint64_t next_wall_ms; /* DEFERRED */
     struct slice reply;
-    bool in_doubt;
+    bool in_doubt; /* false does not end a doubt of before, but for `settled` */
+    bool settled;  /* DEFERRED by an operator: no attempt, and no doubt any more */
 };
 /* Applied to the index at once, durable with the next batch. count > 0. Ordered after everything
  * queued before it in the journal: a DSN committed first is durable no later than the failure it
  * reports. */
 int queue_record(struct queue *q, struct queue_message *m, const struct queue_outcome *outcomes,
     uint32_t count) MUST_USE;
-int queue_set_held(struct queue *q, struct queue_message *m, bool held) MUST_USE;
+/* Before the final dot, and as soon as a try is certain: cb(ctx, 0) when it is on disk that these
+ * recipients are being tried (I14); an outcome of theirs, or queue_withdraw, ends it. count > 0. 0
+ * and cb exactly once, later (but see queue_forget); or <0 and cb never. cb NULL: nobody waits. */
+int queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
+    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx) MUST_USE;
+/* No dot went out and there is no outcome: with the next batch. */
+int queue_withdraw(
+    struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count) MUST_USE;
+/* How often in a row the server died with m in hand; an outcome sets it to 0. */
+int queue_set_crashes(struct queue *q, struct queue_message *m, uint8_t crashes) MUST_USE;
+int queue_set_held(struct queue *q, struct queue_message *m, enum queue_hold held) MUST_USE;
 int queue_set_next(struct queue *q, struct queue_message *m,
     uint64_t next_wall_ms) MUST_USE; /* all live recipients: operator's retry */
 int queue_set_warned(struct queue *q, struct queue_message *m) MUST_USE;

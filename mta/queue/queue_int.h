@@ -86,6 +86,8 @@ void queue_message_unused(struct queue *q, struct stored *s); /* last reader clo
 int queue_put_outcomes(struct queue *q, struct stored *s, const struct outcome_entry *entries,
     uint32_t count) MUST_USE;
 int queue_put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value) MUST_USE;
+int queue_put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
+    const uint32_t *recipients, uint32_t count) MUST_USE;
 
 /* tidy.c */
 void queue_tidy(struct queue *q);

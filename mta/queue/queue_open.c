@@ -549,6 +549,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
     }
     q->claim.messages = q->index.messages;
     q->claim.recipients = q->index.recipients;
+    q->claim.in_hand = q->index.attempts;
     q->claim.replayed_bytes = r.replayed_bytes;
     q->claim.torn_bytes = r.torn_bytes;
     q->claim.late_bytes = r.late_bytes;

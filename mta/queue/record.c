@@ -359,6 +359,33 @@ mark_get(struct slice payload, struct mark *out)
     return 0;
 }
 
+/* ---- ATTEMPT */
+
+void
+attempt_head_put(uint8_t *at, const struct attempt_head *h)
+{
+    put_le64(at, h->id);
+    put_le64(at + 8, h->commit_lsn);
+    put_le32(at + 16, h->count);
+    put_le32(at + 20, h->kind);
+}
+
+int
+attempt_head_get(struct reader *r, struct attempt_head *out)
+{
+    struct attempt_head got;
+
+    got.id = read_u64(r);
+    got.commit_lsn = read_u64(r);
+    got.count = read_u32(r);
+    got.kind = (uint8_t)(read_u32(r) & 0xff);
+    if (r->bad || got.count > r->rest.n / 4) {
+        return BH_EDAMAGED;
+    }
+    *out = got;
+    return 0;
+}
+
 /* ---- SEAL, SURVIVORS */
 
 void

@@ -24,7 +24,9 @@ enum record_type {
     RECORD_END = 6,
     RECORD_PAD = 7,
     RECORD_SURVIVORS = 8,
-    /* 9 … 14 are reserved: docs/formats/journal.md */
+    RECORD_ATTEMPT = 9,
+    /* 10 … 14 are reserved: docs/formats/journal.md */
+    RECORD_STATE = 15,
 };
 
 struct record_head {
@@ -38,6 +40,13 @@ static inline uint64_t
 record_padded(uint64_t length)
 {
     return (length + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1);
+}
+
+/* What a release without the type may skip. */
+static inline uint8_t
+record_flags(enum record_type type)
+{
+    return type == RECORD_ATTEMPT || type == RECORD_STATE ? RECORD_FLAG_OPTIONAL : 0;
 }
 
 /* Fixed-width little-endian fields at any address. */
@@ -123,7 +132,7 @@ uint8_t *outcome_entry_put(uint8_t *at, const struct outcome_entry *e); /* retur
 int outcome_head_get(struct reader *r, struct outcome_head *out) MUST_USE;
 int outcome_entry_get(struct reader *r, struct outcome_entry *out) MUST_USE;
 
-enum mark_what { MARK_HELD = 1, MARK_NEXT = 2, MARK_WARNED = 3 };
+enum mark_what { MARK_HELD = 1, MARK_NEXT = 2, MARK_WARNED = 3, MARK_CRASHES = 4 };
 struct mark {
     uint64_t id, commit_lsn, value;
     uint32_t what;
@@ -131,6 +140,17 @@ struct mark {
 #define MARK_BYTES 32
 void mark_put(uint8_t *at, const struct mark *m);
 int mark_get(struct slice payload, struct mark *out) MUST_USE;
+
+struct attempt_head {
+    uint64_t id, commit_lsn;
+    uint32_t count;
+    uint8_t kind; /* enum queue_attempt_kind */
+};
+#define ATTEMPT_HEAD_BYTES 24
+/* Followed by count times u32: recipients' indices. */
+void attempt_head_put(uint8_t *at, const struct attempt_head *h);
+/* r then gives count times u32. */
+int attempt_head_get(struct reader *r, struct attempt_head *out) MUST_USE;
 
 struct seal_entry {
     uint64_t seq, salt, valid_bytes;

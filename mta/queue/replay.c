@@ -159,6 +159,32 @@ on_mark(struct replay *r, struct segment *in, struct slice payload)
 }
 
 static int
+on_attempt(struct replay *r, struct segment *in, struct slice payload)
+{
+    struct reader rd = reader_of(payload);
+    struct attempt_head head;
+    struct stored *s;
+    struct reader all;
+    int rc = attempt_head_get(&rd, &head);
+
+    rc = rc < 0 ? rc : subject(r, in, head.id, head.commit_lsn, &s);
+    if (rc < 0 || s == NULL) {
+        return rc;
+    }
+    all = rd; /* all or nothing */
+    for (uint32_t i = 0; i < head.count; i++) {
+        if (read_u32(&all) >= s->m.recipient_count) {
+            return BH_EDAMAGED;
+        }
+    }
+    for (uint32_t i = 0; rc == 0 && i < head.count; i++) {
+        rc = msgindex_attempt(r->index, s, read_u32(&rd), head.kind);
+    }
+    s->m.attempt_order = ++r->index->attempt_order;
+    return rc;
+}
+
+static int
 by_number(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -220,6 +246,8 @@ replay_record(
         return on_outcome(r, in, payload);
     case RECORD_MARK:
         return on_mark(r, in, payload);
+    case RECORD_ATTEMPT:
+        return on_attempt(r, in, payload);
     case RECORD_SURVIVORS:
         return on_survivors(r, in, payload);
     default:

@@ -131,6 +131,12 @@ put_state(struct queue *q, struct stored *s)
 
         warned = warned || r->warned;
         rc = queue_put_outcomes(q, s, &e, 1);
+        if (rc == 0 && r->attempt != ATTEMPT_NONE) { /* the outcome would end it */
+            rc = queue_put_attempt(q, s, (enum queue_attempt_kind)r->attempt, &i, 1);
+        }
+    }
+    if (rc == 0 && s->m.crashes > 0) { /* the same */
+        rc = queue_put_mark(q, s, MARK_CRASHES, s->m.crashes);
     }
     if (rc == 0 && warned) {
         rc = queue_put_mark(q, s, MARK_WARNED, 0);

@@ -107,7 +107,7 @@ build(struct fake_disk *d, struct reader r)
 static void
 check_memory(struct segtab *t, struct msgindex *ix)
 {
-    uint64_t messages = 0, recipients = 0, held = 0, doubts = 0, bytes = 0, last = 0;
+    uint64_t messages = 0, recipients = 0, held = 0, doubts = 0, bytes = 0, last = 0, attempts = 0;
 
     for (struct stored *s = msgindex_after(ix, 0); s != NULL; s = msgindex_after(ix, s->m.id)) {
         uint32_t live = 0;
@@ -115,18 +115,19 @@ check_memory(struct segtab *t, struct msgindex *ix)
         CHECK(s->m.id > last);
         last = s->m.id;
         messages++;
-        held += s->m.held;
+        held += s->m.held != HOLD_NO;
         bytes += s->m.size_bytes;
         CHECK(s->m.recipient_count > 0 && s->m.recipient_count <= ENVELOPE_RECIPIENTS_MAX);
         for (uint32_t i = 0; i < s->m.recipient_count; i++) {
             live += s->m.recipients[i].state == RECIPIENT_QUEUED;
             doubts += s->m.recipients[i].state == RECIPIENT_QUEUED && s->m.recipients[i].in_doubt;
+            attempts += s->m.recipients[i].attempt != ATTEMPT_NONE;
         }
         CHECK(live == s->m.live_count && live > 0);
         recipients += live;
     }
     CHECK(messages == ix->messages && recipients == ix->recipients && held == ix->held &&
-          doubts == ix->in_doubt && bytes == ix->bytes);
+          doubts == ix->in_doubt && bytes == ix->bytes && attempts == ix->attempts);
     LIST_FOR(it, &t->order)
     {
         const struct segment *s = CONTAINER_OF(it, struct segment, link);

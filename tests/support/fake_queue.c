@@ -19,6 +19,12 @@ struct queue_reader {
     struct queue_reader *next;
 };
 
+struct fake_wait {
+    struct fake_wait *next;
+    queue_done_fn *cb;
+    void *ctx;
+};
+
 static void *
 need(void *p)
 {
@@ -179,12 +185,14 @@ apply(struct queue *q, struct queue_message *m, const struct queue_outcome *o)
     fake_queue_note(q, "Ddfex"[o->kind]);
     q->outcomes[o->kind]++;
     q->in_doubt += o->in_doubt;
-    r->in_doubt = o->in_doubt;
+    r->in_doubt = o->in_doubt || (o->kind == OUTCOME_DEFERRED && r->in_doubt && !o->settled);
+    r->attempt = ATTEMPT_NONE;
+    m->crashes = 0;
     r->state = states[o->kind];
     drop(r->last_reply);
     r->last_reply = copy(o->reply);
     if (o->kind == OUTCOME_DEFERRED) {
-        r->attempts++;
+        r->attempts += !o->settled;
         r->next_wall_ms = o->next_wall_ms;
     } else {
         m->live_count--;
@@ -211,11 +219,93 @@ queue_record(
     return 0;
 }
 
+static int
+attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
+    enum queue_attempt_kind kind)
+{
+    if (q->attempt_rc < 0) {
+        return q->attempt_rc;
+    }
+    q->violations += count == 0;
+    for (uint32_t i = 0; known(q, m) && i < count; i++) {
+        if (recipients[i] >= m->recipient_count ||
+            m->recipients[recipients[i]].state != RECIPIENT_QUEUED) {
+            q->violations++;
+        } else {
+            m->recipients[recipients[i]].attempt = (uint8_t)kind;
+        }
+    }
+    return 0;
+}
+
 int
-queue_set_held(struct queue *q, struct queue_message *m, bool held)
+queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
+    enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx)
+{
+    int rc = attempt(q, m, recipients, count, kind);
+
+    if (rc == 0) {
+        q->attempted++;
+    }
+    if (rc == 0 && cb != NULL) {
+        struct fake_wait *w = need(malloc(sizeof(*w)));
+
+        *w = (struct fake_wait){ q->attempts, cb, ctx };
+        q->attempts = w;
+    }
+    return rc;
+}
+
+int
+queue_withdraw(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count)
+{
+    q->withdrawn++;
+    return attempt(q, m, recipients, count, ATTEMPT_NONE);
+}
+
+void
+queue_forget(struct queue *q, queue_done_fn *cb, void *ctx)
+{
+    for (struct fake_wait **p = &q->attempts; *p != NULL;) {
+        struct fake_wait *w = *p;
+
+        if (w->cb == cb && w->ctx == ctx) {
+            *p = w->next;
+            free(w);
+        } else {
+            p = &w->next;
+        }
+    }
+}
+
+bool
+fake_queue_sync(struct queue *q)
+{
+    struct fake_wait *w = q->attempts;
+
+    if (w == NULL || q->stalled) {
+        return false;
+    }
+    q->attempts = w->next;
+    w->cb(w->ctx, 0);
+    free(w);
+    return true;
+}
+
+int
+queue_set_crashes(struct queue *q, struct queue_message *m, uint8_t crashes)
 {
     if (known(q, m)) {
-        m->held = held;
+        m->crashes = crashes;
+    }
+    return q->record_rc;
+}
+
+int
+queue_set_held(struct queue *q, struct queue_message *m, enum queue_hold held)
+{
+    if (known(q, m)) {
+        m->held = (uint8_t)held;
     }
     return q->record_rc;
 }

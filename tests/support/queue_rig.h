@@ -219,7 +219,10 @@ rig_sync(struct rig *r)
 static inline void
 record(struct rig *r, msg_id id, uint32_t recipient, enum outcome_kind kind, const char *reply)
 {
-    struct queue_outcome o = { recipient, kind, 1800000000000, slice_of(reply), false };
+    struct queue_outcome o = { .recipient = recipient,
+        .kind = kind,
+        .next_wall_ms = 1800000000000,
+        .reply = slice_of(reply) };
 
     CU_ASSERT_EQUAL(queue_record(r->q, queue_find(r->q, id), &o, 1), 0);
 }

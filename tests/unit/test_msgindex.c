@@ -166,6 +166,38 @@ outcomes_change_recipients_and_totals(void)
 }
 
 static void
+an_attempt_lasts_until_an_outcome_or_its_withdrawal(void)
+{
+    struct msgindex ix;
+    struct stored *s;
+    struct outcome_entry e = { 0, OUTCOME_DEFERRED, false, 1, 0, SLICE_NONE };
+    struct mark crashes = { .what = MARK_CRASHES, .value = 2 };
+
+    msgindex_init(&ix);
+    s = add(&ix, 1, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, i, ATTEMPT_TRANSFER), 0);
+    }
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 3, ATTEMPT_TRANSFER), BH_EDAMAGED);
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, ATTEMPT_READING), 0);
+    CU_ASSERT_EQUAL(ix.attempts, 3);
+    msgindex_mark(&ix, s, &crashes);
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, ATTEMPT_NONE), 0);
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, 77), 0); /* of a later release */
+    CU_ASSERT_EQUAL(ix.attempts, 2);
+    CU_ASSERT_EQUAL(s->m.crashes, 2);
+    CU_ASSERT_EQUAL(msgindex_outcome(&ix, s, &e), 0);
+    CU_ASSERT_EQUAL(ix.attempts, 1);
+    CU_ASSERT_EQUAL(s->m.recipients[0].attempt, ATTEMPT_NONE);
+    CU_ASSERT_EQUAL(s->m.crashes, 0); /* it was handled, and the server lived */
+    CU_ASSERT_EQUAL(ix.in_doubt, 0);  /* who is in doubt is for the next owner to say */
+    msgindex_remove(&ix, s);
+    CU_ASSERT_EQUAL(ix.attempts, 0);
+    stored_free(&ix, s);
+    msgindex_fini(&ix);
+}
+
+static void
 marks_change_messages_and_totals(void)
 {
     struct msgindex ix;
@@ -233,5 +265,6 @@ TEST_MAIN("msgindex", TEST(a_message_is_what_its_commit_says),
     TEST(a_commit_that_contradicts_itself_is_no_message),
     TEST(ids_are_found_in_order_whatever_the_order_of_coming),
     TEST(removed_ones_leave_no_holes_and_no_memory), TEST(outcomes_change_recipients_and_totals),
+    TEST(an_attempt_lasts_until_an_outcome_or_its_withdrawal),
     TEST(marks_change_messages_and_totals), TEST(equal_replies_are_kept_once),
     TEST(a_queued_recipient_costs_less_than_400_bytes))

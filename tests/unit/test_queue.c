@@ -130,6 +130,72 @@ outcomes_and_marks_survive_and_final_ones_end_a_message(void)
 }
 
 static void
+attempt(struct rig *r, msg_id id, uint32_t recipient)
+{
+    CU_ASSERT_EQUAL(
+        queue_attempt(r->q, queue_find(r->q, id), &recipient, 1, ATTEMPT_TRANSFER, on_done, r), 0);
+    (void)loop_run(loop);
+    CU_ASSERT_EQUAL(r->done_status, 0);
+}
+
+static void
+an_attempt_without_an_outcome_is_found_after_a_crash(void)
+{
+    static const uint32_t second = 1;
+    struct queue_outcome doubt = {
+        .kind = OUTCOME_DEFERRED, .reply = SLICE_LIT("4.4.2 in doubt"), .in_doubt = true
+    };
+    struct queue_outcome later = { .kind = OUTCOME_DEFERRED, .reply = SLICE_LIT("450 later") };
+    struct queue_outcome released = { .kind = OUTCOME_DEFERRED, .settled = true };
+    struct queue_stats stats;
+    struct rig r;
+    msg_id open, answered, withdrawn;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    open = rig_put(&r, 100, 'x');
+    answered = rig_put(&r, 100, 'x');
+    withdrawn = rig_put(&r, 100, 'x');
+    attempt(&r, open, 1);
+    attempt(&r, answered, 1);
+    attempt(&r, withdrawn, 1);
+    record(&r, answered, 1, OUTCOME_DEFERRED, "450 4.2.1 later");
+    CU_ASSERT_EQUAL(queue_withdraw(r.q, queue_find(r.q, withdrawn), &second, 1), 0);
+    rig_sync(&r);
+    queue_free(r.q); /* as after a crash */
+
+    for (unsigned again = 0; again < 2; again++) { /* cut before it was settled: the same */
+        CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+        CU_ASSERT_EQUAL(r.claim.in_hand, 1);
+        CU_ASSERT_EQUAL(queue_find(r.q, open)->recipients[0].attempt, ATTEMPT_NONE);
+        CU_ASSERT_EQUAL(queue_find(r.q, open)->recipients[1].attempt, ATTEMPT_TRANSFER);
+        CU_ASSERT_EQUAL(queue_find(r.q, answered)->recipients[1].attempt, ATTEMPT_NONE);
+        CU_ASSERT_EQUAL(queue_find(r.q, withdrawn)->recipients[1].attempt, ATTEMPT_NONE);
+        if (again == 0) {
+            queue_free(r.q);
+        }
+    }
+    doubt.recipient = later.recipient = released.recipient = 1;
+    CU_ASSERT_EQUAL(queue_record(r.q, queue_find(r.q, open), &doubt, 1), 0);
+    CU_ASSERT_EQUAL(queue_record(r.q, queue_find(r.q, open), &later, 1), 0); /* it stays so */
+    CU_ASSERT_EQUAL(queue_set_crashes(r.q, queue_find(r.q, open), 1), 0);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_EQUAL(r.claim.in_hand, 0);
+    CU_ASSERT_TRUE(queue_find(r.q, open)->recipients[1].in_doubt);
+    CU_ASSERT_EQUAL(queue_find(r.q, open)->recipients[1].attempts, 2);
+    CU_ASSERT_EQUAL(queue_find(r.q, open)->crashes, 1);
+    queue_stats(r.q, &stats);
+    CU_ASSERT_EQUAL(stats.in_doubt, 1);
+    CU_ASSERT_EQUAL(queue_record(r.q, queue_find(r.q, open), &released, 1), 0);
+    CU_ASSERT_FALSE(queue_find(r.q, open)->recipients[1].in_doubt);
+    CU_ASSERT_EQUAL(queue_find(r.q, open)->recipients[1].attempts, 2);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
+static void
 a_killed_owner_is_followed_at_once_on_the_same_node_and_boot(void)
 {
     struct rig r;
@@ -422,6 +488,7 @@ fencing_ends_everything_with_its_code(void)
 
 TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(a_reader_begins_anywhere), TEST(outcomes_and_marks_survive_and_final_ones_end_a_message),
+    TEST(an_attempt_without_an_outcome_is_found_after_a_crash),
     TEST(a_killed_owner_is_followed_at_once_on_the_same_node_and_boot),
     TEST(a_store_is_never_made_by_opening), TEST(a_second_server_is_refused_while_the_first_lives),
     TEST(another_nodes_store_is_had_when_fenced_or_when_its_lease_is_over),

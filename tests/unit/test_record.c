@@ -168,6 +168,7 @@ outcomes_marks_seals_and_survivors_are_read_as_written(void)
     static struct seal_entry entries2[SEAL_ENTRIES_MAX];
     struct seal_head sh = { 0, 1, 2, 3 }, sh2;
     struct survivors_head vh = { 9, 8, 16, 32, 2 }, vh2;
+    struct attempt_head ah = { 5, 6, 2, 1 }, ah2;
     struct reader r;
     uint8_t *end;
 
@@ -190,6 +191,16 @@ outcomes_marks_seals_and_survivors_are_read_as_written(void)
     CU_ASSERT_EQUAL(m2.value, 77);
     CU_ASSERT_EQUAL(m2.what, MARK_NEXT);
     CU_ASSERT_EQUAL(mark_get((struct slice){ (char *)bytes, MARK_BYTES - 1 }, &m2), BH_EDAMAGED);
+
+    attempt_head_put(bytes, &ah);
+    put_le32(bytes + ATTEMPT_HEAD_BYTES, 7);
+    put_le32(bytes + ATTEMPT_HEAD_BYTES + 4, 9);
+    r = reader_of((struct slice){ (char *)bytes, ATTEMPT_HEAD_BYTES + 8 });
+    CU_ASSERT_EQUAL(attempt_head_get(&r, &ah2), 0);
+    CU_ASSERT_TRUE(ah2.id == 5 && ah2.commit_lsn == 6 && ah2.count == 2 && ah2.kind == 1);
+    CU_ASSERT_TRUE(read_u32(&r) == 7 && read_u32(&r) == 9);
+    r = reader_of((struct slice){ (char *)bytes, ATTEMPT_HEAD_BYTES + 7 });
+    CU_ASSERT_EQUAL(attempt_head_get(&r, &ah2), BH_EDAMAGED);
 
     seal_put(bytes, &sh, entries);
     CU_ASSERT_EQUAL(seal_get((struct slice){ (char *)bytes, 80 }, &sh2, entries2), 0);
