@@ -121,6 +121,9 @@
     X(EV_REMOVED, 1803, "delivery.removed", INFO, "A recipient was removed from the queue by the operator, without a notice.", "None needed.") \
     X(EV_IN_DOUBT_HELD, 1804, "delivery.in_doubt.held", WARN, "A final dot stayed without an answer, and the configuration says to hold such messages.", "Ask the next hop whether it has the message, then release or remove it.") \
     X(EV_CONTENT_UNREADABLE, 1805, "delivery.content.unreadable", ERROR, "The content of a queued message could not be read; it is not sent.", "Run bridgehead store check; look at the disk.") \
+    X(EV_IN_DOUBT_FOUND, 1806, "delivery.in_doubt.found", INFO, "A recipient was being delivered when the last owner ended: nobody knows whether it arrived.", "None needed, or with in_doubt = \"hold\" ask the next hop; bridgehead queue list --selector in-doubt shows them.") \
+    X(EV_POISON_HELD, 1807, "delivery.poison.held", ERROR, "The server crashed repeatedly with this message in hand: it is held.", "Keep a copy (bridgehead queue export) and the core dump for a report, then remove the message, or release it when the fault is corrected.") \
+    X(EV_POISON_SUSPECT, 1808, "delivery.poison.suspect", WARN, "The server crashed repeatedly with this and other messages in hand: they are tried one after another.", "None needed; if it crashes again, the message begun last is held.") \
     X(EV_DESTINATION_DOWN, 1810, "destination.down", WARN, "No session to a destination could be opened; one delivery asks again after the back-off, the rest waits.", "Check the network and the host; bridgehead why DESTINATION shows the last error.") \
     X(EV_DESTINATION_UP, 1811, "destination.up", INFO, "A destination that was down answers again.", "None needed.") \
     X(EV_CONNECTOR_SUSPENDED, 1812, "connector.suspended", WARN, "An operator suspended a connector: its mail waits or takes the route's next connector.", "bridgehead connector resume NAME.") \

@@ -326,6 +326,17 @@ on_queue_failure(void *ctx, int rc)
                          : "a write or sync of the store failed");
 }
 
+/* What its last owner had in hand; before anything of it is tried again. A process that died while
+ * its machine lived on may have died of a message; a machine that was lost tells nothing. */
+static int
+settle_doubts(struct app *a)
+{
+    struct sched_recovered *r = &a->failover.recovered;
+
+    r->crashed = strcmp(a->claim.cause, "same-node") == 0 || strcmp(a->claim.cause, "dead") == 0;
+    return a->claim.in_hand > 0 ? sched_recovered(a->sched, r) : 0;
+}
+
 static void
 on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim, const char *text)
 {
@@ -346,6 +357,11 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
     rc = app_make_sched(a);
     if (rc < 0) {
         app_fail(a, rc, "cannot start the scheduler");
+        return;
+    }
+    rc = settle_doubts(a);
+    if (rc < 0) {
+        app_fail(a, rc, "what the last owner had in hand cannot be recorded");
         return;
     }
     for (struct queue_message *m = queue_after(q, 0); m != NULL; m = queue_after(q, m->id)) {

@@ -61,6 +61,7 @@ static const struct conf_key table[] = {
     { "connector.*.messages_per_session", CONF_INT, 0, 1000000, "1000", NULL, false, true, "Messages before a session is closed; 0: no limit." },
     { "connector.*.idle", CONF_DURATION, 0, MIN_MS(60), "5s", NULL, false, true, "How long an idle session is kept." },
     { "connector.*.down_after", CONF_DURATION, SEC(1), DAY(1), "5min", NULL, false, true, "A connector none of whose destinations could be reached for so long makes the state degraded." },
+    { "connector.*.in_doubt", CONF_ENUM, 0, 0, "retry", "retry|hold", false, true, "What to do with a recipient whose final dot was sent while the answer never came: try again, or wait for the operator (queue release, retry, remove). Unset: as retry.in_doubt." },
     { "connector.*.connect_timeout", CONF_DURATION, MS(100), MIN_MS(10), "30s", NULL, false, true, "For a connection to open." },
     { "connector.*.greeting_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "For the greeting." },
     { "connector.*.command_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "For the answer to EHLO, MAIL or RCPT." },
@@ -75,7 +76,7 @@ static const struct conf_key table[] = {
     { "retry.destination", CONF_STRINGS, 1, RETRY_STEPS_MAX, "[\"5s\", \"10s\", \"30s\", \"1min\", \"5min\"]", NULL, false, true, "Delays of a destination that cannot be reached; the last repeats." },
     { "retry.expire", CONF_DURATION, SEC(1), DAY(60), "5d", NULL, false, true, "A message not delivered for so long is returned." },
     { "retry.warn_after", CONF_DURATION, 0, DAY(60), "4h", NULL, false, true, "A delay notification is sent after so long; 0: never." },
-    { "retry.in_doubt", CONF_ENUM, 0, 0, "retry", "retry|hold", false, true, "What to do with a recipient whose delivery was confirmed by nobody: the final dot was sent and the answer lost." },
+    { "retry.in_doubt", CONF_ENUM, 0, 0, "retry", "retry|hold", false, true, "For connectors that do not say in_doubt themselves." },
 };
 /* clang-format on */
 
@@ -435,6 +436,8 @@ take_connector(struct pass *p, struct slice name, struct app_connector *o)
         (uint32_t)conf_uint(conf, key_of(key, "connector", name, "messages_per_session"));
     o->idle_ms = conf_uint(conf, key_of(key, "connector", name, "idle"));
     o->down_after_ms = conf_uint(conf, key_of(key, "connector", name, "down_after"));
+    (void)key_of(key, "connector", name, "in_doubt");
+    o->in_doubt_hold = conf_enum(conf, conf_is_set(conf, key) ? key : "retry.in_doubt") == 1;
     o->connect_ms = conf_uint(conf, key_of(key, "connector", name, "connect_timeout"));
     o->greeting_ms = conf_uint(conf, key_of(key, "connector", name, "greeting_timeout"));
     o->command_ms = conf_uint(conf, key_of(key, "connector", name, "command_timeout"));
@@ -646,7 +649,6 @@ take_scalars(struct pass *p)
     c->data_timeout_ms = conf_uint(conf, "limits.data_timeout");
     c->expire_ms = conf_uint(conf, "retry.expire");
     c->warn_after_ms = conf_uint(conf, "retry.warn_after");
-    c->in_doubt_hold = conf_enum(conf, "retry.in_doubt") == 1;
     take_schedule(p, "retry.schedule", &c->retry);
     take_schedule(p, "retry.destination", &c->backoff);
 }

@@ -50,6 +50,7 @@ struct app_connector {
     uint32_t concurrency, limit, recipients, messages_per_session;
     uint64_t idle_ms, down_after_ms;
     uint64_t connect_ms, greeting_ms, command_ms, data_init_ms, data_block_ms, data_done_ms;
+    bool in_doubt_hold;
 };
 struct app_route {
     struct slice to; /* in the conf */
@@ -90,7 +91,6 @@ struct app_conf {
     size_t route_count;
     struct retry_schedule retry, backoff;
     uint64_t expire_ms, warn_after_ms;
-    bool in_doubt_hold;
 };
 
 /* vip_text: what --vip gave ("192.0.2.10,2001:db8::10"), or NULL. Where the file lists VIPs too

@@ -151,8 +151,8 @@ failover_of(const struct app *a)
     if (a->queue == NULL) {
         return json_null();
     }
-    return json_pack(
-        "{s:s,s:I,s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:f,s:f,s:f,s:f,s:f},s:I,s:I,s:I,s:I,s:I}",
+    return json_pack("{s:s,s:I,s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:f,s:f,s:f,s:f,s:f},s:I,s:I,s:I,s:I,"
+                     "s:I,s:I,s:I,s:I}",
         "cause", c->cause, "epoch", (json_int_t)c->epoch, "previous_epoch",
         (json_int_t)c->previous_epoch, "previous_node", c->previous_node, "started",
         app_ctl_time(a->failover.started_wall_ms), "opened",
@@ -164,7 +164,10 @@ failover_of(const struct app *a)
         (double)c->claim_ms / 1000, "replay_s", (double)c->replay_ms / 1000, "seal_s",
         (double)c->seal_ms / 1000, "messages", (json_int_t)c->messages, "recipients",
         (json_int_t)c->recipients, "replayed_bytes", (json_int_t)c->replayed_bytes, "torn_bytes",
-        (json_int_t)c->torn_bytes, "late_bytes", (json_int_t)c->late_bytes);
+        (json_int_t)c->torn_bytes, "late_bytes", (json_int_t)c->late_bytes, "in_doubt",
+        (json_int_t)a->failover.recovered.in_doubt, "suspects",
+        (json_int_t)a->failover.recovered.suspects, "poison",
+        (json_int_t)a->failover.recovered.poison);
 }
 
 static json_t *

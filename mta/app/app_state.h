@@ -28,6 +28,7 @@ struct app_socket {
 #define APP_SOCKETS_MAX (APP_LISTENERS_MAX * APP_VIPS_MAX)
 
 struct app_failover { /* for `failover report` */
+    struct sched_recovered recovered;
     uint64_t started_wall_ms, opened_wall_ms, listening_wall_ms, first_accept_wall_ms,
         first_delivery_wall_ms;
 };

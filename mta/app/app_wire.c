@@ -163,7 +163,8 @@ sched_connectors(const struct app *a, const struct app_conf *c)
             .concurrency = n->concurrency,
             .connector_limit = n->limit,
             .recipients_per_transaction = n->recipients,
-            .down_after_ms = n->down_after_ms };
+            .down_after_ms = n->down_after_ms,
+            .in_doubt_hold = n->in_doubt_hold };
     }
     return list;
 }
@@ -175,8 +176,7 @@ sched_options_of(const struct app_conf *c, struct sched_options *o)
         .backoff = c->backoff,
         .expire_ms = c->expire_ms,
         .warn_after_ms = c->warn_after_ms,
-        .hostname = c->hostname,
-        .in_doubt_hold = c->in_doubt_hold };
+        .hostname = c->hostname };
 }
 
 int

@@ -50,13 +50,18 @@ struct sched_session;     /* the scheduler's view of the same session */
 
 /* What the scheduler offers the transport. */
 struct transport_up {
+    /* The current delivery's transaction begins: its first byte (MAIL FROM) is about to be written.
+     * 0: write it; BH_EBUSY: not before ready is called, then ask again; another code: give the
+     * delivery up, as with content. May be asked again for the same delivery over another
+     * connection. */
+    int (*begin)(struct sched_session *s, transport_ready_fn *ready, void *ctx);
     /* Content, piece by piece: >0 bytes in *out (valid until the next call or delivery's end), 0
      * end, BH_EBUSY: ready(ctx) is called when to ask again; BH_EDAMAGED or -EIO: give up this
      * delivery (done with DEFERRED; do not send the dot: RSET or close). */
     int (*content)(
         struct sched_session *s, struct slice *out, transport_ready_fn *ready, void *ctx);
-    /* May the final dot go out now? 0; BH_EBUSY: ready is called; BH_EFENCED, BH_EQUORUM: never:
-     * close the connection. */
+    /* May the final dot go out now? 0; BH_EBUSY: ready is called, then ask again; BH_EFENCED,
+     * BH_EQUORUM: never: close the connection. */
     int (*dot)(struct sched_session *s, transport_ready_fn *ready, void *ctx);
     /* Result of one recipient of the current delivery, in any order, once each. */
     void (*recipient)(struct sched_session *s, uint32_t index, const struct transport_result *r);

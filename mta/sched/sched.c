@@ -507,6 +507,7 @@ lists_init(struct sched *s)
 {
     list_init(&s->all);
     list_init(&s->wake);
+    list_init(&s->doubts);
     list_init(&s->moving);
     list_init(&s->closing);
     list_init(&s->sessions);
@@ -567,6 +568,7 @@ free_sessions(struct sched *s)
         struct sched_session *ss = CONTAINER_OF(l, struct sched_session, link);
 
         if (ss->task != NULL) {
+            session_forget_try(ss);
             task_leave(s, ss->task);
         }
         session_free(ss);

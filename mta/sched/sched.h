@@ -48,6 +48,8 @@ struct sched_connector {
     uint64_t down_after_ms; /* not reached for so long: counted as down (degraded). With per_domain
                                only while at least three destinations are down and none is up: a
                                dead stranger is no fault of the connector */
+    bool in_doubt_hold;     /* a recipient in doubt waits for the operator: sched_hold (released) or
+                               sched_retry settle it */
 };
 
 struct sched_options {
@@ -55,7 +57,6 @@ struct sched_options {
     struct retry_schedule backoff;     /* of destinations */
     uint64_t expire_ms, warn_after_ms; /* of a message's age; warn_after 0: no delay notice */
     const char *hostname;
-    bool in_doubt_hold; /* hold a message of which a final dot stayed without answer */
 };
 
 /* The world of a scheduler; app/ fills it, tests fake it. */
@@ -88,6 +89,14 @@ const struct transport_up *sched_transport_up(void);
  * recipient of m may be in a session. */
 void sched_add(struct sched *s, struct queue_message *m);
 void sched_remove(struct sched *s, struct queue_message *m);
+/* Once, with a queue that was just opened, before its messages are added: what its last owner had
+ * in hand is in doubt, and a message it crashed with again and again is held. Recorded, not yet
+ * durable. 0, -ENOMEM or the queue's failure: to be done again by the next owner. */
+struct sched_recovered {
+    bool crashed; /* in: the last owner ended by itself, and its machine lived on */
+    uint64_t messages, in_doubt /* recipients */, suspects, poison; /* poison: held */
+};
+int sched_recovered(struct sched *s, struct sched_recovered *x) MUST_USE;
 /* Deliveries may begin (serving, VIP present, quorum) or not. paused: running ones go on. stopped:
  * they are aborted, with what is in doubt recorded before this returns, and readers and notices are
  * closed: no call of the queue follows until it is running again. Begins as stopped. */
@@ -103,9 +112,9 @@ void sched_drain(struct sched *s, loop_fn *cb, void *ctx);
 /* Operator. 0, or a code of the queue's (then nothing more can be recorded). */
 int sched_connector_suspend(
     struct sched *s, struct slice name, bool suspended) MUST_USE; /* BH_ENOTFOUND */
-/* Now, whatever the back-off of its destinations. BH_ESTATE: it is held. */
+/* Now, whatever the back-off of its destinations, and who waits in doubt. BH_ESTATE: it is held. */
 int sched_retry(struct sched *s, struct queue_message *m) MUST_USE;
-/* What is in a session ends there; it waits no more. */
+/* What is in a session ends there; it waits no more. Released: nobody is in doubt any more. */
 int sched_hold(struct sched *s, struct queue_message *m, bool held) MUST_USE;
 /* Live recipients fail with a DSN "by the operator"; those in a session if it doesn't deliver. */
 int sched_bounce(struct sched *s, struct queue_message *m) MUST_USE;

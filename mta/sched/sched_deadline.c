@@ -120,6 +120,13 @@ fail_recipient(struct failing *f, uint32_t i)
         LF_SLICE("reply", nf.reply));
 }
 
+/* The operator's word is waited for: that stops the clock, of a message or of who is in doubt. */
+static bool
+fails(const struct task *t, bool expired)
+{
+    return task_waits(t) && !(expired && t->state == TASK_HELD);
+}
+
 static void
 fail_tasks(struct failing *f)
 {
@@ -129,7 +136,7 @@ fail_tasks(struct failing *f)
         uint32_t i = t->first;
 
         next = t->next; /* new ones come at the head */
-        if (!task_waits(t) || t == f->told || t == f->left) {
+        if (!fails(t, f->expired) || t == f->told || t == f->left) {
             continue;
         }
         task_leave(f->s, t);
@@ -151,7 +158,7 @@ sched_fail_waiting(
     uint32_t count = 0;
 
     for (const struct task *t = e->tasks; t != NULL; t = t->next) {
-        count += task_waits(t) ? t->count : 0;
+        count += fails(t, expired) ? t->count : 0;
     }
     if (count == 0) {
         return true;

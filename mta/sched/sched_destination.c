@@ -108,6 +108,7 @@ connector_set(struct connector *c, const struct sched_connector *o)
     c->per_transaction =
         MIN(MAX(o->recipients_per_transaction, 1u), (uint32_t)SCHED_RECIPIENTS_MAX);
     c->down_after_ms = o->down_after_ms;
+    c->in_doubt_hold = o->in_doubt_hold;
 }
 
 void

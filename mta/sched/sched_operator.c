@@ -78,14 +78,15 @@ sched_retry(struct sched *s, struct queue_message *m)
     if (m->held) {
         return BH_ESTATE;
     }
-    rc = queue_set_next(s->env.queue, m, sched_now(s));
+    rc = sched_settle_doubts(s, e);
+    rc = rc < 0 ? rc : queue_set_next(s->env.queue, m, sched_now(s));
     if (rc < 0) {
         return rc;
     }
     s->depth++; /* begin nothing before all are in front */
     for (struct task *t = e->tasks; t != NULL; t = next) {
         next = t->next; /* new ones come at the head, ready already */
-        if (t->state == TASK_DEFERRED) {
+        if (t->state == TASK_DEFERRED || t->state == TASK_HELD) {
             task_leave(s, t);
             task_route(s, t);
         }
@@ -108,14 +109,15 @@ sched_hold(struct sched *s, struct queue_message *m, bool held)
 {
     struct entry *e = m->sched;
     struct task *next;
-    int rc = queue_set_held(s->env.queue, m, held);
+    int rc = queue_set_held(s->env.queue, m, held ? HOLD_OPERATOR : HOLD_NO);
 
+    rc = rc < 0 || e == NULL || held ? rc : sched_settle_doubts(s, e);
     if (rc < 0 || e == NULL) {
         return rc;
     }
     for (struct task *t = e->tasks; t != NULL; t = next) {
         next = t->next;
-        if (held && (t->state == TASK_READY || t->state == TASK_DEFERRED)) {
+        if (held && task_waits(t)) {
             task_leave(s, t);
             task_to_held(s, t);
         } else if (!held && t->state == TASK_HELD) {
@@ -335,6 +337,7 @@ sched_reconfigure(struct sched *s, const struct sched_options *o,
         reconsider(s, list[i], true);
     }
     destination_move(s, s->noroute);
+    sched_route_doubts(s);
     if (times) {
         reset_deadlines(s);
     }

@@ -7,6 +7,7 @@
  *   sched_destination.c  who may open a session now; back-off; moving mail to an alternate
  *   sched_session.c      one session's delivery: transport_up, results into outcomes
  *   sched_notice.c       failure and delay notices
+ *   sched_doubt.c        what the last owner had in hand
  *   sched_report.c       infos, why, totals
  *
  * Rules that all of them keep:
@@ -87,7 +88,7 @@ enum task_state {
 
 struct task {
     union {
-        struct list link;              /* READY: destination's */
+        struct list link;              /* READY: destination's; HELD: sched's doubts, or none */
         struct heap_node due;          /* DEFERRED */
         struct sched_session *session; /* RUNNING */
         struct notice *notice;         /* NOTICE */
@@ -118,7 +119,7 @@ struct destination {
     uint64_t next_try_ms;   /* no session is opened before */
     uint64_t grow_after_ms; /* the window stays until then */
     uint64_t stamp;         /* see task_route */
-    struct task *group[2];
+    struct task *group[3];
     char *last_error; /* malloc'ed, or NULL */
     uint64_t last_error_ms;
     bool down;
@@ -137,6 +138,7 @@ struct connector {
     bool keep; /* during a reload */
     uint32_t concurrency, limit, per_transaction;
     uint64_t down_after_ms;
+    bool in_doubt_hold;
     struct map dests;
     struct list waiting; /* destinations that wait for one of `limit` sessions */
     struct list idle;    /* sessions, last used first */
@@ -158,6 +160,9 @@ struct result { /* of one recipient of a delivery */
     uint64_t next_ms;
 };
 
+/* The record that says so of a delivery (journal.md section 6a). */
+enum session_try { TRY_NONE, TRY_QUEUED, TRY_DURABLE };
+
 enum session_state { SESSION_OPENING, SESSION_BUSY, SESSION_IDLE, SESSION_CLOSING };
 
 struct sched_session {
@@ -171,11 +176,14 @@ struct sched_session {
     struct transport_session *transport;
     enum session_state state;
     bool opened;
-    bool opening;      /* counted in the destination's opening */
-    bool probe;        /* opened while it was down */
-    bool aborted;      /* by us: what it still says is not heard */
-    bool ours;         /* the delivery cannot go on for a reason of ours */
-    bool dot;          /* the final dot of this delivery was permitted */
+    bool opening;              /* counted in the destination's opening */
+    bool probe;                /* opened while it was down */
+    bool aborted;              /* by us: what it still says is not heard */
+    bool ours;                 /* the delivery cannot go on for a reason of ours */
+    bool dot;                  /* the final dot of this delivery was permitted */
+    uint8_t tried;             /* enum session_try, of this delivery */
+    transport_ready_fn *ready; /* the transport waits for TRY_DURABLE; NULL: it does not */
+    void *ready_ctx;
     uint32_t finished; /* deliveries */
     struct task *task; /* RUNNING, or NULL */
     struct delivery delivery;
@@ -209,7 +217,8 @@ struct sched {
     struct heap backoffs;  /* destinations */
     struct heap deadlines; /* entries */
     struct list wake, moving, closing, sessions, spare_sessions;
-    struct list unrecorded;                      /* see sched.c */
+    struct list doubts;     /* HELD tasks whose connectors hold what is in doubt */
+    struct list unrecorded; /* see sched.c */
     uint32_t session_count, spare_count, active; /* active: deliveries under way */
     struct list notices_waiting, notices_active;
     uint32_t notices_waiting_count, notices_active_count;
@@ -241,6 +250,11 @@ void sched_broken(struct sched *s, int rc);
 /* Free those of the list that are new. */
 void sched_connectors_undo(struct sched *s, struct connector **list, size_t count);
 
+/* ---- sched_doubt.c */
+/* The operator takes the doubt off the recipients that are held. 0 or the queue's code. */
+int sched_settle_doubts(struct sched *s, struct entry *e) MUST_USE;
+void sched_route_doubts(struct sched *s); /* after a reload */
+
 /* ---- sched_deadline.c */
 uint64_t sched_expiry(const struct sched *s, const struct queue_message *m);
 /* (Re)set the entry's place among the deadlines, not before `from_ms`. */
@@ -270,6 +284,7 @@ void task_to_ready(struct sched *s, struct task *t, bool front);
 void task_to_deferred(struct sched *s, struct task *t, uint64_t due_ms);
 void task_to_running(struct sched *s, struct task *t, struct sched_session *ss);
 void task_to_held(struct sched *s, struct task *t);
+void task_to_doubt(struct sched *s, struct task *t); /* held by its connector, not the message */
 void task_to_notice(struct sched *s, struct task *t, struct notice *n);
 bool task_waits(const struct task *t); /* READY, DEFERRED or HELD */
 /* t (NONE) to wait without a route; routed again in some minutes. */
@@ -323,6 +338,8 @@ void session_close_marked(struct sched *s); /* those of session_close_later */
 /* At once; results that are known count, in doubt is recorded, the rest waits again. */
 void session_abort(struct sched *s, struct sched_session *ss);
 void session_free(struct sched_session *ss);
+/* It is no longer told when its attempt's record is durable. */
+void session_forget_try(struct sched_session *ss);
 
 /* ---- sched_notice.c */
 /* One failure to be told to the sender. Slices are copied. */

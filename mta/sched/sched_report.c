@@ -153,6 +153,24 @@ why_deferred(const struct queue_recipient *r, const struct task *t, struct sched
 }
 
 static void
+why_held(const struct queue_message *m, const struct queue_recipient *r, struct sched_why *out)
+{
+    if (m->held == HOLD_POISON) {
+        (void)snprintf(out->text, sizeof(out->text),
+            "held: the server crashed %u times in a row with this message in hand; bridgehead "
+            "queue export it for a report, then queue remove or queue release",
+            (unsigned)m->crashes);
+    } else if (m->held != HOLD_NO) {
+        copy_text(out->text, sizeof(out->text), "held; bridgehead queue release");
+    } else {
+        (void)snprintf(out->text, sizeof(out->text),
+            "may have been delivered, and its connector holds what is in doubt: ask the next hop, "
+            "then bridgehead queue release, retry or remove; %.*s",
+            SLICE_FMT(slice_sub(r->last_reply, 0, 250)));
+    }
+}
+
+static void
 why_task(const struct sched *s, const struct queue_recipient *r, const struct task *t,
     struct sched_why *out)
 {
@@ -178,7 +196,7 @@ why_task(const struct sched *s, const struct queue_recipient *r, const struct ta
         why_deferred(r, t, out);
         break;
     case TASK_HELD:
-        copy_text(out->text, sizeof(out->text), "held; bridgehead queue release");
+        why_held(t->entry->m, r, out);
         break;
     case TASK_NOTICE:
         copy_text(

@@ -44,6 +44,8 @@ session_new(struct sched *s, struct destination *d)
     ss->transport = NULL;
     ss->state = SESSION_OPENING;
     ss->opened = ss->opening = ss->aborted = ss->dot = false;
+    ss->tried = TRY_NONE;
+    ss->ready = NULL;
     ss->finished = 0;
     ss->task = NULL;
     ss->reader = NULL;
@@ -168,6 +170,7 @@ begin(struct sched *s, struct sched_session *ss)
         .recipients = ss->addresses };
     ss->task = t;
     ss->dot = ss->ours = false;
+    ss->tried = TRY_NONE;
     return true;
 }
 
@@ -217,6 +220,70 @@ session_work(struct sched *s, struct sched_session *ss)
     ss->state = SESSION_BUSY;
     ss->ops->work(ss->transport, &ss->delivery);
     return true;
+}
+
+/* ---- the attempt's record */
+
+static void
+session_on_try(void *ctx, int status)
+{
+    struct sched_session *ss = ctx;
+    transport_ready_fn *ready = ss->ready;
+
+    ss->tried = status == 0 ? TRY_DURABLE : TRY_NONE; /* <0: asking again says why */
+    ss->ready = NULL;
+    if (ready != NULL) {
+        ready(ss->ready_ctx);
+    }
+}
+
+/* 0 when it is durable; BH_EBUSY: on its way, ready is called then. */
+static int
+try_durable(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
+{
+    if (ss->tried == TRY_NONE) {
+        int rc = queue_attempt(ss->s->env.queue, ss->task->entry->m, ss->indexes,
+            ss->delivery.recipient_count, ATTEMPT_TRANSFER, session_on_try, ss);
+
+        if (rc < 0) {
+            return rc;
+        }
+        ss->tried = TRY_QUEUED;
+    }
+    if (ss->tried == TRY_DURABLE) {
+        return 0;
+    }
+    ss->ready = ready;
+    ss->ready_ctx = ctx;
+    return BH_EBUSY;
+}
+
+void
+session_forget_try(struct sched_session *ss)
+{
+    if (ss->tried == TRY_QUEUED) {
+        queue_forget(ss->s->env.queue, session_on_try, ss);
+        ss->ready = NULL;
+    }
+}
+
+/* Whoever gets no outcome now, and whose dot was not sent or was answered, is in nobody's hand any
+ * more. Takes ss->indexes. What finds no memory is over-reported after a crash. */
+static void
+withdraw(struct sched_session *ss, struct queue_message *m)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < ss->delivery.recipient_count; i++) {
+        const struct result *r = &ss->results[i];
+
+        if (!r->known || (r->kind == OUTCOME_FAILED && !r->in_doubt)) {
+            ss->indexes[n++] = ss->indexes[i];
+        }
+    }
+    if (n > 0 && queue_withdraw(ss->s->env.queue, m, ss->indexes, n) < 0) {
+        return;
+    }
 }
 
 /* ---- results */
@@ -286,6 +353,14 @@ note_result(struct sched_session *ss, uint32_t index, const struct transport_res
     to->source = keep(ss, r->source);
 }
 
+/* Does it wait for the operator from here on? */
+static bool
+held_in_doubt(
+    const struct sched_session *ss, const struct result *r, const struct queue_recipient *rcpt)
+{
+    return ss->dest->connector->in_doubt_hold && (r->in_doubt || rcpt->in_doubt);
+}
+
 /* What an undelivered result becomes: too old is a failure, and the operator's word goes first. */
 static void
 decide(struct sched_session *ss, uint32_t index, uint64_t now)
@@ -305,7 +380,8 @@ decide(struct sched_session *ss, uint32_t index, uint64_t now)
         r->code = 0;
         r->status = keep(ss, SLICE_LIT("5.0.0"));
         r->reply = keep(ss, SLICE_LIT("5.0.0 bounced by the operator"));
-    } else if (r->kind == OUTCOME_DEFERRED && !e->m->held && now >= sched_expiry(s, e->m)) {
+    } else if (r->kind == OUTCOME_DEFERRED && !e->m->held && !held_in_doubt(ss, r, rcpt) &&
+               now >= sched_expiry(s, e->m)) {
         char text[REPLY_BYTES_MAX];
         struct slice last = text_at(ss, r->reply);
         int n = snprintf(text, sizeof(text), "4.4.7 delivery time expired; the last try gave: %.*s",
@@ -331,12 +407,12 @@ struct ending { /* of one delivery, while it is sorted */
     struct task *own;   /* the delivery's task, until a group takes it */
     struct task *again; /* goes back without an outcome */
     struct task *told;  /* waits for its notice */
+    struct task *doubt; /* waits for the operator, as the connector wants it */
     struct notice *notice;
     struct task *groups[GROUPS_MAX];
     uint64_t due_ms[GROUPS_MAX];
     size_t group_count;
     uint32_t outcomes;
-    bool in_doubt;
 };
 
 static struct task *
@@ -372,7 +448,14 @@ end_deferred(struct ending *x, uint32_t index, uint64_t due_ms)
     while (g < x->group_count && x->due_ms[g] != due_ms) {
         g++;
     }
-    if (g == x->group_count) {
+    if (held_in_doubt(x->ss, r, &x->e->m->recipients[o->recipient])) {
+        x->doubt = x->doubt != NULL ? x->doubt : ending_task(x);
+        task_push(x->doubt, o->recipient);
+        log_event(EV_IN_DOUBT_HELD, LF_ID("id", x->ss->delivery.id),
+            LF_SLICE("rcpt", x->ss->addresses[index]));
+    } else if (g < x->group_count) {
+        task_push(x->groups[g], o->recipient);
+    } else {
         if (g < GROUPS_MAX) {
             x->groups[g] = ending_task(x);
             x->due_ms[g] = due_ms;
@@ -381,12 +464,11 @@ end_deferred(struct ending *x, uint32_t index, uint64_t due_ms)
             g--;
             x->due_ms[g] = MAX(x->due_ms[g], due_ms);
         }
+        task_push(x->groups[g], o->recipient);
     }
-    task_push(x->groups[g], x->ss->indexes[index]);
     o->next_wall_ms = due_ms;
     o->reply = text_at(x->ss, r->reply);
     o->in_doubt = r->in_doubt;
-    x->in_doubt = x->in_doubt || r->in_doubt;
     x->ss->s->deferrals++;
     log_event(EV_DEFERRED, LF_ID("id", x->ss->delivery.id),
         LF_SLICE("rcpt", x->ss->addresses[index]),
@@ -482,6 +564,11 @@ ending_settle(struct ending *x, bool reroute)
             task_to_deferred(s, x->groups[g], x->due_ms[g]);
         }
     }
+    if (x->doubt != NULL && held) {
+        task_to_held(s, x->doubt);
+    } else if (x->doubt != NULL) {
+        task_to_doubt(s, x->doubt);
+    }
     if (x->again != NULL) {
         x->again->requeued = true;
         if (held) {
@@ -519,6 +606,7 @@ finish(struct sched_session *ss, bool reroute)
     t->first = CHAIN_END;
     t->count = 0;
     t->requeued = false;
+    session_forget_try(ss);
     for (uint32_t i = 0; i < ss->delivery.recipient_count; i++) {
         end_recipient(&x, i, now);
     }
@@ -528,6 +616,9 @@ finish(struct sched_session *ss, bool reroute)
     } else if (x.notice != NULL) {
         notice_free(s, x.notice);
     }
+    if (ss->tried != TRY_NONE && x.outcomes < ss->delivery.recipient_count) { /* so m is live */
+        withdraw(ss, m);
+    }
     if (x.outcomes > 0) {
         sched_record(s, m, ss->outcomes, x.outcomes);
     }
@@ -535,12 +626,6 @@ finish(struct sched_session *ss, bool reroute)
         notice_start(s, x.notice);
     }
     buf_clear(&ss->text);
-    if (x.in_doubt && s->o.in_doubt_hold && !m->held && !s->broken) { /* deferred: m is live */
-        log_event(EV_IN_DOUBT_HELD, LF_ID("id", ss->delivery.id));
-        if (sched_hold(s, m, true) < 0) {
-            return; /* broken, and said so */
-        }
-    }
 }
 
 /* ---- transport_up */
@@ -569,18 +654,45 @@ up_content(struct sched_session *ss, struct slice *out, transport_ready_fn *read
     return rc;
 }
 
+/* Nothing may go out, or on. */
+static bool
+up_stopped(const struct sched_session *ss)
+{
+    return ss->task == NULL || ss->s->run == SCHED_STOPPED || ss->s->broken;
+}
+
+/* The record is only begun here: it has until the dot. */
+static int
+up_begin(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
+{
+    int rc;
+
+    if (up_stopped(ss)) {
+        ss->ours = true;
+        return BH_EQUORUM;
+    }
+    rc = try_durable(ss, ready, ctx);
+    if (rc == BH_EBUSY) {
+        ss->ready = NULL;
+    }
+    ss->ours = rc < 0 && rc != BH_EBUSY && rc != -ENOMEM;
+    return ss->ours ? rc : 0;
+}
+
 static int
 up_dot(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
 {
     int rc;
 
-    (void)ready;
-    (void)ctx;
-    if (ss->task == NULL || ss->s->run == SCHED_STOPPED || ss->s->broken) {
+    if (up_stopped(ss)) {
         ss->ours = true;
         return BH_EQUORUM;
     }
-    rc = queue_lease_check(ss->s->env.queue);
+    rc = try_durable(ss, ready, ctx); /* I14 */
+    if (rc == BH_EBUSY) {
+        return rc;
+    }
+    rc = rc < 0 ? rc : queue_lease_check(ss->s->env.queue);
     ss->ours = rc < 0;
     ss->dot = ss->dot || rc == 0;
     return rc;
@@ -781,8 +893,8 @@ up_closed(struct sched_session *ss, const struct transport_result *result)
 const struct transport_up *
 sched_transport_up(void)
 {
-    static const struct transport_up up = { up_content, up_dot, up_recipient, up_done, up_opened,
-        up_closed };
+    static const struct transport_up up = { up_begin, up_content, up_dot, up_recipient, up_done,
+        up_opened, up_closed };
 
     return &up;
 }

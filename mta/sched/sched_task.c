@@ -205,8 +205,10 @@ task_leave(struct sched *s, struct task *t)
     case TASK_RUNNING:
         s->active--;
         break;
-    case TASK_NONE:
     case TASK_HELD:
+        list_remove(&t->at.link);
+        break;
+    case TASK_NONE:
     case TASK_NOTICE:
         break;
     }
@@ -263,6 +265,14 @@ task_to_held(struct sched *s, struct task *t)
 {
     task_set_dest(s, t, NULL); /* routed again when released */
     enter(s, t, TASK_HELD);
+    list_init(&t->at.link);
+}
+
+void
+task_to_doubt(struct sched *s, struct task *t)
+{
+    task_to_held(s, t);
+    list_push_back(&s->doubts, &t->at.link);
 }
 
 void
@@ -294,6 +304,12 @@ task_due(const struct task *t)
     return due;
 }
 
+static bool
+held_in_doubt(const struct destination *d, const struct queue_recipient *r)
+{
+    return r->in_doubt && d->connector != NULL && d->connector->in_doubt_hold;
+}
+
 static void
 settle_routed(struct sched *s, struct task *t, uint64_t now)
 {
@@ -301,6 +317,8 @@ settle_routed(struct sched *s, struct task *t, uint64_t now)
 
     if (t->entry->m->held) {
         task_to_held(s, t);
+    } else if (held_in_doubt(t->dest, &t->entry->m->recipients[t->first])) {
+        task_to_doubt(s, t);
     } else if (due > now) {
         task_to_deferred(s, t, due);
     } else {
@@ -319,7 +337,10 @@ group_of(
 
     if (d->stamp != s->stamp) {
         d->stamp = s->stamp;
-        d->group[0] = d->group[1] = NULL;
+        d->group[0] = d->group[1] = d->group[2] = NULL;
+    }
+    if (held_in_doubt(d, &m->recipients[i])) {
+        return &d->group[2];
     }
     g = &d->group[next > now];
     if (*g != NULL && next > now) {

@@ -333,15 +333,36 @@ transfer(struct transport_session *t)
 /* ---- deliveries */
 
 static void
+session_on_begin_ready(void *ctx)
+{
+    struct transport_session *t = ctx;
+
+    t->begin_waits = false;
+    t->begin_due = true;
+    loop_call_soon(t->out->loop, &t->task);
+}
+
+static void
 begin(struct transport_session *t)
 {
     int rc;
 
     t->phase = SMTP_OUT_BUSY;
+    t->begin_due = false;
     loop_timer_stop(&t->timer);
     if (smtp_reply_partial(&t->proto.parser)) {
         smtp_client_give_up(&t->proto, "4.5.0", "the peer spoke out of turn");
         hang_up(t, 0);
+        return;
+    }
+    rc = t->begin_waits ? BH_EBUSY : t->out->up.begin(t->up, session_on_begin_ready, t);
+    if (rc == BH_EBUSY) {
+        t->begin_waits = true;
+        arm(t); /* our own disk is waited for, not the peer */
+        return;
+    }
+    if (rc < 0) {
+        break_off(t, "4.3.0", rc);
         return;
     }
     rc = smtp_client_deliver(&t->proto, t->d);
@@ -365,6 +386,7 @@ set_delivery(struct transport_session *t, const struct delivery *d)
     t->results = 0;
     t->piece = SLICE_NONE;
     t->has_piece = t->content_over = t->content_waits = t->dot_waits = t->data_taken = false;
+    t->begin_waits = t->begin_due = false;
     t->finished = false;
     t->content_error = 0;
 }
@@ -587,6 +609,10 @@ session_task(void *ctx)
     case SMTP_OUT_BUSY:
         if (t->finished) {
             next_delivery(t);
+        } else if (t->begin_due) {
+            begin(t);
+        } else if (t->begin_waits) {
+            break; /* it was called for something else */
         } else if (t->proto.state == SMTP_CLIENT_CONTENT) {
             transfer(t);
         } else {

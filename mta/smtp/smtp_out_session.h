@@ -64,7 +64,8 @@ struct transport_session {
     const struct delivery *d;
     uint32_t results;
     struct slice piece; /* of content, not yet sent */
-    bool has_piece, content_over, content_waits, dot_waits;
+    bool has_piece, content_over, content_waits, dot_waits, begin_waits;
+    bool begin_due;    /* it may begin now */
     bool data_taken;   /* 354 came: from here on what happens is a result */
     bool finished;     /* every recipient has its result; `done` is still to be called */
     int content_error; /* <0: the content cannot be had */

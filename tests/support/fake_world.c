@@ -189,15 +189,19 @@ deliver(struct transport_session *t)
         end(t, OUTCOME_DEFERRED, "4.4.2", "connection lost");
         return;
     }
-    do {
-        rc = up->content(t->up, &piece, on_content, t);
-        t->w->first_bytes += rc > 0 ? piece.n : 0;
-    } while (rc > 0);
+    rc = up->begin(t->up, on_content, t);
+    if (rc == 0) {
+        do {
+            rc = up->content(t->up, &piece, on_content, t);
+            t->w->first_bytes += rc > 0 ? piece.n : 0;
+        } while (rc > 0);
+    }
+    rc = rc == 0 ? up->dot(t->up, on_content, t) : rc;
     if (rc == BH_EBUSY) {
         at(t, STEP_DELIVER, HOUR); /* on_content comes first */
         return;
     }
-    if (rc < 0 || up->dot(t->up, on_content, t) < 0) {
+    if (rc < 0) {
         end(t, OUTCOME_DEFERRED, "4.3.0", "content or lease");
         return;
     }
@@ -336,6 +340,7 @@ world_start(struct world *w)
         .notify = notify };
 
     CHECK(sched_new(&w->s, &w->o, &env, w->connectors, w->connector_count) == 0);
+    CHECK(sched_recovered(w->s, &w->recovered) == 0);
     for (struct queue_message *m = queue_after(w->q, 0); m != NULL; m = queue_after(w->q, m->id)) {
         m->sched = NULL;
         sched_add(w->s, m);
@@ -433,7 +438,7 @@ world_run(struct world *w, uint64_t until_ms, bool (*done)(struct world *w))
         const struct heap_node *n;
         uint64_t next;
 
-        while (fake_queue_ready(w->q)) {
+        while (fake_queue_ready(w->q) || fake_queue_sync(w->q)) {
         }
         fake_queue_reap(w->q);
         add_fresh(w);

@@ -61,6 +61,7 @@ struct world {
     uint64_t *seen; /* by message: bit i: recipient "u<i>@..." was delivered */
     uint64_t seen_capacity, twice;
     unsigned drained;
+    struct sched_recovered recovered; /* of world_start */
 };
 
 struct world *world_new(void); /* one smtp connector "mx", per domain, running */

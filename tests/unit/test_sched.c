@@ -838,15 +838,18 @@ in_doubt_can_be_held(void)
     struct world *w = world_new();
     struct queue_message *m;
 
-    w->o.in_doubt_hold = true;
+    w->connectors[0].in_doubt_hold = true;
     world_start(w);
     m = world_put(w, "a@b", "u0@doubt.example");
     (void)world_host(w, "doubt.example", HOST_DOUBT);
-    (void)world_run(w, w->now + DAY, NULL);
-    CU_ASSERT_TRUE(m->held && m->recipients[0].in_doubt && m->recipients[0].attempts == 1);
+    (void)world_run(w, w->now + 30 * (uint64_t)DAY, NULL); /* nor does it expire */
+    CU_ASSERT_TRUE(!m->held && m->recipients[0].in_doubt && m->recipients[0].attempts == 1);
+    CU_ASSERT_TRUE(why_has(w, m, "may have been delivered"));
     CU_ASSERT_EQUAL(w->q->in_doubt, 1);
     (void)world_host(w, "doubt.example", HOST_OK);
+    m->received_wall_ms = w->now;
     CU_ASSERT_EQUAL(sched_hold(w->s, m, false), 0);
+    CU_ASSERT_FALSE(m->recipients[0].in_doubt);
     CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
     expect_nothing_left(w);
     world_free(w);

@@ -121,8 +121,8 @@ struct rig {
 
     struct slice content; /* of every delivery */
     size_t piece_bytes, at;
-    bool stop_when_idle, work_when_idle, close_when_idle, busy_content, busy_dot;
-    int content_error, dot_error;
+    bool stop_when_idle, work_when_idle, close_when_idle, busy_content, busy_begin, busy_dot;
+    int content_error, begin_error, dot_error;
     struct loop_task ready_task;
     transport_ready_fn *ready;
     void *ready_ctx;
@@ -180,6 +180,18 @@ up_content(struct sched_session *s, struct slice *out, transport_ready_fn *ready
     *out = slice_sub(g->content, g->at, n);
     g->at += n;
     return (int)n;
+}
+
+static int
+up_begin(struct sched_session *s, transport_ready_fn *ready, void *ctx)
+{
+    struct rig *g = s->rig;
+
+    if (g->busy_begin) {
+        g->busy_begin = false;
+        return later(g, ready, ctx);
+    }
+    return g->begin_error;
 }
 
 static int
@@ -252,8 +264,8 @@ up_closed(struct sched_session *s, const struct transport_result *r)
     loop_stop(g->loop);
 }
 
-static const struct transport_up up = { up_content, up_dot, up_recipient, up_done, up_opened,
-    up_closed };
+static const struct transport_up up = { up_begin, up_content, up_dot, up_recipient, up_done,
+    up_opened, up_closed };
 
 /* The session is idle. */
 static void
@@ -1229,6 +1241,25 @@ a_dot_that_may_not_go_is_not_sent(void)
 }
 
 static void
+a_delivery_begins_when_it_may_and_not_at_all_when_not(void)
+{
+    struct rig g;
+
+    (void)rig_simple(&g);
+    g.busy_begin = true;
+    rig_run(&g, "y");
+    expect(&g.results[0][0], OK, 250, "2.0.0", "queued");
+    rig_fini(&g);
+    (void)rig_simple(&g);
+    g.begin_error = -EIO;
+    g.busy_begin = true;
+    rig_run(&g, "y");
+    expect(&g.results[0][0], LATER, 0, "4.3.0", error_text(-EIO));
+    rig_fini(&g);
+    CU_ASSERT_EQUAL(g.peers[0].mails, 0);
+}
+
+static void
 on_abort(void *ctx)
 {
     struct rig *g = ctx;
@@ -1307,5 +1338,6 @@ TEST_MAIN("smtp_out", TEST(a_message_arrives_whole_and_the_result_names_both_end
     TEST(a_domain_that_is_no_name_is_permanent), TEST(mail_that_would_come_back_is_refused),
     TEST(an_unanswered_lookup_ends_with_an_abort), TEST(without_the_vip_nothing_is_sent),
     TEST(forbidden_sending_ends_the_session_at_once), TEST(unreadable_content_is_never_completed),
+    TEST(a_delivery_begins_when_it_may_and_not_at_all_when_not),
     TEST(a_dot_that_may_not_go_is_not_sent), TEST(an_abort_is_in_doubt_only_after_the_dot),
     TEST(new_options_are_for_new_sessions))
