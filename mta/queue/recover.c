@@ -296,6 +296,32 @@ struct tail {          /* what lies behind the first record that does not valida
     bool was_durable;
 };
 
+/* The next place from c on that bears its own LSN where a header would; nearly all of what lies
+ * behind a tail is zeros, and there may be 8 MiB of it, so this goes through the window itself.
+ * 1: at is there, with got bytes of it; 0: there is none. */
+static int
+find_own_lsn(struct run *run, struct cursor *c, const uint8_t **at, size_t *got)
+{
+    const struct window *w = &run->window;
+    uint64_t base = c->f->seq * run->r->segment_bytes;
+
+    while (c->offset + RECORD_HEADER_BYTES <= c->limit) {
+        const uint8_t *end;
+        int rc = window_get(&run->window, c->offset, RECORD_HEADER_BYTES, at, got);
+
+        if (rc < 0 || *got < RECORD_HEADER_BYTES) {
+            return rc;
+        }
+        end = w->bytes + MIN(w->filled, (size_t)(c->limit - w->at)) - RECORD_HEADER_BYTES;
+        for (; *at <= end; *at += RECORD_ALIGN, c->offset += RECORD_ALIGN) {
+            if (get_le64(*at + 8) == base + c->offset) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
 /* Behind a bad record at c: is there a record that proves it had been durable (I2)? Only headers
  * with a good checksum, our salt and their own LSN are looked at, and nothing is replayed from
  * here, so that content which looks like a record cannot play one. */
@@ -303,34 +329,28 @@ static int
 probe(struct run *run, struct cursor c, struct tail *t)
 {
     uint64_t bad = c.offset;
+    const uint8_t *at;
+    size_t got;
+    int rc;
 
     run->window.ahead = MIN((size_t)WINDOW_BYTES, run->r->segment_bytes);
     c.limit = MIN(c.limit, bad + PROBE_BYTES);
-    for (c.offset += RECORD_ALIGN; c.offset + RECORD_HEADER_BYTES <= c.limit;) {
-        uint64_t lsn = c.f->seq * run->r->segment_bytes + c.offset;
+    c.offset += RECORD_ALIGN;
+    while ((rc = find_own_lsn(run, &c, &at, &got)) > 0) {
         struct record_head h;
-        const uint8_t *at;
-        size_t got;
-        int rc = window_get(&run->window, c.offset, RECORD_HEADER_BYTES, &at, &got);
 
-        if (rc < 0) {
-            return rc;
+        if (record_head_get(at, got, c.seed, c.f->seq * run->r->segment_bytes + c.offset, &h) < 0) {
+            c.offset += RECORD_ALIGN;
+            continue;
         }
-        if (got < RECORD_HEADER_BYTES) {
+        t->good_end = c.offset + record_padded(h.length);
+        t->was_durable = t->was_durable || (h.behind <= c.offset && c.offset - h.behind > bad);
+        if (t->was_durable) {
             return 0;
         }
-        if (get_le64(at + 8) == lsn && record_head_get(at, got, c.seed, lsn, &h) == 0) {
-            t->good_end = c.offset + record_padded(h.length);
-            t->was_durable = t->was_durable || (h.behind <= c.offset && c.offset - h.behind > bad);
-            if (t->was_durable) {
-                return 0;
-            }
-            c.offset = t->good_end;
-        } else {
-            c.offset += RECORD_ALIGN;
-        }
+        c.offset = t->good_end;
     }
-    return 0;
+    return rc;
 }
 
 /* ---- the last seal */
