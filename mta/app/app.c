@@ -380,7 +380,7 @@ open_queue(struct app *a)
         .node = a->args->node,
         .reserve_bytes = a->conf->store_reserve_bytes,
         .lease_ms = a->conf->store_lease_ms,
-        .fenced = { a->args->fenced_node, a->args->fenced_epoch },
+        .fenced = { a->fenced.node, a->fenced.epoch },
         .on_message = on_message,
         .on_gone = on_gone,
         .on_space = on_space,
@@ -396,12 +396,13 @@ open_queue(struct app *a)
 
 /* Nothing may own the store without quorum. The server is started before the keeper knows: what it
  * does until here takes as long as joining corosync. */
-static void
-open_queue_once_quorate(struct app *a)
+void
+app_open_queue(struct app *a)
 {
     int rc;
 
-    if (a->opening_since_ms > 0 || a->facts.draining || !a->facts.joined || !a->facts.quorate) {
+    if (a->opening_since_ms > 0 || a->facts.draining || !a->facts.joined || !a->facts.quorate ||
+        a->fenced.awaited) {
         return;
     }
     rc = open_queue(a);
@@ -531,7 +532,7 @@ on_keeper_msg(struct app *a, const struct channel_msg *m, int fd)
     case CHANNEL_CLUSTER:
         a->facts.joined = m->joined;
         a->facts.quorate = m->quorate;
-        open_queue_once_quorate(a);
+        app_open_queue(a);
         app_update_role(a);
         break;
     case CHANNEL_PEER:
@@ -657,6 +658,9 @@ start(struct app *a, gid_t gid)
     }
     if (rc == 0) {
         rc = app_ctl_start(a);
+    }
+    if (rc == 0) {
+        rc = app_fenced_start(a);
     }
     return rc;
 }

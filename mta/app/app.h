@@ -16,6 +16,7 @@ struct app_args {
     const char *resource;    /* Pacemaker's id of us, or NULL */
     const char *fenced_node; /* --fenced NODE:EPOCH */
     uint64_t fenced_epoch;
+    bool fenced_stdin; /* --fenced -: that, or nothing, comes by standard input */
     bool foreground;
     bool restarted;   /* the server was restarted after a crash */
     const char *self; /* argv[0]'s real path, for exec */
@@ -26,6 +27,9 @@ struct app_args {
 int keeper_main(const struct app_args *args);
 /* The server: descriptor CHANNEL_FD is the keeper. Returns the exit code. */
 int app_main(const struct app_args *args);
+
+/* NODE:EPOCH; the colon in value becomes the end of *node. 0 or BH_ECONFIG. */
+int app_fenced_parse(char *value, const char **node, uint64_t *epoch) MUST_USE;
 
 /* Exit code for an error code of ours. */
 int app_exit_code(int rc);

@@ -33,6 +33,16 @@ struct app_failover { /* for `failover report` */
         first_delivery_wall_ms;
 };
 
+struct app_fenced {   /* the cluster's word that the last owner is dead */
+    const char *node; /* NULL: not confirmed */
+    uint64_t epoch;
+    bool awaited; /* it may still come; the store is not opened before */
+    struct loop_poll *poll;
+    struct loop_timer timer;
+    char text[128];
+    size_t n;
+};
+
 struct app {
     const struct app_args *args;
     struct app_conf *conf;
@@ -42,6 +52,7 @@ struct app {
     struct egress *egress;
     struct resolver *resolver;
     struct route_table *routes;
+    struct app_fenced fenced;
     uint64_t opening_since_ms; /* loop's clock */
     struct queue_opening *opening;
     struct queue *queue;
@@ -72,9 +83,14 @@ struct app {
 /* app.c */
 void app_update_role(struct app *a);
 void app_begin_drain(struct app *a);
+/* Once quorum and the word about the last owner are there; till then it does nothing. */
+void app_open_queue(struct app *a);
 /* Leave now: acknowledge and flush nothing more. */
 void app_fail(struct app *a, int rc, const char *why);
 uint64_t app_wall_ms(void *ctx);
+
+/* app_fenced.c */
+int app_fenced_start(struct app *a) MUST_USE;
 
 /* app_intake.c */
 struct intake app_intake(struct app *a);

@@ -47,6 +47,7 @@ struct keeper {
     int channel; /* our end; -1: no server */
     pid_t server;
     struct keeper_lock lock;
+    int fenced_fd;  /* standard input with --fenced -, for the first server; else -1 */
     int ready_pipe; /* to the process that waits for our start; -1: nobody (any more) */
     bool joined, quorate;
     bool started;  /* start was reported complete */
@@ -296,7 +297,10 @@ exec_server(const struct keeper *k, int channel, bool restarted)
         argv[n++] = "--resource";
         argv[n++] = a->resource;
     }
-    if (a->fenced_node != NULL) {
+    if (k->fenced_fd >= 0 && dup2(k->fenced_fd, STDIN_FILENO) >= 0) {
+        argv[n++] = "--fenced";
+        argv[n++] = "-";
+    } else if (a->fenced_node != NULL) {
         (void)snprintf(
             fenced, sizeof(fenced), "%s:%llu", a->fenced_node, (unsigned long long)a->fenced_epoch);
         argv[n++] = "--fenced";
@@ -332,6 +336,7 @@ start_server(struct keeper *k, bool restarted)
         exec_server(k, fds[1], restarted);
     }
     (void)close(fds[1]);
+    io_close(&k->fenced_fd);
     k->channel = fds[0];
     rc = loop_poll_new(k->loop, &k->poll, k->channel, on_channel, k);
     if (rc == 0) {
@@ -647,6 +652,7 @@ keeper_main(const struct app_args *args)
     struct keeper k = { .args = args,
         .channel = -1,
         .lock = { .fd = -1 },
+        .fenced_fd = -1,
         .ready_pipe = -1,
         .failure = EV_APP_FAILED };
     bool is_parent = false;
@@ -655,6 +661,9 @@ keeper_main(const struct app_args *args)
     /* What a shell or an agent left open is not ours: on the store's filesystem it would keep it
      * from being unmounted when the resource moves. Older kernels: then it stays. */
     (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+    if (args->fenced_stdin) {
+        k.fenced_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, CHANNEL_FD + 1);
+    }
     rc = app_conf_load(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
     if (rc < 0) {
         keeper_log_conf_errors(args);

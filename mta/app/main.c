@@ -20,7 +20,8 @@ static const char usage_text[] =
     "  --vip ADDR[,ADDR...]  virtual IPs, as the cluster knows them\n"
     "  --node NAME           this node's name in the cluster (default: host name)\n"
     "  --resource ID         Pacemaker's id of this resource, told when the daemon gives up\n"
-    "  --fenced NODE:EPOCH   the cluster confirms that this owner is dead\n"
+    "  --fenced NODE:EPOCH   the cluster confirms that this owner is dead; -: this is read from\n"
+    "                        standard input, where an empty answer confirms nothing\n"
     "  --release             after a crash: give the store up, so that a move need not wait for "
     "the lease\n"
     "  --version, --help\n"
@@ -63,16 +64,14 @@ release(const struct app_args *args)
 static int
 parse_fenced(struct app_args *args, char *value)
 {
-    struct slice s = slice_of(value);
-    size_t colon = slice_rfind(s, ':');
-
-    if (colon == 0 || colon >= s.n ||
-        slice_u64(slice_skip(s, colon + 1), UINT64_MAX, &args->fenced_epoch) < 0) {
+    if (strcmp(value, "-") == 0) {
+        args->fenced_stdin = true;
+        return 0;
+    }
+    if (app_fenced_parse(value, &args->fenced_node, &args->fenced_epoch) < 0) {
         (void)fprintf(stderr, "bridgeheadd: --fenced %s: write NODE:EPOCH\n", value);
         return -1;
     }
-    value[colon] = '\0';
-    args->fenced_node = value;
     return 0;
 }
 
