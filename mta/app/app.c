@@ -359,6 +359,7 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
         app_fail(a, rc, "cannot start the scheduler");
         return;
     }
+    app_restore_suspended(a, a->conf);
     rc = settle_doubts(a);
     if (rc < 0) {
         app_fail(a, rc, "what the last owner had in hand cannot be recorded");

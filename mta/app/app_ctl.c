@@ -304,6 +304,7 @@ static void
 suspend(struct app *a, struct ctl_request *rq, const json_t *args, bool suspended)
 {
     const char *name = json_string_value(json_object_get(args, "name"));
+    int rc;
 
     if (!app_ctl_need_queue(a, rq)) {
         return;
@@ -313,7 +314,14 @@ suspend(struct app *a, struct ctl_request *rq, const json_t *args, bool suspende
             "bridgehead connector list shows them.");
         return;
     }
-    ctl_reply(rq, 0, json_pack("{s:s,s:s}", "name", name, "state", suspended ? "suspended" : "up"));
+    rc = app_keep_suspended(a, name, suspended);
+    if (rc < 0) {
+        ctl_fail(rq, app_exit_code(rc), 0, error_text(rc),
+            "It holds for this process, and is not recorded for the next owner: ask again.");
+        return;
+    }
+    app_ctl_reply_durable(
+        a, rq, 0, json_pack("{s:s,s:s}", "name", name, "state", suspended ? "suspended" : "up"));
 }
 
 static void

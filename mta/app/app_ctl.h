@@ -21,6 +21,8 @@ void app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args);
 json_t *app_ctl_time(uint64_t wall_ms);
 json_t *app_ctl_text(struct slice s); /* peers' bytes that are no UTF-8 become U+FFFD */
 /* Refuses with "not ready" and returns false while there is no queue. */
+/* A change is answered when it is on disk. */
+void app_ctl_reply_durable(struct app *a, struct ctl_request *rq, int status, json_t *body);
 bool app_ctl_need_queue(const struct app *a, struct ctl_request *rq);
 
 #endif

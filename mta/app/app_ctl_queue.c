@@ -297,8 +297,8 @@ on_durable(void *ctx, int status)
     free(p);
 }
 
-static void
-reply_when_durable(struct app *a, struct ctl_request *rq, int status, json_t *body)
+void
+app_ctl_reply_durable(struct app *a, struct ctl_request *rq, int status, json_t *body)
 {
     struct pending *p = calloc(1, sizeof(*p));
     int rc = -ENOMEM;
@@ -345,7 +345,7 @@ change(struct app *a, struct ctl_request *rq, const json_t *args, change_fn *run
     body = json_pack(
         "{s:I,s:i,s:i}", "changed", changed, "not_found", (int)w.unknown, "failed", (int)failed);
     selection_add_cursor(&w, body);
-    reply_when_durable(a, rq,
+    app_ctl_reply_durable(a, rq,
         failed > 0      ? BRIDGEHEAD_EXIT_FAILED
         : w.unknown > 0 ? BRIDGEHEAD_EXIT_NOT_FOUND
                         : 0,

@@ -103,6 +103,10 @@ int app_make_outs(struct app *a, const struct app_conf *c) MUST_USE;
 int app_make_sched(struct app *a) MUST_USE;
 void app_smtp_in_options(const struct app_conf *c, struct smtp_in_options *o);
 int app_make_resolver(struct app *a) MUST_USE;
+/* Suspended connectors are the queue's to remember: with the next batch; and as they were when it
+ * was opened. */
+int app_keep_suspended(struct app *a, const char *connector, bool suspended) MUST_USE;
+void app_restore_suspended(struct app *a, const struct app_conf *c);
 /* Re-read the file; rq (NULL: nobody asked) is answered when it is in force or refused. */
 void app_reload(struct app *a, struct ctl_request *rq);
 void app_reload_listeners(struct app *a, int code, const char *text); /* the keeper's answer */

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STATE_KEY_CAP (APP_NAME_CAP + 32)
+
 int
 app_make_routes(const struct app_conf *c, struct route_table **out)
 {
@@ -201,6 +203,37 @@ app_make_sched(struct app *a)
     return rc;
 }
 
+static struct slice
+suspended_key(const char *connector, char out[STATE_KEY_CAP])
+{
+    int n = snprintf(out, STATE_KEY_CAP, "connector.%s.suspended", connector);
+
+    return (struct slice){ out, (size_t)MAX(n, 0) };
+}
+
+int
+app_keep_suspended(struct app *a, const char *connector, bool suspended)
+{
+    char key[STATE_KEY_CAP];
+
+    return queue_state_set(
+        a->queue, suspended_key(connector, key), suspended ? SLICE_LIT("1") : SLICE_NONE);
+}
+
+void
+app_restore_suspended(struct app *a, const struct app_conf *c)
+{
+    for (size_t i = 0; i < c->connector_count; i++) {
+        const char *name = c->connectors[i].name;
+        char key[STATE_KEY_CAP];
+
+        if (queue_state_get(a->queue, suspended_key(name, key)).n > 0 &&
+            sched_connector_suspend(a->sched, slice_of(name), true) < 0) {
+            continue; /* the table has every connector of c */
+        }
+    }
+}
+
 static void
 collect_error(void *ctx, const struct conf_error *e)
 {
@@ -241,6 +274,9 @@ apply(struct app *a, struct app_conf *fresh)
          : a->sched == NULL ? 0
                             : sched_reconfigure(a->sched, &so, list, fresh->connector_count);
     free(list);
+    if (rc == 0 && a->sched != NULL) {
+        app_restore_suspended(a, fresh);
+    }
     app_smtp_in_options(fresh, &in);
     smtp_in_set_options(a->smtp_in, &in);
     return rc;

@@ -260,6 +260,7 @@ msgindex_init(struct msgindex *ix)
 {
     *ix = (struct msgindex){ 0 };
     map_init(&ix->replies);
+    state_init(&ix->state);
 }
 
 void
@@ -270,6 +271,7 @@ msgindex_fini(struct msgindex *ix)
     }
     free(ix->entries);
     map_fini(&ix->replies);
+    state_fini(&ix->state);
     msgindex_init(ix);
 }
 

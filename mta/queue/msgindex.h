@@ -12,6 +12,7 @@
 #include "core/map.h"
 #include "queue/queue.h"
 #include "queue/record.h"
+#include "queue/state.h"
 
 struct stored {
     struct queue_message m; /* first: the public face */
@@ -47,6 +48,7 @@ struct msgindex {
     struct msgindex_entry *entries;     /* by id */
     size_t used, capacity, dead, first; /* entries before first are dead */
     struct map replies;
+    struct state state;
     /* totals of the messages in it */
     uint64_t messages, recipients, held, in_doubt, bytes;
     uint64_t attempts;      /* recipients with one under way */

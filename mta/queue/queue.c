@@ -337,6 +337,12 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
             queue_tidied(q);
         }
         break;
+    case WAIT_STATE:
+        if (status == 0 && w->object != NULL) {
+            state_let_go(w->object);
+            q->reap_wanted = true;
+        }
+        break;
     case WAIT_CALL:
         if (w->cb != NULL) {
             w->cb(w->ctx, status);
@@ -378,6 +384,9 @@ queue_reap(struct queue *q)
             seg->freeing = true;
             space_reclaim(q->space, seg);
         } else {
+            if (seg->state > 0 && seg->live == seg->state && seg->closed && !seg->damaged) {
+                queue_state_refresh(q, seg); /* nothing else is left in it */
+            }
             open += seg->closed && !seg->freeing && seg->fd >= 0;
         }
     }

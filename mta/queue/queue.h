@@ -185,6 +185,10 @@ int queue_set_held(struct queue *q, struct queue_message *m, enum queue_hold hel
 int queue_set_next(struct queue *q, struct queue_message *m,
     uint64_t next_wall_ms) MUST_USE; /* all live recipients: operator's retry */
 int queue_set_warned(struct queue *q, struct queue_message *m) MUST_USE;
+/* Settings that move with the queue, small and few. Unset: empty. Durable with the next batch;
+ * BH_ETOOBIG: 256 keys of 128 bytes with 1024 are the most. */
+int queue_state_set(struct queue *q, struct slice key, struct slice value) MUST_USE;
+struct slice queue_state_get(const struct queue *q, struct slice key);
 /* cb when everything recorded so far is durable. */
 int queue_sync(struct queue *q, queue_done_fn *cb, void *ctx) MUST_USE;
 

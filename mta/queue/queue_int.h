@@ -13,7 +13,7 @@
 #define QUEUE_TEXT_CAP 512
 #define ID_EPOCH_SHIFT 40
 
-enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_TIDY };
+enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_TIDY, WAIT_STATE };
 
 /* What queue_tidy is at: which segment next, from where, and where its first record stands. */
 struct tidy {
@@ -88,6 +88,13 @@ int queue_put_outcomes(struct queue *q, struct stored *s, const struct outcome_e
 int queue_put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value) MUST_USE;
 int queue_put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
     const uint32_t *recipients, uint32_t count) MUST_USE;
+
+/* queue_state.c */
+/* Say again what stands in seg, so that it can go. */
+void queue_state_refresh(struct queue *q, const struct segment *seg);
+/* All of it as it stands behind the SEAL, at this offset of q->first: its bytes; written. */
+size_t queue_state_bytes(const struct queue *q);
+size_t queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind);
 
 /* tidy.c */
 void queue_tidy(struct queue *q);

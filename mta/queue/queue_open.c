@@ -426,7 +426,8 @@ seal_bytes(struct queue *q, uint8_t **out, size_t *n)
     uint32_t total = q->segments.count - 1, per_part = seal_part_max(q);
     uint32_t parts = MAX((total + per_part - 1) / per_part, 1U), left = total;
     size_t room = (size_t)parts * (RECORD_HEADER_BYTES + SEAL_HEAD_BYTES) +
-                  (size_t)total * SEAL_ENTRY_BYTES + 2 * (size_t)IO_BLOCK_BYTES;
+                  (size_t)total * SEAL_ENTRY_BYTES + queue_state_bytes(q) +
+                  2 * (size_t)IO_BLOCK_BYTES;
     struct seal_entry *entries = calloc(per_part, sizeof(*entries));
     uint8_t *bytes = io_alloc_blocks(room);
     struct list *it = q->segments.order.next;
@@ -456,6 +457,7 @@ seal_bytes(struct queue *q, uint8_t **out, size_t *n)
         left -= head.count;
     }
     free(entries);
+    at += queue_state_seal(q, bytes + at, SEGMENT_HEADER_BYTES + at, at);
     pad = (IO_BLOCK_BYTES - at % IO_BLOCK_BYTES) % IO_BLOCK_BYTES;
     pad += pad > 0 && pad < RECORD_HEADER_BYTES ? IO_BLOCK_BYTES : 0;
     if (pad > 0) {

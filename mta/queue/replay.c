@@ -230,16 +230,47 @@ on_survivors(struct replay *r, struct segment *in, struct slice payload)
     return segtab_need(r->segments, in, head.seq);
 }
 
+/* An epoch's STATE stands behind its SEAL: what older ones said counts no more. */
+static int
+on_seal(struct replay *r, struct slice payload)
+{
+    struct reader rd = reader_of(payload);
+
+    if (read_u32(&rd) == 0) {
+        state_clear(&r->index->state, r->segments, r->segment_bytes);
+    }
+    return 0;
+}
+
+static int
+on_state(struct replay *r, struct segment *in, uint64_t lsn, struct slice payload)
+{
+    struct slice key, value;
+    struct segment *before;
+    int rc = state_get(payload, &key, &value);
+
+    rc = rc < 0 ? rc
+                : state_apply(&r->index->state, r->segments, r->segment_bytes, in, lsn, key, value,
+                      &before);
+    if (rc == 0) {
+        state_let_go(before);
+    }
+    return rc == BH_ETOOBIG ? BH_EDAMAGED : rc;
+}
+
 int
 replay_record(
     struct replay *r, struct segment *in, const struct record_head *h, struct slice payload)
 {
     switch (h->type) {
     case RECORD_CONTENT:
-    case RECORD_SEAL:
     case RECORD_END:
     case RECORD_PAD:
         return 0;
+    case RECORD_SEAL:
+        return on_seal(r, payload);
+    case RECORD_STATE:
+        return on_state(r, in, h->lsn, payload);
     case RECORD_COMMIT:
         return on_commit(r, h, payload);
     case RECORD_OUTCOME:

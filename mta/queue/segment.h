@@ -61,7 +61,9 @@ struct segment {
     uint32_t epoch, seed;
     int fd;           /* -1: not open */
     int status;       /* of its preparation */
-    uint32_t live;    /* content and commit records of messages that live or are being received */
+    uint32_t live;    /* content and commit records of messages that live or are being received, and
+                         STATE records that count */
+    uint32_t state;   /* those */
     uint32_t readers; /* pool reads under way */
     struct list messages;   /* struct stored, by in_segment: whose COMMIT is here and who live */
     bool ready;             /* prepared: fd is set, the name durable; space.c's mutex */

@@ -426,6 +426,59 @@ segments_without_live_messages_go(void)
     store_end();
 }
 
+static bool
+state_is(const struct rig *r, const char *key, const char *value)
+{
+    return slice_eq(queue_state_get(r->q, slice_of(key)), slice_of(value));
+}
+
+static void
+settings_move_with_the_queue(void)
+{
+    struct rig r;
+    struct queue_stats st;
+    char long_key[200];
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_TRUE(state_is(&r, "a", ""));
+    CU_ASSERT_EQUAL(queue_state_set(r.q, SLICE_LIT("a"), SLICE_LIT("1")), 0);
+    CU_ASSERT_EQUAL(queue_state_set(r.q, SLICE_LIT("b"), SLICE_LIT("2")), 0);
+    CU_ASSERT_EQUAL(queue_state_set(r.q, SLICE_LIT("c"), SLICE_LIT("3")), 0);
+    CU_ASSERT_EQUAL(queue_state_set(r.q, SLICE_LIT("b"), SLICE_LIT("22")), 0);
+    CU_ASSERT_EQUAL(queue_state_set(r.q, SLICE_LIT("c"), SLICE_NONE), 0);
+    CU_ASSERT_EQUAL(queue_state_set(r.q, SLICE_LIT("never"), SLICE_NONE), 0);
+    memset(long_key, 'k', sizeof(long_key));
+    CU_ASSERT_EQUAL(
+        queue_state_set(r.q, (struct slice){ long_key, 129 }, SLICE_LIT("x")), BH_ETOOBIG);
+    rig_sync(&r);
+    queue_free(r.q);                               /* as after a crash */
+    for (unsigned epoch = 0; epoch < 3; epoch++) { /* and when nothing else is written */
+        CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+        CU_ASSERT_TRUE(state_is(&r, "a", "1") && state_is(&r, "b", "22") && state_is(&r, "c", ""));
+        CU_ASSERT_EQUAL(rig_release(&r), 0);
+    }
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    for (unsigned i = 0; i < 200; i++) { /* the segments that say so go, what they say stays */
+        msg_id id = rig_put(&r, 30000, 'd');
+
+        record(&r, id, 0, OUTCOME_DELIVERED, "");
+        record(&r, id, 1, OUTCOME_DELIVERED, "");
+        if (i == 100) {
+            CU_ASSERT_EQUAL(queue_state_set(r.q, SLICE_LIT("a"), SLICE_NONE), 0);
+        }
+    }
+    rig_sync(&r);
+    rig_sync(&r);
+    queue_stats(r.q, &st);
+    CU_ASSERT_TRUE(st.segments < 12);
+    queue_free(r.q);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_TRUE(state_is(&r, "a", "") && state_is(&r, "b", "22") && state_is(&r, "c", ""));
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 /* I7 and SURVIVORS: what is said about others beside one that waits is said again, and goes. */
 static void
 a_message_that_waits_does_not_hold_the_journal_behind_it(void)
@@ -495,6 +548,6 @@ TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(a_held_lock_yields_only_to_the_death_of_its_owner),
     TEST(a_claimer_that_was_frozen_while_others_came_and_went_claims_nothing),
     TEST(opening_can_be_given_up_while_it_waits), TEST(release_marks_a_dead_owner_of_this_node),
-    TEST(segments_without_live_messages_go),
+    TEST(segments_without_live_messages_go), TEST(settings_move_with_the_queue),
     TEST(a_message_that_waits_does_not_hold_the_journal_behind_it),
     TEST(fencing_ends_everything_with_its_code))

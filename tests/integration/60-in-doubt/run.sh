@@ -24,6 +24,12 @@ kill_server() {
     kill -KILL "$old"
     wait_for 20 "a new server" restarted
 }
+# The keeper starts a server again three times in five minutes, not more.
+fresh() {
+    stop_daemon
+    start_daemon
+    wait_for 10 "serving" serving
+}
 one_in_doubt() { [[ $(bh queue list --selector in-doubt --json | wc -l) = 1 ]]; }
 
 mkdir /mnt/sink
@@ -59,6 +65,58 @@ touch /mnt/sink/open
 wait_for 10 "an empty queue" queued 0
 [[ $(times "answer data@x.example") = 1 ]] || fail "it came $(times "answer data@x.example") times"
 rm /mnt/sink/open
+
+fresh
+echo "where the connector holds, it waits for the operator; the others go on"
+mail dot@kept.example ok@x.example
+wait_for 10 "the dot" came "dot dot@kept.example"
+kill_server
+wait_for 10 "the doubt" in_doubt 1
+wait_for 10 "the other" came "answer ok@x.example"
+id=$(id_of dot@kept.example)
+bh why "$id" | grep -q "may have been delivered" || fail "why does not say so: $(bh why "$id")"
+mail ok@kept.example # the connector itself goes on
+wait_for 10 "the next message" came "answer ok@kept.example"
+[[ $(times "dot dot@kept.example") = 1 ]] || fail "it was tried again"
+kill_server # it waits in the next epoch as well
+wait_for 10 "the doubt" in_doubt 1
+[[ $(times "dot dot@kept.example") = 1 ]] || fail "it was tried again by the next owner"
+touch /mnt/sink/open
+bh queue release "$id" >/dev/null
+wait_for 10 "an empty queue" queued 0
+[[ $(times "dot dot@kept.example") = 2 ]] || fail "it was not tried once more"
+rm /mnt/sink/open
+
+fresh
+echo "in hand at two crashes: held, and nothing else is"
+mail dot@x.example
+wait_for 10 "the dot" came "dot dot@x.example" 3
+kill_server
+wait_for 10 "the second try" came "dot dot@x.example" 4
+mail ok@x.example
+wait_for 10 "the innocent" came "answer ok@x.example" 2
+kill_server
+wait_for 10 "the hold" logged "delivery.poison.held"
+id=$(id_of dot@x.example)
+[[ $(bh queue show "$id" --json | field held) = true ]] || fail "it is not held"
+bh why "$id" | grep -q "crashed 2 times in a row" || fail "why does not say so: $(bh why "$id")"
+[[ $(bh failover report --json | field poison) = 1 ]] || fail "the report does not count it"
+bh queue remove "$id" >/dev/null
+wait_for 10 "an empty queue" queued 0
+
+fresh
+echo "a suspended connector stays so through a crash and a handoff"
+bh connector suspend up >/dev/null
+mail ok2@x.example
+kill_server
+[[ $(bh connector show up --json | field state) = suspended ]] || fail "not suspended after a crash"
+fresh
+[[ $(bh connector show up --json | field state) = suspended ]] || fail "not suspended after a handoff"
+queued 1 || fail "the message did not wait"
+bh connector resume up >/dev/null
+wait_for 10 "an empty queue" queued 0
+fresh
+[[ $(bh connector show up --json | field state) = up ]] || fail "not up after resume"
 
 stop_daemon
 echo "all as it should be"

@@ -1,0 +1,161 @@
+#include "queue/state.h"
+#include "core/buf.h"
+#include "queue/record.h"
+#include <stdlib.h>
+
+void
+state_init(struct state *st)
+{
+    list_init(&st->entries);
+    st->count = 0;
+}
+
+void
+state_fini(struct state *st)
+{
+    for (struct list *it = list_pop_front(&st->entries); it != NULL;
+         it = list_pop_front(&st->entries)) {
+        free(CONTAINER_OF(it, struct state_entry, link));
+    }
+    st->count = 0;
+}
+
+struct state_entry *
+state_find(const struct state *st, struct slice key)
+{
+    LIST_FOR(it, &st->entries)
+    {
+        struct state_entry *e = CONTAINER_OF(it, struct state_entry, link);
+
+        if (slice_eq(state_key(e), key)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+uint64_t
+state_payload_bytes(struct slice key, struct slice value)
+{
+    return STATE_HEAD_BYTES + (uint64_t)key.n + value.n;
+}
+
+void
+state_put(uint8_t *at, struct slice key, struct slice value)
+{
+    CHECK(key.n <= STATE_KEY_BYTES_MAX && value.n <= STATE_VALUE_BYTES_MAX);
+    put_le16(at, (uint16_t)key.n);
+    put_le16(at + 2, (uint16_t)value.n);
+    memcpy(at + STATE_HEAD_BYTES, key.p, key.n);
+    if (value.n > 0) {
+        memcpy(at + STATE_HEAD_BYTES + key.n, value.p, value.n);
+    }
+}
+
+int
+state_get(struct slice payload, struct slice *key, struct slice *value)
+{
+    struct reader r = reader_of(payload);
+    uint16_t key_bytes = read_u16(&r), value_bytes = read_u16(&r);
+
+    if (r.bad || key_bytes == 0 || key_bytes > STATE_KEY_BYTES_MAX ||
+        value_bytes > STATE_VALUE_BYTES_MAX || (size_t)key_bytes + value_bytes > r.rest.n) {
+        return BH_EDAMAGED;
+    }
+    *key = slice_sub(r.rest, 0, key_bytes);
+    *value = slice_sub(r.rest, key_bytes, value_bytes);
+    return 0;
+}
+
+static void
+hold(struct segment *s)
+{
+    s->live++;
+    s->state++;
+}
+
+void
+state_let_go(struct segment *before)
+{
+    if (before != NULL) {
+        CHECK(before->live > 0 && before->state > 0);
+        before->live--;
+        before->state--;
+    }
+}
+
+static struct state_entry *
+entry_new(struct slice key, struct slice value, uint64_t lsn)
+{
+    struct state_entry *e = malloc(sizeof(*e) + key.n + value.n);
+
+    if (e != NULL) {
+        e->lsn = lsn;
+        e->key_bytes = (uint16_t)key.n;
+        e->value_bytes = (uint16_t)value.n;
+        memcpy(e->text, key.p, key.n);
+        if (value.n > 0) {
+            memcpy(e->text + key.n, value.p, value.n);
+        }
+    }
+    return e;
+}
+
+static void
+forget(struct state *st, struct state_entry *e)
+{
+    list_remove(&e->link);
+    free(e);
+    st->count--;
+}
+
+int
+state_apply(struct state *st, struct segtab *t, uint64_t segment_bytes, struct segment *in,
+    uint64_t lsn, struct slice key, struct slice value, struct segment **before)
+{
+    struct state_entry *old = state_find(st, key), *e = NULL;
+    int rc = 0;
+
+    if (value.n > 0) {
+        e = entry_new(key, value, lsn);
+        rc = e == NULL ? -ENOMEM : old == NULL && st->count == STATE_KEYS_MAX ? BH_ETOOBIG : 0;
+    }
+    if (rc == 0 && old != NULL) {
+        rc = segtab_need(t, in, old->lsn / segment_bytes);
+    }
+    if (rc < 0) {
+        free(e);
+        return rc;
+    }
+    *before = NULL;
+    if (old != NULL) {
+        *before = segtab_find(t, old->lsn / segment_bytes);
+        forget(st, old);
+    }
+    if (e != NULL) {
+        list_push_back(&st->entries, &e->link);
+        st->count++;
+        hold(in);
+    }
+    return 0;
+}
+
+void
+state_move(struct state_entry *e, struct segtab *t, uint64_t segment_bytes, struct segment *to,
+    uint64_t lsn)
+{
+    state_let_go(segtab_find(t, e->lsn / segment_bytes));
+    e->lsn = lsn;
+    hold(to);
+}
+
+void
+state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes)
+{
+    while (!list_empty(&st->entries)) {
+        struct state_entry *e = CONTAINER_OF(st->entries.next, struct state_entry, link);
+
+        state_let_go(segtab_find(t, e->lsn / segment_bytes));
+        forget(st, e);
+    }
+}
