@@ -334,6 +334,9 @@ claim(struct queue_opening *op, const char *boot_id)
     (void)snprintf(mine.boot_id, sizeof(mine.boot_id), "%s", boot_id);
     t0 = ticks_boot_ns();
     rc = owner_file_create(q->store, &mine);
+    if (rc == -ENOSPC && space_drop_reserves(q->store, mine.epoch - 1) == 0) {
+        rc = owner_file_create(q->store, &mine);
+    }
     if (rc == -EEXIST) {
         return say(op, BH_EOWNED, "claim", "Another node claimed the store at the same moment");
     }

@@ -757,3 +757,39 @@ space_sweep(struct space *s)
     rc = sweep_dir(s, s->dir, true);
     return rc < 0 ? rc : sweep_dir(s, s->o.store, false);
 }
+
+struct old_reserves {
+    char names[8][32];
+    size_t count;
+    uint64_t up_to_epoch;
+};
+
+static int
+each_reserve(void *ctx, const char *name)
+{
+    struct old_reserves *old = ctx;
+    struct slice s = slice_of(name);
+    uint64_t epoch;
+
+    if (slice_starts(s, SLICE_LIT("reserve.")) && s.n < sizeof(old->names[0]) &&
+        slice_u64(slice_skip(s, SLICE_LIT("reserve.").n), old->up_to_epoch, &epoch) == 0 &&
+        old->count < ARRAY_LEN(old->names)) {
+        (void)!slice_copy(s, old->names[old->count++], sizeof(old->names[0]));
+    }
+    return 0;
+}
+
+int
+space_drop_reserves(const char *store, uint64_t up_to_epoch)
+{
+    struct old_reserves old = { .up_to_epoch = up_to_epoch };
+    char path[STORE_PATH_CAP];
+    int rc = io_list(store, each_reserve, &old);
+
+    for (size_t i = 0; rc == 0 && i < old.count; i++) {
+        rc = store_path(path, store, old.names[i]);
+        rc = rc < 0 ? rc : io_unlink(path);
+        rc = rc == -ENOENT ? 0 : rc;
+    }
+    return rc < 0 ? rc : io_sync_dir(store); /* ext4 gives blocks again once that is committed */
+}

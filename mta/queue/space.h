@@ -57,6 +57,10 @@ uint64_t space_free_bytes(struct space *s); /* as last seen */
 /* At release, stopped before: give back what the next owner would only delete: spares, the reserve,
  * and a segment that was prepared but never used (may be NULL). */
 void space_clear(struct space *s, const struct segment *unused);
+/* The disk is too full for a claim, and the owners up to that epoch are known to be gone: they need
+ * their reserves no more. (One that only seemed gone stops with a failed write, as it should.) What
+ * it frees can be had on return. */
+int space_drop_reserves(const char *store, uint64_t up_to_epoch) MUST_USE;
 /* Delete what another epoch left half made, and other epochs' reserves. With a valid lease. */
 int space_sweep(struct space *s) MUST_USE;
 

@@ -1,6 +1,7 @@
 /* The queue as its users see it: real loop, real threads, real files in a temporary directory. What
  * a power cut does is the simulation's (tests/sim). */
 #include "queue/owner_file.h"
+#include "queue/space.h"
 #include "queue_rig.h"
 #include "test_main.h"
 #include <fcntl.h>
@@ -539,6 +540,25 @@ fencing_ends_everything_with_its_code(void)
     store_end();
 }
 
+static void
+only_the_reserves_of_owners_before_are_dropped(void)
+{
+    static const char *const names[] = { "reserve.3", "reserve.4", "reserve.5", "reserve.x" };
+    char path[TEXT];
+
+    store_begin();
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        CU_ASSERT_TRUE_FATAL(close(open(path, O_CREAT | O_WRONLY, 0600)) == 0);
+    }
+    CU_ASSERT_EQUAL(space_drop_reserves(dir, 4), 0);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        CU_ASSERT_EQUAL(unlink(path), i < 2 ? -1 : 0);
+    }
+    store_end();
+}
+
 TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(a_reader_begins_anywhere), TEST(outcomes_and_marks_survive_and_final_ones_end_a_message),
     TEST(an_attempt_without_an_outcome_is_found_after_a_crash),
@@ -550,4 +570,5 @@ TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(opening_can_be_given_up_while_it_waits), TEST(release_marks_a_dead_owner_of_this_node),
     TEST(segments_without_live_messages_go), TEST(settings_move_with_the_queue),
     TEST(a_message_that_waits_does_not_hold_the_journal_behind_it),
+    TEST(only_the_reserves_of_owners_before_are_dropped),
     TEST(fencing_ends_everything_with_its_code))
