@@ -224,11 +224,5 @@ int queue_store_owner(const char *path, struct queue_owner *out, char *text, siz
  * Only when both locks are free. 0 (also when there is nothing to do), BH_EOWNED, BH_ENOSTORE … */
 int queue_store_release(
     const char *path, const char *run_lock_path, const char *node, char *text, size_t cap) MUST_USE;
-/* Walk the whole store read-only. each(finding) for what is found; totals in out. */
-struct queue_check {
-    uint64_t segments, records, messages, recipients, bytes, torn_bytes, damaged;
-};
-int queue_store_check(const char *path, struct queue_check *out, queue_finding_fn *each, void *ctx,
-    char *text, size_t cap) MUST_USE;
 
 #endif

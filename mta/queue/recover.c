@@ -727,6 +727,7 @@ read_segment(struct run *run, const struct found *f, struct segment *seg)
 {
     struct cursor c = cursor_of(run->r, f);
     int rc = window_open(&run->window, run->r, f, f->epoch == run->r->epoch);
+    uint64_t told = 0;
     bool more = true;
 
     if (rc < 0) {
@@ -738,6 +739,10 @@ read_segment(struct run *run, const struct found *f, struct segment *seg)
         const uint8_t *at;
         int look = look_at(run, &c, &h, &at);
 
+        if (run->r->progress != NULL && c.offset >= told + WINDOW_BYTES) {
+            told = c.offset;
+            run->r->progress(run->r->ctx, run->r->replayed_bytes + told);
+        }
         if (look < 0) {
             rc = fail(run, f, c.offset, look, "cannot be read");
         } else if (look == LOOK_LIMIT) {

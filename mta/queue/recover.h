@@ -22,6 +22,8 @@ struct recovery {
     struct msgindex *index;    /* empty */
     queue_finding_fn *finding; /* NULL: nobody listens */
     void *ctx;
+    /* Now and then: bytes of segments read so far; NULL: nobody asks. */
+    void (*progress)(void *ctx, uint64_t done);
     /* out */
     uint64_t next_seq;  /* above all segments seen */
     uint32_t epoch;     /* the last sealed one; 0: none */

@@ -1,39 +1,52 @@
-/* store check: all of a store is looked at, and nothing is changed. What the journal's bytes mean
- * is judged by recover.c alone, so that the check and the daemon never disagree. */
+/* store check and store stat: all of a store is looked at, and nothing is changed. What the
+ * journal's bytes mean is judged by recover.c alone, so that the check and the daemon never
+ * disagree. */
 #include "queue/owner_file.h"
 #include "queue/queue_int.h"
 #include "queue/recover.h"
+#include "queue/store_ahead.h"
+#include "queue/store_tools.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 struct check {
+    struct store_look *look;
     const char *path;
-    struct queue_check *out;
-    queue_finding_fn *each;
-    void *ctx;
+    struct store_totals *out;
     struct store_head head;
     struct owner_record last; /* of the newest owner file, where it can be read */
     uint64_t epoch;           /* of that file; 0: there is none */
-    const char *dir;          /* that is being listed, "" for the store itself */
+    uint64_t journal_bytes, reserve_bytes;
+    struct store_ahead *ahead;
+    struct segtab segments;
+    struct msgindex index;
 };
+
+static void
+on_finding(void *ctx, const struct queue_finding *f)
+{
+    struct check *c = ctx;
+
+    c->out->damaged += finding_is_damage(f->kind);
+    if (c->look->finding != NULL) {
+        c->look->finding(c->look->ctx, f);
+    }
+}
 
 static void
 tell(struct check *c, enum bridgehead_finding kind, const char *file, const char *detail)
 {
     struct queue_finding f = { .kind = kind, .file = file, .detail = detail };
 
-    c->out->damaged += finding_is_damage(kind);
-    if (c->each != NULL) {
-        c->each(c->ctx, &f);
-    }
+    on_finding(c, &f);
 }
 
 /* ---- STORE */
 
 static int
-check_head(struct check *c, char *text, size_t cap)
+check_head(struct check *c)
 {
-    int rc = store_read(c->path, &c->head, text, cap);
+    int rc = store_read(c->path, &c->head, c->look->text, sizeof(c->look->text));
 
     if (rc == BH_EDAMAGED) {
         tell(c, FINDING_STORE_DAMAGED, "STORE", "");
@@ -93,6 +106,15 @@ check_owner_file(struct check *c, const char *name, bool newest)
 
 /* ---- the directories */
 
+static uint64_t
+size_of(const char *dir, const char *name)
+{
+    char path[STORE_PATH_CAP];
+    struct io_stat st;
+
+    return store_path(path, dir, name) == 0 && io_stat(path, &st) == 0 ? st.size_bytes : 0;
+}
+
 static int
 each_in_store(void *ctx, const char *name)
 {
@@ -112,7 +134,7 @@ each_in_store(void *ctx, const char *name)
     if (strcmp(name, "quarantine") == 0) {
         tell(c, FINDING_QUARANTINE, name, "");
     } else if (slice_starts(s, SLICE_LIT("reserve."))) {
-        return 0; /* of the owner, or the next one's room */
+        c->reserve_bytes += size_of(c->path, name); /* of the owner, or the next one's room */
     } else {
         tell(c, slice_iends(s, SLICE_LIT(".tmp")) ? FINDING_LEFTOVER : FINDING_UNKNOWN, name, "");
     }
@@ -153,68 +175,246 @@ check_files(struct check *c)
 /* ---- the journal */
 
 static void
-on_finding(void *ctx, const struct queue_finding *f)
+on_progress(void *ctx, uint64_t done)
 {
     struct check *c = ctx;
 
-    c->out->damaged += finding_is_damage(f->kind);
-    if (c->each != NULL) {
-        c->each(c->ctx, f);
+    store_ahead_done(c->ahead, done);
+    if (c->look->progress != NULL) {
+        c->look->progress(c->look->ctx, done, c->journal_bytes);
     }
 }
 
 static int
-check_journal(struct check *c, char *text, size_t cap)
+read_journal(struct check *c)
 {
-    struct segtab segments;
-    struct msgindex index;
     struct recovery r = {
         .store = c->path,
         .segment_bytes = c->head.segment_bytes,
         .sealed_lsn = c->last.state == OWNER_RELEASED ? c->last.sealed_lsn : 0,
-        .segments = &segments,
-        .index = &index,
+        .segments = &c->segments,
+        .index = &c->index,
         .finding = on_finding,
+        .progress = on_progress,
         .ctx = c,
     };
-    int rc;
+    int rc = store_ahead_start(&c->ahead, c->path, &c->journal_bytes);
 
-    segtab_init(&segments);
-    msgindex_init(&index);
+    if (rc < 0) {
+        (void)snprintf(c->look->text, sizeof(c->look->text), "journal: %s", error_text(rc));
+        return rc;
+    }
     memcpy(r.uuid, c->head.uuid, sizeof(r.uuid));
     rc = recover_run(&r);
-    c->out->segments = segments.count;
+    store_ahead_stop(c->ahead);
+    c->out->segments = c->segments.count;
     c->out->records = r.records;
-    c->out->messages = index.messages;
-    c->out->recipients = index.recipients;
-    c->out->bytes = index.bytes;
+    c->out->messages = c->index.messages;
+    c->out->recipients = c->index.recipients;
+    c->out->bytes = c->index.bytes;
     c->out->torn_bytes = r.torn_bytes;
+    c->out->late_bytes = r.late_bytes;
     if (rc < 0) {
-        (void)snprintf(text, cap, "%s", r.text);
+        (void)snprintf(c->look->text, sizeof(c->look->text), "%s", r.text);
+    } else if (c->look->progress != NULL) {
+        c->look->progress(c->look->ctx, c->journal_bytes, c->journal_bytes);
     }
     recover_fini(&r);
-    msgindex_fini(&index);
-    segtab_fini(&segments);
     return rc;
 }
 
-int
-queue_store_check(const char *path, struct queue_check *out, queue_finding_fn *each, void *ctx,
-    char *text, size_t cap)
+static int
+check_all(struct check *c)
 {
-    struct check c = { .path = path, .out = out, .each = each, .ctx = ctx };
+    int rc = check_head(c);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_files(c);
+    if (rc < 0) {
+        (void)snprintf(c->look->text, sizeof(c->look->text),
+            "%s: %s. Check permissions and the disk", c->path, error_text(rc));
+        return rc;
+    }
+    return read_journal(c);
+}
+
+static void
+check_begin(struct check *c, struct store_look *l, struct store_totals *out)
+{
+    *out = (struct store_totals){ 0 };
+    *c = (struct check){ .look = l, .path = l->path, .out = out };
+    l->text[0] = '\0';
+    segtab_init(&c->segments);
+    msgindex_init(&c->index);
+}
+
+static void
+check_end(struct check *c)
+{
+    msgindex_fini(&c->index);
+    segtab_fini(&c->segments);
+}
+
+int
+store_check(struct store_look *l, struct store_totals *out)
+{
+    struct check c;
     int rc;
 
-    *out = (struct queue_check){ 0 };
-    text[0] = '\0';
-    rc = check_head(&c, text, cap);
-    if (rc < 0) {
-        return rc;
+    check_begin(&c, l, out);
+    rc = check_all(&c);
+    check_end(&c);
+    return rc;
+}
+
+/* ---- stat */
+
+struct live { /* of one segment; in order of the table */
+    uint64_t seq, bytes;
+};
+
+static int
+live_by_seq(const void *a, const void *b)
+{
+    uint64_t x = ((const struct live *)a)->seq, y = ((const struct live *)b)->seq;
+
+    return x < y ? -1 : x > y;
+}
+
+static void
+count_live(struct live *list, size_t count, uint64_t seq, uint64_t bytes)
+{
+    struct live key = { .seq = seq };
+    struct live *at = bsearch(&key, list, count, sizeof(*list), live_by_seq);
+
+    if (at != NULL) {
+        at->bytes += record_padded(RECORD_HEADER_BYTES + bytes);
     }
-    rc = check_files(&c);
-    if (rc < 0) {
-        (void)snprintf(text, cap, "%s: %s. Check permissions and the disk", path, error_text(rc));
-        return rc;
+}
+
+/* Bytes of records that messages need, by segment. The COMMIT's are guessed from what is in it. */
+static void
+count_message(const struct check *c, const struct stored *s, struct live *list, size_t count)
+{
+    uint64_t segment = c->head.segment_bytes;
+    uint64_t commit = COMMIT_HEAD_BYTES + s->m.sender.n + s->m.client.n + s->m.envid.n +
+                      (uint64_t)s->chunk_count * COMMIT_CHUNK_BYTES;
+
+    for (uint32_t i = 0; i < s->m.recipient_count; i++) {
+        commit += s->m.recipients[i].address.n + s->m.recipients[i].orcpt.n;
     }
-    return check_journal(&c, text, cap);
+    count_live(list, count, s->commit_lsn / segment, commit);
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        count_live(list, count, s->chunk_lsn[i] / segment,
+            CONTENT_PREFIX_BYTES + (uint64_t)s->chunk_bytes[i]);
+    }
+}
+
+static void
+each_segment_stat(
+    struct check *c, const struct live *live, struct store_stat *out, store_segment_fn *each)
+{
+    char journal[STORE_PATH_CAP], name[SEGMENT_NAME_CAP];
+    uint32_t epoch = 0;
+    size_t i = 0;
+
+    if (store_path(journal, c->path, "journal") < 0) {
+        return;
+    }
+    LIST_FOR(it, &c->segments.order)
+    {
+        const struct segment *seg = CONTAINER_OF(it, struct segment, link);
+        struct store_segment_stat s = { .seq = seg->seq,
+            .valid_bytes = seg->valid_bytes,
+            .live_bytes = live[i].bytes,
+            .epoch = seg->epoch,
+            .live_records = seg->live,
+            .needs = seg->need_count,
+            .damaged = seg->damaged,
+            .name = name };
+
+        segment_name(name, seg->seq, seg->epoch);
+        s.size_bytes = size_of(journal, name);
+        out->live_bytes += s.live_bytes;
+        out->epochs += seg->epoch != epoch;
+        epoch = seg->epoch;
+        i++;
+        if (each != NULL) {
+            each(c->look->ctx, &s);
+        }
+    }
+}
+
+static int
+stat_segments(struct check *c, struct store_stat *out, store_segment_fn *each)
+{
+    struct live *live = calloc((size_t)c->segments.count + 1, sizeof(*live));
+    size_t count = 0;
+
+    if (live == NULL) {
+        return -ENOMEM;
+    }
+    LIST_FOR(it, &c->segments.order)
+    {
+        live[count++].seq = CONTAINER_OF(it, struct segment, link)->seq;
+    }
+    for (const struct stored *s = msgindex_after(&c->index, 0); s != NULL;
+         s = msgindex_after(&c->index, s->m.id)) {
+        count_message(c, s, live, count);
+        if (out->oldest_wall_ms == 0 || s->m.received_wall_ms < out->oldest_wall_ms) {
+            out->oldest_wall_ms = s->m.received_wall_ms;
+        }
+    }
+    each_segment_stat(c, live, out, each);
+    free(live);
+    return 0;
+}
+
+static void
+stat_owner(const struct check *c, struct store_stat *out)
+{
+    struct store_owner_stat *o = &out->owner;
+    struct queue_owner q;
+    char text[256];
+
+    o->epoch = c->last.epoch;
+    o->lease_ms = c->last.lease_ms;
+    o->claimed_wall_ms = c->last.claimed_wall_ms;
+    (void)snprintf(o->node, sizeof(o->node), "%s", c->last.node);
+    (void)snprintf(o->boot_id, sizeof(o->boot_id), "%s", c->last.boot_id);
+    (void)snprintf(o->state, sizeof(o->state), "%s", owner_state_text(c->last.state));
+    if (queue_store_owner(c->path, &q, text, sizeof(text)) == 0) {
+        (void)snprintf(o->uuid, sizeof(o->uuid), "%s", q.uuid);
+        o->locked = q.locked;
+    }
+}
+
+int
+store_stat(struct store_look *l, struct store_stat *out, store_segment_fn *each)
+{
+    struct store_totals totals;
+    struct io_space space = { 0 };
+    struct check c;
+    int rc;
+
+    *out = (struct store_stat){ 0 };
+    check_begin(&c, l, &totals);
+    rc = check_all(&c);
+    rc = rc < 0 ? rc : stat_segments(&c, out, each);
+    if (rc == 0) {
+        (void)!io_space(l->path, &space);
+        stat_owner(&c, out);
+        out->totals = totals;
+        out->segment_bytes = c.head.segment_bytes;
+        out->created_wall_ms = c.head.created_wall_ms;
+        out->journal_bytes = c.journal_bytes;
+        out->reserve_bytes = c.reserve_bytes;
+        out->free_bytes = space.free_bytes;
+        out->held = c.index.held;
+        out->in_doubt = c.index.in_doubt;
+    }
+    check_end(&c);
+    return rc;
 }

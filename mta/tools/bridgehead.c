@@ -58,7 +58,19 @@ const struct tool_command tool_commands[] = {
     { "store init", "[--segment SIZE]",
         "Make a store in the (mounted, empty) directory store.path.", cmd_store_init },
     { "store owner", "", "Who owns the store, as the store itself says.", cmd_store_owner },
-    { "store check", "", "Read the whole store and report damage. Reads only.", cmd_store_check },
+    { "store check", "[--progress]",
+        "Read the whole store and report damage. Reads only. docs/ops/store-findings.md has cause "
+        "and cure of each finding.",
+        cmd_store_check },
+    { "store stat", "[--progress]",
+        "What is where in the store: owner, segments with what lives in them, messages, sizes, "
+        "reserve. Reads only.",
+        cmd_store_stat },
+    { "store dump",
+        "[--segment NUMBER] [--from LSN] [--to LSN] [--message ID] [--content] [--progress]",
+        "The journal's records as they stand on the disk, also those that do not validate. "
+        "Numbers are hexadecimal. Content only with --content. Reads only.",
+        cmd_store_dump },
     { "completion", "", "Print a bash completion script.", cmd_completion },
 };
 const size_t tool_command_count = ARRAY_LEN(tool_commands);

@@ -159,41 +159,6 @@ cmd_queue_remove(struct tool *t, int argc, char **argv)
 }
 
 static int
-digit_of(char c)
-{
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : -1;
-}
-
-/* Decoded bytes into out (cap of the longest answer); the count, or -1. */
-static ssize_t
-decode(const char *text, char *out)
-{
-    uint32_t v = 0;
-    unsigned bits = 0;
-    ssize_t n = 0;
-
-    for (; *text != '\0' && *text != '='; text++) {
-        int d = digit_of(*text);
-
-        if (d < 0) {
-            return -1;
-        }
-        v = v << 6 | (uint32_t)d;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            out[n++] = (char)(v >> bits & 0xff);
-        }
-    }
-    return n;
-}
-
-static int
 put_bytes(int fd, const char *bytes, size_t n, uint64_t offset)
 {
     if (fd >= 0) {
@@ -226,7 +191,7 @@ export_to(struct tool *t, const char *id, int fd)
         if (code != 0) {
             return tool_fail(t, code, a);
         }
-        n = decode(tool_str(a, "base64"), bytes);
+        n = tool_base64_decode(tool_str(a, "base64"), bytes);
         json_decref(a);
         rc = n < 0 ? BH_ESYNTAX : put_bytes(fd, bytes, (size_t)n, offset);
         if (rc < 0) {

@@ -1,4 +1,5 @@
 /* tools/cmd_store.c - the store without a daemon. */
+#include "app/app.h"
 #include "app/app_conf.h"
 #include "core/ticks.h"
 #include "queue/queue.h"
@@ -17,32 +18,12 @@ print_conf_error(void *ctx, const struct conf_error *e)
     (void)fprintf(stderr, "bridgehead: %s\n", line);
 }
 
-static int
-code_of(int rc)
+int
+tool_store_fail(const struct tool *t, int rc, const char *text)
 {
-    switch (rc) {
-    case 0:
-        return 0;
-    case BH_ENOSTORE:
-        return BRIDGEHEAD_EXIT_NO_STORE;
-    case BH_EOWNED:
-        return BRIDGEHEAD_EXIT_OWNED;
-    case BH_EDAMAGED:
-    case BH_EFORMAT:
-        return BRIDGEHEAD_EXIT_DAMAGED;
-    case -EIO:
-    case -ENOSPC:
-        return BRIDGEHEAD_EXIT_WRITE_FAILED;
-    default:
-        return BRIDGEHEAD_EXIT_FAILED;
-    }
-}
+    int code = app_exit_code(rc);
 
-static int
-fail(const struct tool *t, int rc, const char *text)
-{
-    return tool_fail(
-        t, code_of(rc), tool_error(code_of(rc), text[0] != '\0' ? text : error_text(rc), ""));
+    return tool_fail(t, code, tool_error(code, text[0] != '\0' ? text : error_text(rc), ""));
 }
 
 /* The virtual IPs may come from the cluster and be absent from the file; the store's place does not
@@ -56,6 +37,19 @@ load(const struct tool *t)
         return NULL;
     }
     return c;
+}
+
+int
+tool_store_path(const struct tool *t, char *out, size_t cap)
+{
+    struct app_conf *c = load(t);
+
+    if (c == NULL) {
+        return BRIDGEHEAD_EXIT_CONFIG;
+    }
+    (void)snprintf(out, cap, "%s", c->store_path);
+    app_conf_free(c);
+    return 0;
 }
 
 int
@@ -91,7 +85,7 @@ cmd_store_init(struct tool *t, int argc, char **argv)
     }
     if (rc < 0) {
         app_conf_free(c);
-        return fail(t, rc, text);
+        return tool_store_fail(t, rc, text);
     }
     if (t->json) {
         json_t *a = json_pack("{s:s,s:b}", "path", c->store_path, "created", 1);
@@ -121,7 +115,7 @@ cmd_store_owner(struct tool *t, int argc, char **argv)
     rc = queue_store_owner(c->store_path, &o, text, sizeof(text));
     app_conf_free(c);
     if (rc < 0) {
-        return fail(t, rc, text);
+        return tool_store_fail(t, rc, text);
     }
     if (t->json) {
         json_t *a = json_pack("{s:s,s:s,s:s,s:s,s:I,s:f,s:b}", "uuid", o.uuid, "node", o.node,
@@ -135,78 +129,4 @@ cmd_store_owner(struct tool *t, int argc, char **argv)
             "%s %s %llu\n", o.state, o.node[0] != '\0' ? o.node : "-", (unsigned long long)o.epoch);
     }
     return 0;
-}
-
-static void
-print_finding(void *ctx, const struct queue_finding *f)
-{
-    const struct tool *t = ctx;
-    char id[24] = "";
-
-    if (f->id != 0) {
-        (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)f->id);
-    }
-    if (t->json) {
-        json_t *a = json_pack("{s:i,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s}", "number", (int)f->kind,
-            "finding", finding_name(f->kind), "level",
-            finding_is_damage(f->kind) ? "damage" : "note", "segment", f->file, "offset",
-            (json_int_t)f->offset, "length", (json_int_t)f->length, "id", id, "detail", f->detail,
-            "what", finding_what(f->kind), "cure", finding_cure(f->kind));
-
-        tool_print_json(a);
-        json_decref(a);
-        return;
-    }
-    (void)printf("%s %d %s", finding_is_damage(f->kind) ? "DAMAGE" : "note  ", (int)f->kind,
-        finding_name(f->kind));
-    if (f->file[0] != '\0') {
-        (void)printf(": %s at %llu", f->file, (unsigned long long)f->offset);
-    }
-    if (f->length > 0) {
-        (void)printf(", %llu bytes", (unsigned long long)f->length);
-    }
-    (void)printf("%s%s%s%s\n", id[0] != '\0' ? ", message " : "", id,
-        f->detail[0] != '\0' ? ", " : "", f->detail);
-}
-
-static void
-print_totals(const struct tool *t, const struct queue_check *k)
-{
-    json_t *a;
-
-    if (!t->json) {
-        (void)printf("%llu segments, %llu records, %llu messages, %llu recipients, %llu damaged\n",
-            (unsigned long long)k->segments, (unsigned long long)k->records,
-            (unsigned long long)k->messages, (unsigned long long)k->recipients,
-            (unsigned long long)k->damaged);
-        return;
-    }
-    a = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "segments", (json_int_t)k->segments, "records",
-        (json_int_t)k->records, "messages", (json_int_t)k->messages, "recipients",
-        (json_int_t)k->recipients, "bytes", (json_int_t)k->bytes, "torn_bytes",
-        (json_int_t)k->torn_bytes, "damaged", (json_int_t)k->damaged);
-    tool_print_json(a);
-    json_decref(a);
-}
-
-int
-cmd_store_check(struct tool *t, int argc, char **argv)
-{
-    struct app_conf *c = load(t);
-    struct queue_check k = { 0 };
-    char text[512] = "";
-    int rc;
-
-    (void)argc;
-    (void)argv;
-    if (c == NULL) {
-        return BRIDGEHEAD_EXIT_CONFIG;
-    }
-    rc = queue_store_check(c->store_path, &k, print_finding, t, text, sizeof(text));
-    app_conf_free(c);
-    if (rc < 0) {
-        return fail(t, rc, text);
-    }
-    print_totals(t, &k);
-    return k.damaged > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
 }

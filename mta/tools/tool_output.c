@@ -1,5 +1,7 @@
+#include "core/ticks.h"
 #include "tools/tools.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 json_t *
 tool_error(int code, const char *message, const char *cure)
@@ -37,6 +39,42 @@ tool_usage(const struct tool_command *c)
 {
     (void)fprintf(stderr, "usage: bridgehead %s %s\n", c->name, c->args);
     return BRIDGEHEAD_EXIT_USAGE;
+}
+
+json_t *
+tool_text(struct slice s)
+{
+    json_t *text = json_stringn(s.p != NULL ? s.p : "", s.n);
+    char *clean;
+    size_t n = 0;
+
+    if (text != NULL) {
+        return text;
+    }
+    clean = malloc(s.n * 3 + 1);
+    for (size_t i = 0; clean != NULL && i < s.n; i++) {
+        if ((unsigned char)s.p[i] < 0x80) {
+            clean[n++] = s.p[i];
+        } else {
+            memcpy(clean + n, "\xEF\xBF\xBD", 3);
+            n += 3;
+        }
+    }
+    text = clean != NULL ? json_stringn(clean, n) : json_null();
+    free(clean);
+    return text;
+}
+
+json_t *
+tool_time(uint64_t wall_ms)
+{
+    char text[TICKS_RFC3339_CAP];
+
+    if (wall_ms == 0) {
+        return json_null();
+    }
+    ticks_rfc3339(wall_ms, text);
+    return json_string(text);
 }
 
 const char *

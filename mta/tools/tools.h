@@ -9,6 +9,7 @@
 #include "bridgehead/exit_codes.h"
 #include "core/slice.h"
 #include <jansson.h>
+#include <sys/types.h>
 
 struct tool {
     char instance[64];
@@ -43,6 +44,10 @@ int tool_fail(const struct tool *t, int code, json_t *answer /* stolen */);
 int tool_usage(const struct tool_command *c);
 /* One JSON value a line. */
 void tool_print_json(const json_t *value);
+/* Text that may be no UTF-8: such bytes become U+FFFD. */
+json_t *tool_text(struct slice s);
+/* RFC 3339, or null for 0. */
+json_t *tool_time(uint64_t wall_ms);
 const char *tool_str(const json_t *object, const char *key); /* "" if it is no string */
 long long tool_int(const json_t *object, const char *key);
 /* "1.2 MiB", "3 h 12 min" */
@@ -53,6 +58,28 @@ int tool_list(struct tool *t, const char *command, json_t *args /* stolen */, co
     void (*line)(const json_t *item));
 /* --selector S (repeated) and IDs into args; other options: `--yes`. Returns 0 or an exit code. */
 int tool_selection(const struct tool_command *c, int argc, char **argv, json_t *args);
+
+/* ---- tool_progress.c: how far long work is, on standard error: on a terminal, or where asked for.
+ */
+struct tool_progress {
+    bool wanted, terminal, shown;
+    unsigned percent;
+};
+void tool_progress_begin(struct tool_progress *p, bool asked);
+void tool_progress(struct tool_progress *p, uint64_t done, uint64_t total);
+void tool_progress_clear(struct tool_progress *p); /* before other output */
+/* base64 of the bytes, or NULL. */
+json_t *tool_base64(struct slice s);
+/* Decoded bytes into out, which has room for strlen(text); the count, or -1. */
+ssize_t tool_base64_decode(const char *text, char *out);
+
+/* ---- cmd_store.c, cmd_store_check.c: what the store commands share. */
+/* store.path of the configuration; 0 or an exit code, its message printed. */
+int tool_store_path(const struct tool *t, char *out, size_t cap) MUST_USE;
+struct queue_finding;
+void tool_print_finding(const struct tool *t, const struct queue_finding *f);
+/* Print the error and return its exit code. */
+int tool_store_fail(const struct tool *t, int rc, const char *text);
 
 /* ---- commands */
 int cmd_status(struct tool *t, int argc, char **argv);
@@ -80,6 +107,8 @@ int cmd_blackbox(struct tool *t, int argc, char **argv);
 int cmd_store_init(struct tool *t, int argc, char **argv);
 int cmd_store_owner(struct tool *t, int argc, char **argv);
 int cmd_store_check(struct tool *t, int argc, char **argv);
+int cmd_store_stat(struct tool *t, int argc, char **argv);
+int cmd_store_dump(struct tool *t, int argc, char **argv);
 int cmd_completion(struct tool *t, int argc, char **argv);
 
 #endif

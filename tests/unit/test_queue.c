@@ -2,6 +2,7 @@
  * a power cut does is the simulation's (tests/sim). */
 #include "queue/owner_file.h"
 #include "queue/space.h"
+#include "queue/store_tools.h"
 #include "queue_rig.h"
 #include "test_main.h"
 #include <fcntl.h>
@@ -400,8 +401,8 @@ segments_without_live_messages_go(void)
 {
     struct rig r;
     struct queue_stats st;
-    char text[TEXT];
-    struct queue_check check;
+    struct store_look look = { .path = dir };
+    struct store_totals check;
 
     store_begin();
     CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
@@ -418,7 +419,7 @@ segments_without_live_messages_go(void)
     CU_ASSERT_EQUAL(r.gone, 200);
     CU_ASSERT_TRUE(st.segments < 12); /* of 30 that were filled; the freeing runs behind */
     CU_ASSERT_EQUAL(rig_release(&r), 0);
-    CU_ASSERT_EQUAL(queue_store_check(dir, &check, NULL, NULL, text, sizeof(text)), 0);
+    CU_ASSERT_EQUAL(store_check(&look, &check), 0);
     CU_ASSERT_EQUAL(check.messages, 0);
     CU_ASSERT_EQUAL(check.damaged, 0);
     CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);

@@ -2,6 +2,7 @@
  * is named, set aside, and the rest serves. Nothing is ever delivered whose checksum fails. */
 #include "core/crc32c.h"
 #include "queue/recover.h"
+#include "queue/store_tools.h"
 #include "queue_rig.h"
 #include "test_main.h"
 #include <fcntl.h>
@@ -28,14 +29,14 @@ on_finding(void *ctx, const struct queue_finding *f)
     found.count++;
 }
 
-static struct queue_check
+static struct store_totals
 check(void)
 {
-    struct queue_check out = { 0 };
-    char text[TEXT];
+    struct store_totals out = { 0 };
+    struct store_look look = { .path = dir, .finding = on_finding };
 
     found.count = 0;
-    CU_ASSERT_EQUAL(queue_store_check(dir, &out, on_finding, NULL, text, sizeof(text)), 0);
+    CU_ASSERT_EQUAL(store_check(&look, &out), 0);
     return out;
 }
 

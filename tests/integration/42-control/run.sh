@@ -223,6 +223,14 @@ fields handoff bh handoff
 expect 7 "after the handoff" bh probe
 [[ $(bh store owner) = released* ]] || fail "not released: $(bh store owner)"
 fields "store check" bh store check
+stat_total() { bh store stat "$@" | tail -n 1; }
+fields "store stat" stat_total
+fields "store dump" bh store dump
+expect 0 "dump for people" bh store dump --content
+says CONTENT
+expect 2 "dump of a bad number" bh store dump --segment xyz
+expect 0 "check with progress" bh store check --progress
+says "100 %"
 start_daemon relay --resource mta
 expect 2 "handoff under Pacemaker" bh handoff
 says "crm_resource --move"

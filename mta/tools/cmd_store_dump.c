@@ -1,0 +1,401 @@
+/* tools/cmd_store_dump.c - store dump: records for people and programs. */
+#include "core/ticks.h"
+#include "queue/segment.h"
+#include "queue/store_tools.h"
+#include "tools/tools.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+struct dump {
+    const struct tool *t;
+    bool content;
+    struct tool_progress progress;
+    unsigned invalid; /* what did not validate */
+};
+
+static json_t *
+id_json(uint64_t id)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%llX", (unsigned long long)id);
+    return json_string(text);
+}
+
+static json_t *
+lsn_json(uint64_t lsn)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%llx", (unsigned long long)lsn);
+    return json_string(text);
+}
+
+/* ---- what the payload says; false: it contradicts itself */
+
+static bool
+add_content(const struct dump *d, json_t *a, struct slice payload)
+{
+    struct reader r = reader_of(payload);
+    uint64_t id = read_u64(&r);
+    uint32_t chunk = read_u32(&r);
+
+    (void)read_u32(&r);
+    if (r.bad) {
+        return false;
+    }
+    (void)json_object_set_new(a, "id", id_json(id));
+    (void)json_object_set_new(a, "chunk", json_integer(chunk));
+    (void)json_object_set_new(a, "bytes", json_integer((json_int_t)r.rest.n));
+    if (d->content) {
+        (void)json_object_set_new(a, "base64", tool_base64(r.rest));
+    }
+    return true;
+}
+
+static void
+add_chunks(json_t *list, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+
+    while (r.rest.n >= COMMIT_CHUNK_BYTES) {
+        uint64_t lsn = read_u64(&r);
+
+        (void)json_array_append_new(
+            list, json_pack("{s:o,s:I}", "lsn", lsn_json(lsn), "bytes", (json_int_t)read_u32(&r)));
+    }
+}
+
+static void
+add_commit_field(json_t *a, json_t *recipients, json_t *chunks, uint16_t tag, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct envelope_recipient to;
+
+    switch (tag) {
+    case COMMIT_SENDER:
+        (void)json_object_set_new(a, "sender", tool_text(bytes));
+        break;
+    case COMMIT_ENVID:
+        (void)json_object_set_new(a, "envid", tool_text(bytes));
+        break;
+    case COMMIT_CLIENT:
+        (void)json_object_set_new(a, "client", tool_text(bytes));
+        break;
+    case COMMIT_BODY:
+        (void)json_object_set_new(a, "body", json_integer(read_u8(&r)));
+        break;
+    case COMMIT_HOPS:
+        (void)json_object_set_new(a, "hops", json_integer(read_u8(&r)));
+        break;
+    case COMMIT_RECEIVED:
+        (void)json_object_set_new(a, "received", tool_time(read_u64(&r)));
+        break;
+    case COMMIT_RECIPIENT:
+        if (commit_recipient(bytes, &to) == 0) {
+            (void)json_array_append_new(
+                recipients, json_pack("{s:o,s:o,s:i}", "address", tool_text(to.address), "orcpt",
+                                tool_text(to.orcpt), "notify", (int)to.notify));
+        }
+        break;
+    case COMMIT_CHUNKS:
+        add_chunks(chunks, bytes);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool
+add_commit(json_t *a, struct slice payload)
+{
+    json_t *recipients = json_array(), *chunks = json_array();
+    struct commit_head head;
+    struct commit_walk w;
+    int rc = commit_walk_begin(&w, payload, &head);
+
+    if (rc == 0) {
+        (void)json_object_set_new(a, "id", id_json(head.id));
+        (void)json_object_set_new(a, "size", json_integer((json_int_t)head.size_bytes));
+        do {
+            rc = commit_walk_next(&w);
+            if (rc > 0) {
+                add_commit_field(a, recipients, chunks, w.tag, w.bytes);
+            }
+        } while (rc > 0);
+    }
+    (void)json_object_set_new(a, "recipients", recipients);
+    (void)json_object_set_new(a, "chunks", chunks);
+    return rc == 0;
+}
+
+static bool
+add_outcome(json_t *a, struct slice payload)
+{
+    static const char *const kinds[] = { "delivered", "deferred", "failed", "expanded", "removed" };
+    struct reader r = reader_of(payload);
+    json_t *list = json_array();
+    struct outcome_head head;
+    struct outcome_entry e;
+    bool good = outcome_head_get(&r, &head) == 0;
+
+    (void)json_object_set_new(a, "entries", list);
+    if (!good) {
+        return false;
+    }
+    (void)json_object_set_new(a, "id", id_json(head.id));
+    (void)json_object_set_new(a, "commit", lsn_json(head.commit_lsn));
+    for (uint32_t i = 0; good && i < head.count; i++) {
+        good = outcome_entry_get(&r, &e) == 0;
+        if (good) {
+            (void)json_array_append_new(
+                list, json_pack("{s:I,s:s,s:b,s:i,s:o,s:o}", "recipient", (json_int_t)e.recipient,
+                          "kind", e.kind < ARRAY_LEN(kinds) ? kinds[e.kind] : "unknown", "in_doubt",
+                          e.in_doubt, "attempts", (int)e.attempts, "next",
+                          tool_time(e.next_wall_ms), "reply", tool_text(e.reply)));
+        }
+    }
+    return good;
+}
+
+static bool
+add_mark(json_t *a, struct slice payload)
+{
+    static const char *const whats[] = { "unknown", "held", "next", "warned" };
+    struct mark m;
+
+    if (mark_get(payload, &m) < 0) {
+        return false;
+    }
+    (void)json_object_set_new(a, "id", id_json(m.id));
+    (void)json_object_set_new(a, "commit", lsn_json(m.commit_lsn));
+    (void)json_object_set_new(
+        a, "what", json_string(m.what < ARRAY_LEN(whats) ? whats[m.what] : whats[0]));
+    (void)json_object_set_new(a, "value", json_integer((json_int_t)m.value));
+    return true;
+}
+
+static bool
+add_seal(json_t *a, struct slice payload)
+{
+    struct seal_entry *entries = calloc(SEAL_ENTRIES_MAX, sizeof(*entries));
+    json_t *list = json_array();
+    char name[SEGMENT_NAME_CAP];
+    struct seal_head h;
+    bool good = entries != NULL && seal_get(payload, &h, entries) == 0;
+
+    for (uint32_t i = 0; good && i < h.count; i++) {
+        segment_name(name, entries[i].seq, entries[i].epoch);
+        (void)json_array_append_new(list,
+            json_pack("{s:s,s:I}", "segment", name, "valid", (json_int_t)entries[i].valid_bytes));
+    }
+    if (good) {
+        (void)json_object_set_new(a, "part", json_integer(h.part));
+        (void)json_object_set_new(a, "parts", json_integer(h.parts));
+        (void)json_object_set_new(a, "previous_epoch", json_integer(h.previous_epoch));
+    }
+    (void)json_object_set_new(a, "segments", list);
+    free(entries);
+    return good;
+}
+
+static bool
+add_survivors(json_t *a, struct slice payload)
+{
+    struct reader r = reader_of(payload);
+    json_t *list = json_array();
+    struct survivors_head h;
+    char name[SEGMENT_NAME_CAP];
+
+    (void)json_object_set_new(a, "offsets", list);
+    if (survivors_head_get(&r, &h) < 0) {
+        return false;
+    }
+    segment_name(name, h.seq, h.epoch);
+    (void)json_object_set_new(a, "about", json_string(name));
+    (void)json_object_set_new(a, "from", json_integer(h.from));
+    (void)json_object_set_new(a, "to", json_integer(h.to));
+    for (uint32_t i = 0; i < h.count; i++) {
+        (void)json_array_append_new(list, json_integer(read_u32(&r)));
+    }
+    return true;
+}
+
+static bool
+add_payload(const struct dump *d, json_t *a, const struct store_record *r)
+{
+    switch (r->head.type) {
+    case RECORD_CONTENT:
+        return add_content(d, a, r->payload);
+    case RECORD_COMMIT:
+        return add_commit(a, r->payload);
+    case RECORD_OUTCOME:
+        return add_outcome(a, r->payload);
+    case RECORD_MARK:
+        return add_mark(a, r->payload);
+    case RECORD_SEAL:
+        return add_seal(a, r->payload);
+    case RECORD_SURVIVORS:
+        return add_survivors(a, r->payload);
+    default:
+        return true;
+    }
+}
+
+/* ---- printing */
+
+static const char *
+type_name(uint8_t type)
+{
+    static const char *const names[] = { "UNKNOWN", "CONTENT", "COMMIT", "OUTCOME", "MARK", "SEAL",
+        "END", "PAD", "SURVIVORS", "ATTEMPT", "SNAPSHOT", "COPIED_CONTENT", "COPIED_COMMIT",
+        "CHECKPOINT", "X400_CHECKPOINT" };
+
+    return type < ARRAY_LEN(names) ? names[type] : names[0];
+}
+
+static json_t *
+record_json(const struct dump *d, const struct store_record *r)
+{
+    json_t *a = json_pack("{s:s,s:I,s:o,s:I,s:b}", "segment", r->segment, "offset",
+        (json_int_t)r->offset, "lsn", lsn_json(r->lsn), "length", (json_int_t)r->length, "valid",
+        r->header_valid && r->payload_valid);
+
+    if (!r->header_valid) {
+        (void)json_object_set_new(a, "damage", json_string("header"));
+        return a;
+    }
+    (void)json_object_set_new(a, "type", json_string(type_name(r->head.type)));
+    (void)json_object_set_new(a, "type_number", json_integer(r->head.type));
+    (void)json_object_set_new(a, "epoch", json_integer(r->head.epoch));
+    (void)json_object_set_new(a, "behind", json_integer(r->head.behind));
+    if (!r->payload_valid) {
+        (void)json_object_set_new(a, "damage", json_string("payload"));
+    } else if (!add_payload(d, a, r)) {
+        (void)json_object_set_new(a, "damage", json_string("contradiction"));
+    }
+    return a;
+}
+
+/* The fields behind those of every record, as NAME=VALUE. */
+static void
+print_fields(const json_t *a)
+{
+    static const char *const said[] = { "segment", "offset", "lsn", "length", "valid", "type",
+        "type_number", "epoch", "behind" };
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)a, key, value)
+    {
+        bool skip = false;
+        char *text;
+
+        for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+            skip = skip || strcmp(key, said[i]) == 0;
+        }
+        text = skip ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (text != NULL) {
+            (void)printf(" %s=%s", key, text);
+        }
+        free(text);
+    }
+}
+
+static bool
+on_record(void *ctx, const struct store_record *r)
+{
+    struct dump *d = ctx;
+    json_t *a = record_json(d, r);
+
+    tool_progress_clear(&d->progress);
+    d->invalid += json_object_get(a, "damage") != NULL;
+    if (d->t->json) {
+        tool_print_json(a);
+    } else {
+        (void)printf("%llx %s+%llu %s %llu bytes", (unsigned long long)r->lsn, r->segment,
+            (unsigned long long)r->offset,
+            r->header_valid ? type_name(r->head.type) : "DOES NOT VALIDATE",
+            (unsigned long long)r->length);
+        print_fields(a);
+        (void)putchar('\n');
+    }
+    json_decref(a);
+    return ferror(stdout) == 0;
+}
+
+static void
+on_finding(void *ctx, const struct queue_finding *f)
+{
+    struct dump *d = ctx;
+
+    d->invalid++;
+    tool_progress_clear(&d->progress);
+    tool_print_finding(d->t, f);
+}
+
+static void
+on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    struct dump *d = ctx;
+
+    tool_progress(&d->progress, done, total);
+}
+
+/* ---- the command */
+
+static bool
+parse(struct dump *d, struct store_dump_filter *f, int argc, char **argv)
+{
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } numbers[] = { { "--segment", &f->seq }, { "--from", &f->from_lsn }, { "--to", &f->to_lsn },
+        { "--message", &f->id } };
+    bool progress = false;
+
+    for (int i = 0; i < argc; i++) {
+        bool taken = strcmp(argv[i], "--content") == 0 || strcmp(argv[i], "--progress") == 0;
+
+        d->content = d->content || strcmp(argv[i], "--content") == 0;
+        progress = progress || strcmp(argv[i], "--progress") == 0;
+        for (size_t k = 0; !taken && k < ARRAY_LEN(numbers) && i + 1 < argc; k++) {
+            if (strcmp(argv[i], numbers[k].name) == 0) {
+                taken = slice_hex_u64(slice_of(argv[++i]), numbers[k].value) == 0;
+                if (!taken) {
+                    return false;
+                }
+            }
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    tool_progress_begin(&d->progress, progress);
+    return true;
+}
+
+int
+cmd_store_dump(struct tool *t, int argc, char **argv)
+{
+    struct dump d = { .t = t };
+    struct store_dump_filter filter = { 0 };
+    char path[STORE_PATH_CAP];
+    struct store_look look = { .path = path, .finding = on_finding, .ctx = &d };
+    int rc;
+
+    if (!parse(&d, &filter, argc, argv)) {
+        (void)fputs("usage: bridgehead store dump [--segment NUMBER] [--from LSN] [--to LSN] "
+                    "[--message ID] [--content] [--progress]\n",
+            stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    rc = tool_store_path(t, path, sizeof(path));
+    if (rc != 0) {
+        return rc;
+    }
+    look.progress = d.progress.wanted ? on_progress : NULL;
+    rc = store_dump(&look, &filter, on_record);
+    tool_progress_clear(&d.progress);
+    return rc < 0 ? tool_store_fail(t, rc, look.text) : d.invalid > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
+}
