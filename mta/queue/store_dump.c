@@ -38,6 +38,7 @@ names_message(const struct store_record *r, uint64_t id)
     case RECORD_COMMIT:
     case RECORD_OUTCOME:
     case RECORD_MARK:
+    case RECORD_ATTEMPT:
         return r->payload.n >= sizeof(uint64_t) && get_le64((const uint8_t *)r->payload.p) == id;
     default:
         return false;

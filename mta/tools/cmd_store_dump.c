@@ -1,6 +1,7 @@
 /* tools/cmd_store_dump.c - store dump: records for people and programs. */
 #include "core/ticks.h"
 #include "queue/segment.h"
+#include "queue/state.h"
 #include "queue/store_tools.h"
 #include "tools/tools.h"
 #include <stdio.h>
@@ -161,7 +162,7 @@ add_outcome(json_t *a, struct slice payload)
 static bool
 add_mark(json_t *a, struct slice payload)
 {
-    static const char *const whats[] = { "unknown", "held", "next", "warned" };
+    static const char *const whats[] = { "unknown", "held", "next", "warned", "crashes" };
     struct mark m;
 
     if (mark_get(payload, &m) < 0) {
@@ -222,6 +223,39 @@ add_survivors(json_t *a, struct slice payload)
 }
 
 static bool
+add_attempt(json_t *a, struct slice payload)
+{
+    struct reader r = reader_of(payload);
+    json_t *list = json_array();
+    struct attempt_head h;
+
+    (void)json_object_set_new(a, "attempted", list);
+    if (attempt_head_get(&r, &h) < 0) {
+        return false;
+    }
+    (void)json_object_set_new(a, "id", id_json(h.id));
+    (void)json_object_set_new(a, "commit", lsn_json(h.commit_lsn));
+    (void)json_object_set_new(a, "kind", json_integer(h.kind));
+    for (uint32_t i = 0; i < h.count; i++) {
+        (void)json_array_append_new(list, json_integer(read_u32(&r)));
+    }
+    return !r.bad;
+}
+
+static bool
+add_state(json_t *a, struct slice payload)
+{
+    struct slice key, value;
+
+    if (state_get(payload, &key, &value) < 0) {
+        return false;
+    }
+    (void)json_object_set_new(a, "key", tool_text(key));
+    (void)json_object_set_new(a, "set", tool_text(value));
+    return true;
+}
+
+static bool
 add_payload(const struct dump *d, json_t *a, const struct store_record *r)
 {
     switch (r->head.type) {
@@ -237,6 +271,10 @@ add_payload(const struct dump *d, json_t *a, const struct store_record *r)
         return add_seal(a, r->payload);
     case RECORD_SURVIVORS:
         return add_survivors(a, r->payload);
+    case RECORD_ATTEMPT:
+        return add_attempt(a, r->payload);
+    case RECORD_STATE:
+        return add_state(a, r->payload);
     default:
         return true;
     }
@@ -249,7 +287,7 @@ type_name(uint8_t type)
 {
     static const char *const names[] = { "UNKNOWN", "CONTENT", "COMMIT", "OUTCOME", "MARK", "SEAL",
         "END", "PAD", "SURVIVORS", "ATTEMPT", "SNAPSHOT", "COPIED_CONTENT", "COPIED_COMMIT",
-        "CHECKPOINT", "X400_CHECKPOINT" };
+        "CHECKPOINT", "X400_CHECKPOINT", "STATE" };
 
     return type < ARRAY_LEN(names) ? names[type] : names[0];
 }
