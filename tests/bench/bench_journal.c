@@ -1,11 +1,13 @@
 /* bench_journal.c - the queue by itself: begin, append, commit, outcome, with no protocol around
  * it.
  *
- * To be read beside bench_disk with the batch size that comes out here (messages per sync): the
- * difference is what the journal costs over a bare append-and-fdatasync loop.
+ * To be read beside bench_disk --replay with the trace of a run: the same bytes in the same batches
+ * round the same number of segments. The difference is what the journal costs over a bare
+ * append-and-fdatasync loop.
  */
 #include "bench_util.h"
-#include "core/base.h"
+#include "core/io.h"
+#include "core/slice.h"
 #include "loop/loop.h"
 #include "queue/queue.h"
 
@@ -19,6 +21,8 @@ enum {
     EXIT_USAGE = 2,
     WRITERS_MAX = 4096,
     TEXT_BYTES = 512,
+    FILES_MAX = 1024,
+    TRACED_MAX = 1 << 20,
 };
 
 /* A session that sends one message after the other. */
@@ -29,10 +33,10 @@ struct writer {
 };
 
 static struct {
-    const char *dir;
-    uint64_t writers, seconds, bytes;
+    const char *dir, *trace;
+    uint64_t writers, seconds, warm_up, bytes;
     bool keep;
-} opt = { .writers = 100, .seconds = 3, .bytes = 4096 };
+} opt = { .writers = 100, .seconds = 3, .warm_up = 1, .bytes = 4096 };
 
 static struct {
     struct loop *loop;
@@ -42,12 +46,122 @@ static struct {
     msg_id durable[WRITERS_MAX];
     size_t durable_count;
     uint64_t running, committed, start_ns, end_ns;
+    double start_cpu_s;
+    _Atomic bool measuring; /* the writer thread looks */
     struct queue_stats before;
     struct histogram latency;
     char *content;
 } bench;
 
 static void writer_next(void *ctx);
+
+/* ---- the trace: what the journal wrote between two syncs, seen at the seam of core/io */
+
+struct traced {
+    uint64_t inode, offset, bytes;
+};
+static struct {
+    struct io_ops ops;
+    struct traced *syncs;
+    size_t count, capacity;
+    uint64_t inodes[FILES_MAX]; /* their places are the segments' numbers */
+    uint32_t inode_count;
+} trace;
+static _Thread_local int traced_fd = -1;
+static _Thread_local struct traced traced_now;
+
+/* Records begin with their length; zeros ahead and the heads of files do not count. */
+static bool
+is_record(const struct iovec *iov)
+{
+    const char *p = iov->iov_base;
+    static const char zeros[4];
+
+    return iov->iov_len >= 8 && memcmp(p, zeros, sizeof(zeros)) != 0 && memcmp(p, "BRIDGE", 6) != 0;
+}
+
+static ssize_t
+traced_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
+{
+    ssize_t put = io_real.pwritev(fd, iov, count, offset);
+    bool goes_on = fd == traced_fd && offset == traced_now.offset + traced_now.bytes;
+
+    if (put > 0 && goes_on) {
+        traced_now.bytes += (uint64_t)put;
+    } else {
+        traced_fd = put > 0 && is_record(iov) ? fd : -1;
+        traced_now = (struct traced){ .offset = offset, .bytes = put > 0 ? (uint64_t)put : 0 };
+    }
+    return put;
+}
+
+static int
+traced_fdatasync(int fd)
+{
+    struct io_stat st;
+    int rc = io_real.fdatasync(fd);
+
+    if (rc == 0 && fd == traced_fd && trace.count < trace.capacity && bench.measuring &&
+        io_fstat(fd, &st) == 0) {
+        traced_now.inode = st.ino;
+        trace.syncs[trace.count++] = traced_now; /* by the journal's writer alone */
+    }
+    traced_fd = -1;
+    return rc;
+}
+
+static void
+trace_begin(void)
+{
+    trace.capacity = TRACED_MAX;
+    trace.syncs = calloc(trace.capacity, sizeof(*trace.syncs));
+    if (trace.syncs == NULL) {
+        bench_die(EXIT_FAILED, "out of memory");
+    }
+    trace.ops = io_real;
+    trace.ops.pwritev = traced_pwritev;
+    trace.ops.fdatasync = traced_fdatasync;
+    io_set_ops(&trace.ops);
+}
+
+static uint32_t
+segment_number(uint64_t inode)
+{
+    uint32_t i = 0;
+
+    while (i < trace.inode_count && trace.inodes[i] != inode) {
+        i++;
+    }
+    if (i == trace.inode_count) {
+        if (i == FILES_MAX) {
+            bench_die(EXIT_FAILED, "too many segments for a trace");
+        }
+        trace.inodes[trace.inode_count++] = inode;
+    }
+    return i;
+}
+
+static void
+trace_end(void)
+{
+    FILE *file = fopen(opt.trace, "we");
+
+    if (file == NULL) {
+        bench_die(EXIT_FAILED, "%s cannot be written", opt.trace);
+    }
+    for (size_t i = 0; i < trace.count; i++) {
+        const struct traced *t = &trace.syncs[i];
+
+        (void)fprintf(file, "%u %llu %llu\n", segment_number(t->inode),
+            (unsigned long long)t->offset, (unsigned long long)t->bytes);
+    }
+    if (fclose(file) != 0) {
+        bench_die(EXIT_FAILED, "%s cannot be written", opt.trace);
+    }
+    free(trace.syncs);
+}
+
+/* ---- the load */
 
 static void
 fail(const char *what, int rc)
@@ -146,14 +260,30 @@ report(void)
     syncs = after.syncs - bench.before.syncs;
     (void)printf("{\"writers\": %llu, \"record_bytes\": %llu, \"messages_per_s\": %.0f, "
                  "\"syncs_per_s\": %.0f, \"messages_per_sync\": %.1f, "
-                 "\"journal_bytes_per_message\": %.0f, \"cpu_s_per_10k\": %.3f, ",
+                 "\"seconds\": %.3f, \"batches_per_sync\": %.3f, "
+                 "\"journal_bytes_per_message\": %.0f, \"mib_per_s\": %.0f, "
+                 "\"cpu_s_per_10k\": %.3f, ",
         (unsigned long long)opt.writers, (unsigned long long)opt.bytes,
         (double)bench.committed / seconds, (double)syncs / seconds,
-        (double)bench.committed / (double)(syncs > 0 ? syncs : 1),
+        (double)bench.committed / (double)(syncs > 0 ? syncs : 1), seconds,
+        (double)(after.batches - bench.before.batches) / (double)MAX(syncs, 1),
         (double)(after.appended - bench.before.appended) / (double)MAX(bench.committed, 1),
-        bench_cpu_seconds() * 10000 / (double)MAX(bench.committed, 1));
+        (double)(after.appended - bench.before.appended) / seconds / MIB,
+        (bench_cpu_seconds() - bench.start_cpu_s) * 10000 / (double)MAX(bench.committed, 1));
     histogram_print(stdout, "commit_ms", &bench.latency);
     (void)puts("}");
+}
+
+/* When the segments go round: the first ones have to be made. */
+static void
+measure_begin(uint64_t now_ns)
+{
+    bench.measuring = true;
+    bench.start_ns = now_ns;
+    bench.committed = 0;
+    bench.start_cpu_s = bench_cpu_seconds();
+    memset(&bench.latency, 0, sizeof(bench.latency));
+    queue_stats(bench.queue, &bench.before);
 }
 
 static void
@@ -167,8 +297,13 @@ on_commit(void *ctx, int status)
     }
     bench.committed++;
     histogram_add(&bench.latency, now_ns - w->begun_ns);
-    if (bench.end_ns == 0 && now_ns - bench.start_ns >= opt.seconds * NS_PER_S) {
+    if (!bench.measuring && bench.end_ns == 0 &&
+        now_ns - bench.start_ns >= opt.warm_up * NS_PER_S) {
+        measure_begin(now_ns);
+    }
+    if (bench.measuring && now_ns - bench.start_ns >= opt.seconds * NS_PER_S) {
         bench.end_ns = now_ns;
+        bench.measuring = false;
         report();
     }
     loop_call_soon(bench.loop, &w->again);
@@ -225,7 +360,6 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
         bench_die(EXIT_FAILED, "queue_open: %s: %s", error_text(status), text);
     }
     bench.queue = q;
-    queue_stats(q, &bench.before);
     bench.start_ns = bench_now_ns();
     bench.running = opt.writers;
     for (uint64_t i = 0; i < opt.writers; i++) {
@@ -274,6 +408,8 @@ static const char usage[] =
     "  --writers N      messages in progress at a time (100)\n"
     "  --size BYTES     of a message (4096)\n"
     "  --seconds S      (3)\n"
+    "  --warm-up S      before that (1)\n"
+    "  --trace FILE     what each sync covered, for bench_disk --replay\n"
     "  --keep           record no outcomes: the queue only grows\n"
     "Prints a JSON object.\n";
 
@@ -285,6 +421,8 @@ options_parse(int argc, char **argv)
         { "writers", required_argument, NULL, 'w' },
         { "size", required_argument, NULL, 'b' },
         { "seconds", required_argument, NULL, 's' },
+        { "warm-up", required_argument, NULL, 'W' },
+        { "trace", required_argument, NULL, 't' },
         { "keep", no_argument, NULL, 'k' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
@@ -304,6 +442,12 @@ options_parse(int argc, char **argv)
             break;
         case 's':
             opt.seconds = bench_number("--seconds", optarg, 100000);
+            break;
+        case 'W':
+            opt.warm_up = bench_number("--warm-up", optarg, 100000);
+            break;
+        case 't':
+            opt.trace = optarg;
             break;
         case 'k':
             opt.keep = true;
@@ -328,7 +472,13 @@ main(int argc, char **argv)
         bench_die(EXIT_FAILED, "out of memory");
     }
     memset(bench.content, 'x', (size_t)opt.bytes);
+    if (opt.trace != NULL) {
+        trace_begin();
+    }
     run();
+    if (opt.trace != NULL) {
+        trace_end();
+    }
     free(bench.content);
     return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
 }
