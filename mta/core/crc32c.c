@@ -59,19 +59,94 @@ crc32c_portable(uint32_t crc, const void *bytes, size_t n)
 }
 
 #ifdef HAVE_SSE42
-/* Eight bytes an instruction: 8 GB/s on a 3 GHz core, far above any disk. Interleaving three
- * streams would triple that, for a merge step that nobody needs to maintain. */
+/* The instruction takes eight bytes, has its result three cycles later, and could begin again each
+ * cycle: so three stretches of the bytes are done side by side, and their CRCs put together. A CRC
+ * is linear: that of A followed by B is that of A followed by zeros, xor that of B from 0. */
+#define LONG_BYTES  1024
+#define SHORT_BYTES 256
+
+static uint32_t long_zeros[4][256], short_zeros[4][256]; /* by byte of the CRC before the zeros */
+static pthread_once_t zeros_once = PTHREAD_ONCE_INIT;
+
+static void
+fill_zeros(uint32_t zeros[4][256], size_t n)
+{
+    uint32_t bit[32];
+
+    for (uint32_t i = 0; i < 32; i++) {
+        bit[i] = 1u << i;
+        for (size_t k = 0; k < n; k++) {
+            bit[i] = (bit[i] >> 8) ^ table[0][bit[i] & 0xff];
+        }
+    }
+    for (uint32_t k = 0; k < 4; k++) {
+        for (uint32_t b = 0; b < 256; b++) {
+            zeros[k][b] = 0;
+            for (uint32_t i = 0; i < 8; i++) {
+                zeros[k][b] ^= (b >> i & 1) != 0 ? bit[8 * k + i] : 0;
+            }
+        }
+    }
+}
+
+static void
+fill_both_zeros(void)
+{
+    (void)pthread_once(&table_once, fill_table);
+    fill_zeros(long_zeros, LONG_BYTES);
+    fill_zeros(short_zeros, SHORT_BYTES);
+}
+
+static uint32_t
+followed_by_zeros(uint32_t zeros[4][256], uint32_t crc)
+{
+    return zeros[0][crc & 0xff] ^ zeros[1][(crc >> 8) & 0xff] ^ zeros[2][(crc >> 16) & 0xff] ^
+           zeros[3][crc >> 24];
+}
+
+static uint64_t
+load64(const unsigned char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+/* Three stretches of n bytes each. */
+__attribute__((target("sse4.2"))) static uint32_t
+three(uint32_t crc, const unsigned char *p, size_t n, uint32_t zeros[4][256])
+{
+    uint64_t first = crc, second = 0, third = 0;
+
+    for (const unsigned char *end = p + n; p < end; p += 8) {
+        first = _mm_crc32_u64(first, load64(p));
+        second = _mm_crc32_u64(second, load64(p + n));
+        third = _mm_crc32_u64(third, load64(p + 2 * n));
+    }
+    crc = followed_by_zeros(zeros, (uint32_t)first) ^ (uint32_t)second;
+    return followed_by_zeros(zeros, crc) ^ (uint32_t)third;
+}
+
 __attribute__((target("sse4.2"))) static uint32_t
 crc32c_sse42(uint32_t crc, const void *bytes, size_t n)
 {
     const unsigned char *p = bytes;
-    uint64_t wide = ~crc;
+    uint64_t wide;
 
+    crc = ~crc;
+    if (n >= 3 * SHORT_BYTES) {
+        (void)pthread_once(&zeros_once, fill_both_zeros);
+    }
+    for (; n >= 3 * LONG_BYTES; n -= 3 * LONG_BYTES, p += 3 * LONG_BYTES) {
+        crc = three(crc, p, LONG_BYTES, long_zeros);
+    }
+    for (; n >= 3 * SHORT_BYTES; n -= 3 * SHORT_BYTES, p += 3 * SHORT_BYTES) {
+        crc = three(crc, p, SHORT_BYTES, short_zeros);
+    }
+    wide = crc;
     for (; n >= 8; n -= 8, p += 8) {
-        uint64_t word;
-
-        memcpy(&word, p, sizeof(word));
-        wide = _mm_crc32_u64(wide, word);
+        wide = _mm_crc32_u64(wide, load64(p));
     }
     crc = (uint32_t)wide;
     for (; n > 0; n--, p++) {
