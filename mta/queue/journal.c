@@ -14,6 +14,7 @@
 #define BATCH_BYTES_MIN   (256 * KIB)
 #define BATCH_SOFT_BYTES  (4 * MIB) /* above, appenders are asked to pause */
 #define BATCH_QUIET_MAX   256
+#define PATIENCE_NS_MIN   UINT64_C(20000)
 #define BATCH_HARD_FACTOR 16 /* of the soft limit: those who do not pause get -ENOMEM */
 /* END, and a PAD that may take a second block: always in reserve behind the last record */
 #define BATCH_SLACK_BYTES (2 * IO_BLOCK_BYTES + RECORD_HEADER_BYTES)
@@ -53,6 +54,7 @@ struct journal {
     pthread_mutex_t lock;
     pthread_cond_t work;
     bool busy, stop; /* busy: the loop is adding to the gathering batch */
+    bool handed;     /* `writing` is there to be taken: the loop did not wait for its turn's end */
     struct batch *gather;
     struct batch *spare[BATCHES]; /* unused */
     uint32_t spare_count;
@@ -61,6 +63,10 @@ struct journal {
     struct batch *writing;
     int stop_rc; /* the writer's view of the failure */
     _Atomic uint64_t sync_began_ms, appended_bytes, syncs, batches;
+    _Atomic uint64_t idle_since_ns,
+        write_ns; /* the writer; 0: at work. How long the last batch took */
+    uint64_t turn_began_ns;
+    uint32_t reserved; /* waits that must not fail: in the present batch */
 };
 
 /* ---- gathering (loop) */
@@ -120,6 +126,7 @@ gathering(struct journal *j)
 {
     if (!j->in_turn) {
         j->in_turn = true;
+        j->turn_began_ns = ticks_boot_ns();
         (void)pthread_mutex_lock(&j->lock);
         j->busy = true;
         (void)pthread_mutex_unlock(&j->lock);
@@ -279,25 +286,90 @@ journal_void(const struct journal_place *place)
     place->payload[4 - RECORD_HEADER_BYTES] = RECORD_PAD;
 }
 
+/* Fill the batch up to a block boundary, so that the next one begins with a block of its own (I1).
+ * Under the lock, by the loop, or while it is not busy. What the slack of batch_room is for. */
+static void
+pad(struct journal *j, struct batch *b)
+{
+    uint64_t rest = (IO_BLOCK_BYTES - j->offset % IO_BLOCK_BYTES) % IO_BLOCK_BYTES;
+    struct extent *e;
+
+    if (b->used == 0 || rest == 0) {
+        return;
+    }
+    e = &b->extents[b->extent_count - 1];
+    if (e->segment != j->now || j->now_ended) {
+        return;
+    }
+    if (rest < RECORD_HEADER_BYTES) {
+        rest += IO_BLOCK_BYTES;
+    }
+    if (j->offset + rest + RECORD_HEADER_BYTES > limit(j)) {
+        /* no room for an END behind the PAD: end it here */
+        (void)place(j, b, RECORD_END, RECORD_HEADER_BYTES);
+        e->closes = true;
+        j->now_ended = true;
+        return;
+    }
+    memset(b->bytes + b->used + RECORD_HEADER_BYTES, 0, rest - RECORD_HEADER_BYTES);
+    (void)place(j, b, RECORD_PAD, (uint32_t)rest);
+}
+
+/* As pad(). */
+static void
+take_gathered(struct journal *j)
+{
+    j->writing = j->gather;
+    pad(j, j->writing);
+    j->gather = j->spare[--j->spare_count];
+}
+
+static int
+wait_room(struct batch *b, uint32_t n)
+{
+    return grow((void **)&b->waits, &b->wait_capacity, b->wait_count + n, sizeof(*b->waits));
+}
+
 int
 journal_reserve_waits(struct journal *j, uint32_t n)
 {
-    struct batch *b;
+    int rc = j->failed != 0 ? j->failed : wait_room(gathering(j), n);
 
-    if (j->failed != 0) {
-        return j->failed;
+    j->reserved = rc == 0 ? n : 0;
+    return rc;
+}
+
+/* A long turn while the writer has nothing to do: the time that a batch takes to write is patience
+ * enough. So the work of the loop and that of the writer overlap, in two batches by turns; on a disk
+ * whose syncs take long, one larger batch is better, and waited for. */
+static void
+hand_over(struct journal *j)
+{
+    uint64_t idle_ns = atomic_load_explicit(&j->idle_since_ns, memory_order_relaxed);
+    uint64_t patience_ns = atomic_load_explicit(&j->write_ns, memory_order_relaxed);
+
+    if (j->o.in_line || idle_ns == 0 || j->reserved > 0 ||
+        ticks_boot_ns() < MAX(idle_ns, j->turn_began_ns) + MAX(patience_ns, PATIENCE_NS_MIN)) {
+        return;
     }
-    b = gathering(j);
-    return grow((void **)&b->waits, &b->wait_capacity, b->wait_count + n, sizeof(*b->waits));
+    (void)pthread_mutex_lock(&j->lock);
+    if (j->writing == NULL && j->spare_count > 0 && !j->stop) {
+        take_gathered(j);
+        j->handed = true;
+        (void)pthread_cond_signal(&j->work);
+    }
+    (void)pthread_mutex_unlock(&j->lock);
 }
 
 int
 journal_wait(struct journal *j, const struct journal_wait *w)
 {
-    int rc = journal_reserve_waits(j, 1);
+    int rc = j->failed != 0 ? j->failed : wait_room(gathering(j), 1);
 
     if (rc == 0) {
         j->gather->waits[j->gather->wait_count++] = *w;
+        j->reserved -= j->reserved > 0;
+        hand_over(j);
     }
     return rc;
 }
@@ -329,6 +401,9 @@ journal_is_full(struct journal *j)
 {
     bool full;
 
+    if (j->in_turn) { /* it is the loop's */
+        return j->gather->used > j->soft_bytes;
+    }
     (void)pthread_mutex_lock(&j->lock);
     full = j->gather->used > j->soft_bytes;
     (void)pthread_mutex_unlock(&j->lock);
@@ -382,33 +457,11 @@ journal_stats(struct journal *j, struct journal_stats *out)
 
 /* ---- writing (the writer's thread; in line: the loop's) */
 
-/* Fill the batch up to a block boundary, so that the next one begins with a block of its own (I1).
- * Under the lock, not busy. What the slack of batch_room is for. */
-static void
-pad(struct journal *j, struct batch *b)
+/* Under the lock: is there one to write? */
+static bool
+to_take(const struct journal *j)
 {
-    uint64_t rest = (IO_BLOCK_BYTES - j->offset % IO_BLOCK_BYTES) % IO_BLOCK_BYTES;
-    struct extent *e;
-
-    if (b->used == 0 || rest == 0) {
-        return;
-    }
-    e = &b->extents[b->extent_count - 1];
-    if (e->segment != j->now || j->now_ended) {
-        return;
-    }
-    if (rest < RECORD_HEADER_BYTES) {
-        rest += IO_BLOCK_BYTES;
-    }
-    if (j->offset + rest + RECORD_HEADER_BYTES > limit(j)) {
-        /* no room for an END behind the PAD: end it here */
-        (void)place(j, b, RECORD_END, RECORD_HEADER_BYTES);
-        e->closes = true;
-        j->now_ended = true;
-        return;
-    }
-    memset(b->bytes + b->used + RECORD_HEADER_BYTES, 0, rest - RECORD_HEADER_BYTES);
-    (void)place(j, b, RECORD_PAD, (uint32_t)rest);
+    return j->handed || (!j->stop && !j->busy && !batch_is_empty(j->gather) && j->spare_count > 0);
 }
 
 /* The next batch, or NULL: there is none (and we are to stop). */
@@ -418,14 +471,16 @@ take(struct journal *j, bool wait)
     struct batch *b = NULL;
 
     (void)pthread_mutex_lock(&j->lock);
-    while (wait && !j->stop && (j->busy || batch_is_empty(j->gather) || j->spare_count == 0)) {
+    while (wait && !j->stop && !to_take(j)) {
         (void)pthread_cond_wait(&j->work, &j->lock);
     }
-    if (!j->stop && !j->busy && !batch_is_empty(j->gather) && j->spare_count > 0) {
-        b = j->gather;
-        pad(j, b);
-        j->gather = j->spare[--j->spare_count];
-        j->writing = b;
+    if (to_take(j)) {
+        if (!j->handed) {
+            take_gathered(j);
+        }
+        j->handed = false;
+        b = j->writing;
+        atomic_store_explicit(&j->idle_since_ns, 0, memory_order_relaxed);
     }
     (void)pthread_mutex_unlock(&j->lock);
     return b;
@@ -446,6 +501,7 @@ finish_records(const struct batch *b, const struct extent *e)
 static int
 write_extent(struct journal *j, const struct batch *b, const struct extent *e)
 {
+    uint64_t end = e->offset + e->bytes;
     int rc = space_wait(j->o.space, e->segment);
 
     if (rc < 0) {
@@ -459,10 +515,9 @@ write_extent(struct journal *j, const struct batch *b, const struct extent *e)
     }
     atomic_fetch_add_explicit(&j->syncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&j->appended_bytes, e->bytes, memory_order_relaxed);
-    if (e->closes && !e->segment->zeroed) {
+    if (e->closes && !e->segment->zeroed && !segment_is_full(end, j->o.segment_bytes)) {
         /* only room is lost if this fails, or is not durable */
-        uint64_t end = e->offset + e->bytes + IO_BLOCK_BYTES - 1;
-
+        end += IO_BLOCK_BYTES - 1;
         (void)!io_ftruncate(e->segment->fd, end - end % IO_BLOCK_BYTES);
     }
     return 0;
@@ -471,15 +526,18 @@ write_extent(struct journal *j, const struct batch *b, const struct extent *e)
 static void
 write_batch(struct journal *j, struct batch *b)
 {
+    uint64_t begun_ns = ticks_boot_ns(), now_ns;
     int rc = j->stop_rc;
 
     atomic_store_explicit(&j->sync_began_ms, ticks_ms(), memory_order_relaxed);
     for (uint32_t i = 0; rc == 0 && i < b->extent_count; i++) {
         rc = write_extent(j, b, &b->extents[i]);
     }
+    now_ns = ticks_boot_ns();
     atomic_store_explicit(&j->sync_began_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&j->write_ns, now_ns - begun_ns, memory_order_relaxed);
     atomic_fetch_add_explicit(&j->batches, 1, memory_order_relaxed);
-    if (rc == 0 && !lease_valid(j->o.lease, ticks_boot_ns())) {
+    if (rc == 0 && !lease_valid(j->o.lease, now_ns)) {
         rc = BH_EFENCED;
     }
     (void)pthread_mutex_lock(&j->lock);
@@ -489,6 +547,7 @@ write_batch(struct journal *j, struct batch *b)
     b->status = j->stop_rc;
     j->done[j->done_count++] = b;
     j->writing = NULL;
+    atomic_store_explicit(&j->idle_since_ns, now_ns, memory_order_relaxed);
     (void)pthread_mutex_unlock(&j->lock);
 }
 
@@ -603,6 +662,7 @@ on_last(void *ctx)
     (void)pthread_mutex_lock(&j->lock);
     j->busy = false;
     j->in_turn = false;
+    j->reserved = 0;
     if (!batch_is_empty(j->gather)) {
         (void)pthread_cond_signal(&j->work);
     }

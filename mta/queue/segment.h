@@ -97,6 +97,12 @@ void segment_free(struct segment *s); /* one that is in no table */
 int segtab_need(struct segtab *t, struct segment *s, uint64_t seq) MUST_USE;
 void segment_need_no_more(struct segment *s, uint64_t seq);
 bool segment_needs(const struct segment *s, uint64_t seq);
+/* Ends so near to the length of a segment that what is left is not worth giving back. */
+static inline bool
+segment_is_full(uint64_t end_bytes, uint64_t segment_bytes)
+{
+    return segment_bytes - end_bytes <= segment_bytes / 64;
+}
 /* May s go? (I8, I10) */
 static inline bool
 segment_dead(const struct segment *s)

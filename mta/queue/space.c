@@ -11,11 +11,15 @@
 #define ZERO_STEP_BYTES                                                                            \
     MIB                   /* written and synced at once: the journal's own sync waits no longer    \
                            */
-#define SPARES_MAX      2 /* beyond, dead segments are deleted */
+#define SPARES_MAX      4 /* beyond, dead segments are deleted */
 #define LOOK_EVERY_MS   1000
 #define FIRST_BYTES_MIN (16 * KIB)
 /* What we leave of the disk but for a first segment: the next owner must be able to start. */
 #define KEEP_FREE_MIN (64 * KIB)
+
+struct spare {
+    uint64_t number, filled_bytes; /* what is behind that was only allocated */
+};
 
 struct space {
     struct space_options o;
@@ -25,13 +29,13 @@ struct space {
     pthread_mutex_t lock;
     pthread_cond_t work, ready;
     bool started, stop, urgent;
-    bool reclaim_first;                 /* what is dead makes room for what could not be made */
     struct list prepare, reclaim, gone; /* segments, by job; under lock */
     bool low;
     int failure;
     _Atomic uint64_t free_bytes;
     /* of the thread alone */
-    uint64_t reserve_now, spare_counter, spares[SPARES_MAX];
+    uint64_t reserve_now, spare_counter;
+    struct spare spares[SPARES_MAX];
     uint32_t spare_count;
     int reserve_fd;
     uint8_t *zeros;
@@ -181,7 +185,7 @@ drop_spare(struct space *s)
 {
     char path[STORE_PATH_CAP];
 
-    return s->spare_count > 0 && spare_path(s, s->spares[--s->spare_count], path) == 0 &&
+    return s->spare_count > 0 && spare_path(s, s->spares[--s->spare_count].number, path) == 0 &&
            io_unlink(path) == 0;
 }
 
@@ -217,6 +221,20 @@ reserve_grow(struct space *s)
 
 /* ---- making a segment */
 
+static uint64_t
+block_up(uint64_t bytes)
+{
+    return (bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
+}
+
+/* Written once over nearly all its length: worth to be used again. */
+static bool
+reusable(const struct space *s, const struct segment *seg)
+{
+    return seg->epoch == s->o.epoch && seg->limit_bytes == 0 &&
+           (seg->zeroed || segment_is_full(seg->valid_bytes, s->o.segment_bytes));
+}
+
 static bool
 hurry(struct space *s)
 {
@@ -228,13 +246,33 @@ hurry(struct space *s)
     return urgent;
 }
 
-static int
-zero_fill(struct space *s, int fd, uint64_t bytes, bool must, bool *done)
+/* Is there a dead segment, which is faster had than a file filled? */
+static bool
+dead_waits(struct space *s)
 {
-    for (uint64_t at = 0; at < bytes; at += ZERO_STEP_BYTES) {
-        uint64_t n = MIN((uint64_t)ZERO_STEP_BYTES, bytes - at);
+    bool waits = false;
+
+    (void)pthread_mutex_lock(&s->lock);
+    LIST_FOR(it, &s->reclaim)
+    {
+        waits = waits || reusable(s, CONTAINER_OF(it, struct segment, job));
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return waits;
+}
+
+/* must: whatever happens meanwhile. Else not done when the writer waits, and -EAGAIN when it is
+ * better to begin anew, with a dead segment. */
+static int
+zero_fill(struct space *s, int fd, uint64_t from, uint64_t to, bool must, bool *done)
+{
+    for (uint64_t at = from; at < to; at += ZERO_STEP_BYTES) {
+        uint64_t n = MIN((uint64_t)ZERO_STEP_BYTES, to - at);
         int rc;
 
+        if (!must && dead_waits(s)) {
+            return -EAGAIN;
+        }
         if (!must && hurry(s)) {
             return 0;
         }
@@ -257,12 +295,12 @@ allocate(struct space *s, int fd, const struct job *job, bool *zeroed)
         rc = job->first ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
     } while (rc == -ENOSPC && reserve_give(s) == 0);
     if (rc == -EOPNOTSUPP) {
-        return zero_fill(s, fd, job->bytes, true, zeroed);
+        return zero_fill(s, fd, 0, job->bytes, true, zeroed);
     }
     if (rc < 0 || !job->zero) {
         return rc;
     }
-    return zero_fill(s, fd, job->bytes, false, zeroed);
+    return zero_fill(s, fd, 0, job->bytes, false, zeroed);
 }
 
 static int
@@ -319,6 +357,23 @@ open_new(struct space *s, const struct job *job, char path[STORE_PATH_CAP], bool
     return fd;
 }
 
+/* A dead segment's file, filled to its end. */
+static int
+open_spare(struct space *s, char path[STORE_PATH_CAP], bool *zeroed)
+{
+    const struct spare *spare = &s->spares[--s->spare_count];
+    int fd, rc;
+
+    rc = spare_path(s, spare->number, path);
+    fd = rc < 0 ? rc : io_open(path, O_RDWR, 0);
+    rc = fd < 0 ? fd : zero_fill(s, fd, spare->filled_bytes, s->o.segment_bytes, true, zeroed);
+    if (rc < 0) {
+        io_close(&fd);
+        return rc;
+    }
+    return fd;
+}
+
 static int
 make(struct space *s, const struct job *job, int *out_fd, bool *zeroed)
 {
@@ -330,13 +385,7 @@ make(struct space *s, const struct job *job, int *out_fd, bool *zeroed)
     if (rc < 0) {
         return rc;
     }
-    if (s->spare_count > 0) {
-        rc = spare_path(s, s->spares[--s->spare_count], from);
-        fd = rc < 0 ? rc : io_open(from, O_RDWR, 0);
-        *zeroed = true;
-    } else {
-        fd = open_new(s, job, from, zeroed);
-    }
+    fd = s->spare_count > 0 ? open_spare(s, from, zeroed) : open_new(s, job, from, zeroed);
     if (fd < 0) {
         return fd;
     }
@@ -368,8 +417,9 @@ made(struct space *s, struct segment *seg, int rc, int fd, bool zeroed)
     s->o.notify(s->o.ctx);
 }
 
-/* No room, not even the reserve's. It is the end only for a writer that waits for it while nothing
- * is about to be freed; else it is tried again, when there is room or when the writer needs it. */
+/* What is dead comes first (-EAGAIN); or there is no room, not even the reserve's. That is the end
+ * only for a writer that waits for it while nothing is about to be freed; else it is tried again,
+ * when there is room or when the writer needs it. */
 static bool
 put_back(struct space *s, struct segment *seg)
 {
@@ -379,7 +429,6 @@ put_back(struct space *s, struct segment *seg)
     again = !s->urgent || !list_empty(&s->reclaim);
     if (again) {
         list_push_front(&s->prepare, &seg->job);
-        s->reclaim_first = true;
     }
     (void)pthread_mutex_unlock(&s->lock);
     return again;
@@ -398,17 +447,11 @@ prepare_one(struct space *s, struct segment *seg)
     look(s);
     if (rc == -ENOSPC) {
         set_low(s, true);
-        if (put_back(s, seg)) {
-            return;
-        }
+    }
+    if ((rc == -ENOSPC || rc == -EAGAIN) && put_back(s, seg)) {
+        return;
     }
     made(s, seg, rc, fd, zeroed);
-}
-
-static uint64_t
-block_up(uint64_t bytes)
-{
-    return (bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
 }
 
 int
@@ -447,11 +490,12 @@ reclaim_one(struct space *s, struct segment *seg, bool keep)
     if (!lease_valid(s->o.lease, ticks_boot_ns())) {
         return BH_EFENCED;
     }
-    if (keep && seg->epoch == s->o.epoch && seg->zeroed && s->spare_count < SPARES_MAX) {
+    if (keep && reusable(s, seg) && s->spare_count < SPARES_MAX) {
         rc = spare_path(s, s->spare_counter, to);
         rc = rc < 0 ? rc : io_rename(from, to);
         if (rc == 0) {
-            s->spares[s->spare_count++] = s->spare_counter++;
+            s->spares[s->spare_count++] = (struct spare){ s->spare_counter++,
+                seg->zeroed ? s->o.segment_bytes : block_up(seg->valid_bytes) };
         }
         return rc;
     }
@@ -501,14 +545,13 @@ step(struct space *s)
         (void)pthread_mutex_unlock(&s->lock);
         return false;
     }
-    /* On a full disk nothing is made ahead: a start that finds no room is worse than a wait. */
+    /* Dead segments first: one that is used again is there in no time, a new one takes long to
+     * fill. On a full disk nothing is made ahead: a start that finds no room is worse than a wait.
+     */
+    list_splice_back(&dead, &s->reclaim);
     first = NULL;
-    if ((!s->low || s->urgent) && !(s->reclaim_first && !list_empty(&s->reclaim))) {
+    if (list_empty(&dead) && (!s->low || s->urgent)) {
         first = list_pop_front(&s->prepare);
-    }
-    s->reclaim_first = false;
-    if (first == NULL) {
-        list_splice_back(&dead, &s->reclaim);
     }
     (void)pthread_mutex_unlock(&s->lock);
     if (first != NULL) {
