@@ -312,8 +312,74 @@ a_forgotten_wait_keeps_its_object_but_not_its_callback(void)
     end(&r);
 }
 
+/* The turn goes on for ever, as it seems to the writer: it gets a batch all the same, on a block
+ * boundary, and what comes later is in the next one. */
+static void
+a_long_turn_hands_its_batch_over(void)
+{
+    struct rig r;
+    struct journal_wait w = { 0 };
+    struct journal_stats stats;
+    uint64_t first, last, until_ms;
+    unsigned waits = 0;
+    uint8_t type;
+
+    begin(&r);
+    (void)add(&r, 100, 'a');
+    settle(&r);
+    first = add(&r, 100, 'b');
+    last = first;
+    until_ms = ticks_ms() + 30000;
+    do {
+        last = add(&r, 10, 'c');
+        CU_ASSERT_EQUAL_FATAL(journal_wait(r.journal, &w), 0);
+        waits++;
+        usleep(100);
+        journal_stats(r.journal, &stats);
+    } while (stats.batches < 2 && ticks_ms() < until_ms);
+    CU_ASSERT_EQUAL(stats.batches, 2);
+    CU_ASSERT_EQUAL(r.done, 1); /* told on the loop, later */
+    last = add(&r, 10, 'd');
+    CU_ASSERT_EQUAL(journal_wait(r.journal, &w), 0);
+    waits++;
+    while (r.done < 1 + waits) {
+        (void)loop_run(r.loop);
+    }
+    CU_ASSERT_EQUAL(r.status, 0);
+    CU_ASSERT_EQUAL(on_disk(&r, first, &type), RECORD_HEADER_BYTES + 100);
+    CU_ASSERT_EQUAL(on_disk(&r, last, &type), RECORD_HEADER_BYTES + 10);
+    CU_ASSERT_EQUAL(first % IO_BLOCK_BYTES, 0);
+    CU_ASSERT_TRUE(last / IO_BLOCK_BYTES > first / IO_BLOCK_BYTES);
+    end(&r);
+}
+
+/* What is reserved stays so: the batch with the room for it is not handed over before. */
+static void
+a_reserved_wait_finds_its_room(void)
+{
+    struct rig r;
+    struct journal_wait w = { 0 };
+    struct journal_stats stats;
+
+    begin(&r);
+    (void)add(&r, 100, 'a');
+    settle(&r);
+    (void)add(&r, 100, 'b');
+    CU_ASSERT_EQUAL(journal_reserve_waits(r.journal, 3), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        usleep(20000);
+        CU_ASSERT_EQUAL(journal_wait(r.journal, &w), 0);
+    }
+    journal_stats(r.journal, &stats);
+    CU_ASSERT_EQUAL(stats.batches, 1);
+    settle(&r);
+    CU_ASSERT_EQUAL(r.status, 0);
+    end(&r);
+}
+
 TEST_MAIN("journal", TEST(each_batch_begins_with_a_block_of_its_own),
     TEST(any_length_leaves_a_readable_journal), TEST(a_batch_may_span_segments_and_closes_them),
     TEST(what_does_not_fit_half_a_segment_is_refused),
     TEST(a_batch_after_the_lease_is_not_acknowledged), TEST(a_failed_write_ends_it_once),
-    TEST(a_forgotten_wait_keeps_its_object_but_not_its_callback))
+    TEST(a_forgotten_wait_keeps_its_object_but_not_its_callback),
+    TEST(a_long_turn_hands_its_batch_over), TEST(a_reserved_wait_finds_its_room))
