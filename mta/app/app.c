@@ -334,7 +334,8 @@ settle_doubts(struct app *a)
     struct sched_recovered *r = &a->failover.recovered;
 
     r->crashed = strcmp(a->claim.cause, "same-node") == 0 || strcmp(a->claim.cause, "dead") == 0;
-    return a->claim.in_hand > 0 ? sched_recovered(a->sched, r) : 0;
+    r->in_hand = a->claim.in_hand;
+    return sched_recovered(a->sched, r);
 }
 
 static void

@@ -93,7 +93,8 @@ void sched_remove(struct sched *s, struct queue_message *m);
  * in hand is in doubt, and a message it crashed with again and again is held. Recorded, not yet
  * durable. 0, -ENOMEM or the queue's failure: to be done again by the next owner. */
 struct sched_recovered {
-    bool crashed; /* in: the last owner ended by itself, and its machine lived on */
+    uint64_t in_hand; /* in: of queue_claim */
+    bool crashed;     /* in: the last owner ended by itself, and its machine lived on */
     uint64_t messages, in_doubt /* recipients */, suspects, poison; /* poison: held */
 };
 int sched_recovered(struct sched *s, struct sched_recovered *x) MUST_USE;

@@ -10,6 +10,7 @@
 
 #define CRASHES_SUSPECT 2 /* in a row, with it in hand */
 #define SPREAD_MS       1000
+#define CAREFUL_MS      (UINT64_C(5) * 60 * 1000) /* as long as the keeper counts crashes */
 
 struct found { /* messages in hand, in the order of arrival */
     struct queue_message **list;
@@ -137,6 +138,12 @@ settle(struct settling *c, struct queue_message *m, bool culprit)
     return rc;
 }
 
+bool
+sched_careful(const struct sched *s)
+{
+    return sched_now(s) < s->careful_until_ms;
+}
+
 int
 sched_recovered(struct sched *s, struct sched_recovered *x)
 {
@@ -144,8 +151,9 @@ sched_recovered(struct sched *s, struct sched_recovered *x)
     char when[TICKS_RFC3339_CAP], text[200];
     struct settling c = { .s = s, .x = x };
     uint64_t now = sched_now(s), apart = 0;
-    int rc = find(s, &f);
+    int rc = x->in_hand > 0 ? find(s, &f) : 0;
 
+    s->careful_until_ms = x->crashed ? now + CAREFUL_MS : 0;
     ticks_rfc3339(now, when);
     (void)snprintf(text, sizeof(text),
         "4.4.2 in doubt since the takeover at %s: its final dot may have been sent, so it may have "

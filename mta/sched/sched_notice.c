@@ -40,6 +40,8 @@ struct notice {
     struct entry *entry;
     struct task *task; /* NULL: a delay notice */
     bool active;
+    bool waits;     /* for the record that says it is read */
+    uint32_t taken; /* the recipient in that record; CHAIN_END: there is none */
     struct queue_reader *reader;
     struct buf header, text;
     uint64_t failed_ms;
@@ -81,6 +83,7 @@ notice_new(struct sched *s, struct entry *e, uint32_t count)
     n->s = s;
     n->entry = e;
     n->capacity = count;
+    n->taken = CHAIN_END;
     n->failed_ms = sched_now(s);
     buf_init(&n->header, HEADER_BYTES_MAX);
     buf_init(&n->text, TEXT_BYTES_MAX);
@@ -116,12 +119,67 @@ notice_add(struct notice *n, const struct notice_failure *f)
     return rc;
 }
 
+/* ---- that it is in hand, while the scheduler is careful (journal.md section 6a) */
+
+static void on_taken(void *ctx, int status);
+
+/* One recipient stands for the message. Not one that is being delivered: there it says more. */
+static uint32_t
+stands_for(const struct notice *n)
+{
+    const struct queue_message *m = n->entry->m;
+
+    if (n->task != NULL) {
+        return n->items[0].recipient;
+    }
+    for (uint32_t i = 0; i < m->recipient_count; i++) {
+        if (m->recipients[i].state == RECIPIENT_QUEUED &&
+            m->recipients[i].attempt == ATTEMPT_NONE) {
+            return i;
+        }
+    }
+    return CHAIN_END;
+}
+
+/* True: nothing of the message is touched before on_taken. */
+static bool
+take_in_hand(struct notice *n)
+{
+    uint32_t i = sched_careful(n->s) ? stands_for(n) : CHAIN_END;
+
+    if (i == CHAIN_END ||
+        queue_attempt(n->s->env.queue, n->entry->m, &i, 1, ATTEMPT_READING, on_taken, n) < 0) {
+        return false;
+    }
+    n->taken = i;
+    n->waits = true;
+    return true;
+}
+
+/* Out of the hand. A delivery that began meanwhile says so in its stead. */
+static void
+let_go(struct notice *n)
+{
+    uint32_t i = n->taken;
+
+    if (n->waits) {
+        queue_forget(n->s->env.queue, on_taken, n);
+        n->waits = false;
+    }
+    n->taken = CHAIN_END;
+    if (i != CHAIN_END && n->entry->m->recipients[i].attempt == ATTEMPT_READING &&
+        queue_withdraw(n->s->env.queue, n->entry->m, &i, 1) < 0) {
+        return; /* over-reported, should the server crash */
+    }
+}
+
 /* Out of the lists, the reader closed. */
 static void
 leave(struct notice *n)
 {
     struct sched *s = n->s;
 
+    let_go(n);
     if (n->reader != NULL) {
         queue_reader_close(n->reader);
         n->reader = NULL;
@@ -434,23 +492,46 @@ on_readable(void *ctx)
 }
 
 static void
-begin(struct notice *n)
+read_original(struct notice *n)
 {
     struct sched *s = n->s;
-    int rc;
+    int rc = queue_reader_open(s->env.queue, n->entry->m, &n->reader);
 
-    list_remove(&n->link);
-    s->notices_waiting_count--;
-    n->active = true;
-    list_push_back(&s->notices_active, &n->link);
-    s->notices_active_count++;
-    rc = queue_reader_open(s->env.queue, n->entry->m, &n->reader);
     if (rc < 0) {
         n->reader = NULL;
         log_event(EV_CONTENT_UNREADABLE, LF_ID("id", n->entry->m->id), LF_ERR("error", rc));
     }
     if (rc < 0 || read_header(n)) {
         finish(n);
+    }
+}
+
+static void
+on_taken(void *ctx, int status)
+{
+    struct notice *n = ctx;
+    struct sched *s = n->s;
+
+    n->waits = false;
+    if (status == 0) { /* else the process ends */
+        read_original(n);
+        notice_pump(s);
+        sched_settle(s);
+    }
+}
+
+static void
+begin(struct notice *n)
+{
+    struct sched *s = n->s;
+
+    list_remove(&n->link);
+    s->notices_waiting_count--;
+    n->active = true;
+    list_push_back(&s->notices_active, &n->link);
+    s->notices_active_count++;
+    if (!take_in_hand(n)) {
+        read_original(n);
     }
 }
 

@@ -230,6 +230,7 @@ struct sched {
 
     struct tally tally;
     uint64_t delivered, failed, deferrals;
+    uint64_t careful_until_ms;
 };
 
 /* ---- sched.c */
@@ -251,6 +252,8 @@ void sched_broken(struct sched *s, int rc);
 void sched_connectors_undo(struct sched *s, struct connector **list, size_t count);
 
 /* ---- sched_doubt.c */
+/* After a crash: a message is in hand on disk before anything of it is touched. */
+bool sched_careful(const struct sched *s);
 /* The operator takes the doubt off the recipients that are held. 0 or the queue's code. */
 int sched_settle_doubts(struct sched *s, struct entry *e) MUST_USE;
 void sched_route_doubts(struct sched *s); /* after a reload */

@@ -661,7 +661,7 @@ up_stopped(const struct sched_session *ss)
     return ss->task == NULL || ss->s->run == SCHED_STOPPED || ss->s->broken;
 }
 
-/* The record is only begun here: it has until the dot. */
+/* The record is only begun here: it has until the dot, but for a while after a crash. */
 static int
 up_begin(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
 {
@@ -672,6 +672,9 @@ up_begin(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
         return BH_EQUORUM;
     }
     rc = try_durable(ss, ready, ctx);
+    if (rc == BH_EBUSY && sched_careful(ss->s)) {
+        return rc;
+    }
     if (rc == BH_EBUSY) {
         ss->ready = NULL;
     }

@@ -340,6 +340,7 @@ world_start(struct world *w)
         .notify = notify };
 
     CHECK(sched_new(&w->s, &w->o, &env, w->connectors, w->connector_count) == 0);
+    w->recovered.in_hand = 1;
     CHECK(sched_recovered(w->s, &w->recovered) == 0);
     for (struct queue_message *m = queue_after(w->q, 0); m != NULL; m = queue_after(w->q, m->id)) {
         m->sched = NULL;

@@ -203,6 +203,54 @@ what_never_came_to_its_dot_is_withdrawn(void)
 }
 
 static void
+after_a_crash_nothing_is_touched_that_is_not_in_hand_on_disk(void)
+{
+    for (unsigned crashed = 0; crashed < 2; crashed++) {
+        struct world *w = world_new();
+
+        (void)put(w, ATTEMPT_NONE, 0, 0);
+        w->q->stalled = true;
+        (void)take_over(w, crashed == 1);
+        (void)world_run(w, w->now + 10 * SECOND, NULL);
+        CU_ASSERT_EQUAL(w->q->attempted, 1);
+        CU_ASSERT_EQUAL(w->first_bytes > 0, crashed == 0);
+        w->q->stalled = false;
+        CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+        CU_ASSERT_EQUAL(w->q->violations, 0);
+        world_free(w);
+    }
+}
+
+static void
+a_message_is_in_hand_while_it_is_read_for_a_notice(void)
+{
+    struct world *w = world_new();
+    struct queue_message *m = put(w, ATTEMPT_NONE, 0, 0);
+
+    (void)world_host(w, "ok.example", HOST_REFUSE);
+    (void)take_over(w, true);
+    (void)world_run(w, w->now + SECOND, NULL); /* both are deferred */
+    m->received_wall_ms = w->now - 10 * (uint64_t)DAY;
+    w->q->stalled = true;
+    (void)take_over(w, true); /* and expire */
+    (void)world_run(w, w->now + MINUTE, NULL);
+    CU_ASSERT_EQUAL((m->recipients[0].attempt == ATTEMPT_READING) +
+                        (m->recipients[1].attempt == ATTEMPT_READING),
+        1);
+    CU_ASSERT_EQUAL(w->notices, 0);
+    sched_set_run(w->s, SCHED_STOPPED); /* nothing of it is left */
+    CU_ASSERT_PTR_NULL(w->q->attempts);
+    CU_ASSERT_TRUE(
+        m->recipients[0].attempt == ATTEMPT_NONE && m->recipients[1].attempt == ATTEMPT_NONE);
+    w->q->stalled = false;
+    sched_set_run(w->s, SCHED_RUNNING);
+    CU_ASSERT_TRUE(world_run(w, w->now + HOUR, world_empty));
+    CU_ASSERT_EQUAL(w->notices, 1);
+    CU_ASSERT_EQUAL(w->q->violations, 0);
+    world_free(w);
+}
+
+static void
 without_the_record_no_dot_goes_out(void)
 {
     struct world *w = world_new();
@@ -224,4 +272,6 @@ TEST_MAIN("sched_doubt", TEST(what_was_in_hand_is_in_doubt_and_nothing_else),
     TEST(a_message_the_operator_holds_stays_his),
     TEST(who_is_in_doubt_waits_where_the_connector_holds_and_the_others_go),
     TEST(a_retry_takes_the_doubt_as_well), TEST(what_never_came_to_its_dot_is_withdrawn),
+    TEST(after_a_crash_nothing_is_touched_that_is_not_in_hand_on_disk),
+    TEST(a_message_is_in_hand_while_it_is_read_for_a_notice),
     TEST(without_the_record_no_dot_goes_out))
