@@ -153,9 +153,6 @@ on_tick(void *ctx)
     a->facts.quarantine = stats.quarantined > 0;
     a->facts.restarted =
         a->args->restarted && app_wall_ms(NULL) - a->failover.started_wall_ms < RESTARTED_SHOWN_MS;
-    if (a->failover.first_delivery_wall_ms == 0 && totals.delivered > 0) {
-        a->failover.first_delivery_wall_ms = app_wall_ms(NULL);
-    }
     app_update_role(a);
 }
 
@@ -295,6 +292,9 @@ on_message(void *ctx, struct queue_message *m)
     struct app *a = ctx;
 
     if (a->sched != NULL) { /* recovered ones are added when the queue is open */
+        if (a->failover.first_250_wall_ms == 0) { /* or a notice of ours */
+            a->failover.first_250_wall_ms = app_wall_ms(NULL);
+        }
         sched_add(a->sched, m);
     }
 }
@@ -326,18 +326,6 @@ on_queue_failure(void *ctx, int rc)
                          : "a write or sync of the store failed");
 }
 
-/* What its last owner had in hand; before anything of it is tried again. A process that died while
- * its machine lived on may have died of a message; a machine that was lost tells nothing. */
-static int
-settle_doubts(struct app *a)
-{
-    struct sched_recovered *r = &a->failover.recovered;
-
-    r->crashed = strcmp(a->claim.cause, "same-node") == 0 || strcmp(a->claim.cause, "dead") == 0;
-    r->in_hand = a->claim.in_hand;
-    return sched_recovered(a->sched, r);
-}
-
 static void
 on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim, const char *text)
 {
@@ -361,7 +349,7 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
         return;
     }
     app_restore_suspended(a, a->conf);
-    rc = settle_doubts(a);
+    rc = app_settle_doubts(a);
     if (rc < 0) {
         app_fail(a, rc, "what the last owner had in hand cannot be recorded");
         return;
@@ -369,6 +357,7 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
     for (struct queue_message *m = queue_after(q, 0); m != NULL; m = queue_after(q, m->id)) {
         sched_add(a->sched, m);
     }
+    a->failover.scheduled_wall_ms = app_wall_ms(NULL);
     a->facts.queue_open = true;
     a->facts.vip_grace_until_ms = loop_now_ms(a->loop) + a->conf->vip_grace_ms;
     start_listening(a);

@@ -144,33 +144,6 @@ queue_of(const struct app *a)
 }
 
 static json_t *
-failover_of(const struct app *a)
-{
-    const struct queue_claim *c = &a->claim;
-
-    if (a->queue == NULL) {
-        return json_null();
-    }
-    return json_pack("{s:s,s:I,s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:f,s:f,s:f,s:f,s:f},s:I,s:I,s:I,s:I,"
-                     "s:I,s:I,s:I,s:I}",
-        "cause", c->cause, "epoch", (json_int_t)c->epoch, "previous_epoch",
-        (json_int_t)c->previous_epoch, "previous_node", c->previous_node, "started",
-        app_ctl_time(a->failover.started_wall_ms), "opened",
-        app_ctl_time(a->failover.opened_wall_ms), "listening",
-        app_ctl_time(a->failover.listening_wall_ms), "first_client",
-        app_ctl_time(a->failover.first_accept_wall_ms), "first_delivery",
-        app_ctl_time(a->failover.first_delivery_wall_ms), "phases", "lock_s",
-        (double)c->lock_ms / 1000, "wait_s", (double)c->wait_ms / 1000, "claim_s",
-        (double)c->claim_ms / 1000, "replay_s", (double)c->replay_ms / 1000, "seal_s",
-        (double)c->seal_ms / 1000, "messages", (json_int_t)c->messages, "recipients",
-        (json_int_t)c->recipients, "replayed_bytes", (json_int_t)c->replayed_bytes, "torn_bytes",
-        (json_int_t)c->torn_bytes, "late_bytes", (json_int_t)c->late_bytes, "in_doubt",
-        (json_int_t)a->failover.recovered.in_doubt, "suspects",
-        (json_int_t)a->failover.recovered.suspects, "poison",
-        (json_int_t)a->failover.recovered.poison);
-}
-
-static json_t *
 smtp_of(const struct app *a)
 {
     struct smtp_in_stats s;
@@ -193,8 +166,8 @@ on_status(void *ctx, struct ctl_request *rq, const json_t *args)
             role_state_name(a->role.state), "reasons", reasons_of(a), "owner", "node",
             a->args->node, "epoch", (json_int_t)(a->queue != NULL ? a->claim.epoch : 0), "since",
             app_ctl_time(a->since_wall_ms), "vips", vips_of(a), "queue", queue_of(a), "smtp",
-            smtp_of(a), "connectors", connectors_of(a), "last_failover", failover_of(a), "pid",
-            (json_int_t)getpid()));
+            smtp_of(a), "connectors", connectors_of(a), "last_failover", app_failover_json(a),
+            "pid", (json_int_t)getpid()));
 }
 
 /* What the agent's monitor asks. It never touches the disk: it knows how long the oldest sync has
@@ -418,7 +391,7 @@ on_failover_report(void *ctx, struct ctl_request *rq, const json_t *args)
 
     (void)args;
     if (app_ctl_need_queue(a, rq)) {
-        ctl_reply(rq, 0, failover_of(a));
+        ctl_reply(rq, 0, app_failover_json(a));
     }
 }
 

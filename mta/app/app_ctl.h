@@ -17,6 +17,9 @@ void app_ctl_queue_remove(void *ctx, struct ctl_request *rq, const json_t *args)
 void app_ctl_queue_content(void *ctx, struct ctl_request *rq, const json_t *args);
 void app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args);
 
+/* app_failover.c: null while the store is not open. */
+json_t *app_failover_json(const struct app *a);
+
 /* RFC 3339 text, or null for 0. */
 json_t *app_ctl_time(uint64_t wall_ms);
 json_t *app_ctl_text(struct slice s); /* peers' bytes that are no UTF-8 become U+FFFD */

@@ -85,6 +85,9 @@ recipient_json(const struct app *a, const struct queue_message *m, uint32_t i)
 static json_t *
 message_json(const struct app *a, const struct queue_message *m, uint32_t recipients_max)
 {
+    static const char *const held_by[] = {
+        [HOLD_NO] = NULL, [HOLD_OPERATOR] = "operator", [HOLD_POISON] = "poison"
+    };
     json_t *list = json_array();
     char id[24];
 
@@ -92,10 +95,12 @@ message_json(const struct app *a, const struct queue_message *m, uint32_t recipi
         (void)json_array_append_new(list, recipient_json(a, m, i));
     }
     (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)m->id);
-    return json_pack("{s:s,s:o,s:I,s:o,s:b,s:o,s:I,s:o}", "id", id, "sender",
+    return json_pack("{s:s,s:o,s:I,s:o,s:b,s:s?,s:i,s:o,s:I,s:o}", "id", id, "sender",
         app_ctl_text(m->sender), "size", (json_int_t)m->size_bytes, "received",
-        app_ctl_time(m->received_wall_ms), "held", m->held, "client", app_ctl_text(m->client),
-        "recipient_count", (json_int_t)m->recipient_count, "recipients", list);
+        app_ctl_time(m->received_wall_ms), "held", m->held != HOLD_NO, "held_by",
+        held_by[MIN(m->held, HOLD_POISON)], "crashes", (int)m->crashes, "client",
+        app_ctl_text(m->client), "recipient_count", (json_int_t)m->recipient_count, "recipients",
+        list);
 }
 
 void

@@ -695,7 +695,7 @@ queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipien
     enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx)
 {
     struct journal_wait w = { WAIT_CALL, cb, ctx, NULL };
-    int rc = q->failed != 0 ? q->failed : journal_reserve_waits(q->journal, 1);
+    int rc = q->failed != 0 ? q->failed : cb != NULL ? journal_reserve_waits(q->journal, 1) : 0;
 
     CHECK(kind != ATTEMPT_NONE);
     rc = rc < 0 ? rc : attempt(q, m, recipients, count, kind);

@@ -558,6 +558,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
     q->claim.replayed_bytes = r.replayed_bytes;
     q->claim.torn_bytes = r.torn_bytes;
     q->claim.late_bytes = r.late_bytes;
+    q->claim.late_segments = r.stray_count;
     q->claim.quarantined = r.damaged;
     rc = seal(q, r.next_seq);
     if (rc == 0) {

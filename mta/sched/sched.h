@@ -165,6 +165,7 @@ void sched_why(const struct sched *s, const struct queue_message *m, uint32_t re
 struct sched_totals {
     uint64_t active, deferred, ready, delivered, failed, deferrals;
     uint32_t connectors_down;
+    uint64_t first_delivered_wall_ms; /* 0: nothing yet */
 };
 void sched_totals(const struct sched *s, struct sched_totals *out);
 

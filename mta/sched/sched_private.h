@@ -230,7 +230,7 @@ struct sched {
 
     struct tally tally;
     uint64_t delivered, failed, deferrals;
-    uint64_t careful_until_ms;
+    uint64_t careful_until_ms, first_delivered_ms;
 };
 
 /* ---- sched.c */

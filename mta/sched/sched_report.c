@@ -243,7 +243,8 @@ sched_totals(const struct sched *s, struct sched_totals *out)
         .ready = s->tally.ready,
         .delivered = s->delivered,
         .failed = s->failed,
-        .deferrals = s->deferrals };
+        .deferrals = s->deferrals,
+        .first_delivered_wall_ms = s->first_delivered_ms };
     for (size_t i = 0; i < s->connector_count; i++) {
         out->connectors_down += connector_down(s->connectors[i], now);
     }

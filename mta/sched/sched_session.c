@@ -530,6 +530,9 @@ end_recipient(struct ending *x, uint32_t index, uint64_t now)
     case OUTCOME_EXPANDED:
         (void)ending_outcome(x, index, (enum outcome_kind)r->kind);
         x->ss->s->delivered++;
+        if (x->ss->s->first_delivered_ms == 0) {
+            x->ss->s->first_delivered_ms = now;
+        }
         break;
     case OUTCOME_REMOVED:
         (void)ending_outcome(x, index, OUTCOME_REMOVED);

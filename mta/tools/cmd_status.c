@@ -1,4 +1,4 @@
-/* tools/cmd_status.c - status, probe, why, failover report. */
+/* tools/cmd_status.c - status, probe, why. */
 #include "core/ticks.h"
 #include "tools/tools.h"
 #include <stdio.h>
@@ -70,26 +70,6 @@ print_connectors(const json_t *list)
     }
 }
 
-static void
-print_failover(const json_t *f)
-{
-    const json_t *p = json_object_get(f, "phases");
-
-    if (!json_is_object(f)) {
-        return;
-    }
-    (void)printf("last failover  %s, epoch %lld (before: %lld on %s), opened %s\n",
-        tool_str(f, "cause"), tool_int(f, "epoch"), tool_int(f, "previous_epoch"),
-        tool_str(f, "previous_node"), tool_str(f, "opened"));
-    (void)printf("               lock %.3f s, wait %.3f s, claim %.3f s, replay %.3f s, seal %.3f "
-                 "s; %lld messages recovered\n",
-        json_number_value(json_object_get(p, "lock_s")),
-        json_number_value(json_object_get(p, "wait_s")),
-        json_number_value(json_object_get(p, "claim_s")),
-        json_number_value(json_object_get(p, "replay_s")),
-        json_number_value(json_object_get(p, "seal_s")), tool_int(f, "messages"));
-}
-
 int
 cmd_status(struct tool *t, int argc, char **argv)
 {
@@ -117,7 +97,7 @@ cmd_status(struct tool *t, int argc, char **argv)
     print_vips(json_object_get(a, "vips"));
     print_queue(json_object_get(a, "queue"));
     print_connectors(json_object_get(a, "connectors"));
-    print_failover(json_object_get(a, "last_failover"));
+    tool_print_failover(json_object_get(a, "last_failover"));
     json_decref(a);
     return 0;
 }
@@ -208,28 +188,4 @@ cmd_why(struct tool *t, int argc, char **argv)
         return BRIDGEHEAD_EXIT_USAGE;
     }
     return tool_list(t, "why", json_pack("{s:s}", "id", argv[0]), NULL, print_why);
-}
-
-int
-cmd_failover_report(struct tool *t, int argc, char **argv)
-{
-    json_t *a;
-    int code = tool_ask(t, "failover report", NULL, TOOL_TIMEOUT_MS, &a);
-
-    (void)argc;
-    (void)argv;
-    if (code != 0) {
-        return tool_fail(t, code, a);
-    }
-    if (t->json) {
-        tool_print_json(a);
-    } else {
-        print_failover(a);
-        (void)printf(
-            "               started %s, listening %s, first client %s, first delivery %s\n",
-            tool_str(a, "started"), tool_str(a, "listening"), tool_str(a, "first_client"),
-            tool_str(a, "first_delivery"));
-    }
-    json_decref(a);
-    return 0;
 }

@@ -81,6 +81,9 @@ void tool_print_finding(const struct tool *t, const struct queue_finding *f);
 /* Print the error and return its exit code. */
 int tool_store_fail(const struct tool *t, int rc, const char *text);
 
+/* ---- cmd_failover.c */
+void tool_print_failover(const json_t *f); /* not an object: nothing */
+
 /* ---- commands */
 int cmd_status(struct tool *t, int argc, char **argv);
 int cmd_probe(struct tool *t, int argc, char **argv);
