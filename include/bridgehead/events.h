@@ -94,7 +94,10 @@
     X(EV_QUEUE_SPACE_OK, 1403, "queue.space.ok", INFO, "The reserve is whole again and new mail is accepted.", "None needed.") \
     X(EV_QUEUE_DAMAGED, 1404, "queue.damaged", ERROR, "A checksum failed where no crash can explain it; the named place is set aside and the rest serves.", "Check the disk; bridgehead store check lists all damage. Messages with content there are held.") \
     X(EV_QUEUE_STRAY, 1405, "queue.stray", WARN, "A segment that no seal lists was found and is deleted: a stale owner wrote it after it had lost the store.", "Look at why that owner was not fenced; nothing in it was acknowledged.") \
-    X(EV_QUEUE_READ_FAILED, 1406, "queue.read.failed", ERROR, "Content of a message could not be read or its checksum failed; it is not sent.", "Check the disk; hold the message, and export or remove it.")
+    X(EV_QUEUE_READ_FAILED, 1406, "queue.read.failed", ERROR, "Content of a message could not be read or its checksum failed; it is not sent.", "Check the disk; hold the message, and export or remove it.") \
+    X(EV_QUEUE_SNAPSHOT, 1407, "queue.snapshot.written", INFO, "A snapshot was written: recovery begins there.", "None needed.") \
+    X(EV_QUEUE_SNAPSHOT_FAILED, 1408, "queue.snapshot.failed", WARN, "A snapshot could not be written. No mail is touched by it; a recovery takes longer.", "Look at the error: room on the store's filesystem, or its disk. The next one is tried by itself.") \
+    X(EV_QUEUE_SNAPSHOT_UNREADABLE, 1409, "queue.snapshot.unreadable", WARN, "A snapshot could not be used; the named one took its place, which takes longer. No mail is touched by it.", "Check the disk: a snapshot was read back when it was written, so something changed it since.")
 
 #define BRIDGEHEAD_EVENTS_OWNER(X) \
     X(EV_OWNER_CLAIMED, 1500, "owner.claimed", INFO, "This daemon became the owner of the store under a new epoch.", "None needed.") \

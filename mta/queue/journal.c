@@ -432,6 +432,17 @@ journal_position(struct journal *j)
     return lsn;
 }
 
+uint64_t
+journal_mark(struct journal *j)
+{
+    uint64_t lsn;
+
+    (void)pthread_mutex_lock(&j->lock);
+    lsn = j->now_ended ? j->next->seq * j->o.segment_bytes + SEGMENT_HEADER_BYTES : here(j);
+    (void)pthread_mutex_unlock(&j->lock);
+    return lsn;
+}
+
 struct segment *
 journal_segment(const struct journal *j)
 {

@@ -73,6 +73,8 @@ bool journal_is_full(struct journal *j);
 bool journal_is_idle(struct journal *j);
 /* Where the next record goes; when idle: where the journal ends. */
 uint64_t journal_position(struct journal *j);
+/* Where the next record will stand: a place to read on from, once there is one. */
+uint64_t journal_mark(struct journal *j);
 struct segment *journal_segment(const struct journal *j);
 struct segment *journal_next_segment(const struct journal *j);
 /* The outside says stop (fence): as after a failed write. */

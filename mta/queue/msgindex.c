@@ -8,6 +8,7 @@
 struct reply {
     struct map_node node;
     uint32_t refs, bytes;
+    uint32_t numbering, number; /* of a snapshot in the making */
     char text[];
 };
 
@@ -17,6 +18,12 @@ reply_key(const struct map_node *n)
     const struct reply *r = CONTAINER_OF(n, const struct reply, node);
 
     return (struct slice){ r->text, r->bytes };
+}
+
+static struct reply *
+reply_of(struct slice text)
+{
+    return (struct reply *)(void *)((char *)(uintptr_t)text.p - offsetof(struct reply, text));
 }
 
 static struct slice
@@ -39,8 +46,7 @@ reply_ref(struct msgindex *ix, struct slice text)
     if (r == NULL) {
         return SLICE_NONE;
     }
-    r->refs = 1;
-    r->bytes = (uint32_t)text.n;
+    *r = (struct reply){ .refs = 1, .bytes = (uint32_t)text.n };
     memcpy(r->text, text.p, text.n);
     if (map_insert(&ix->replies, &r->node, reply_key) < 0) {
         free(r);
@@ -53,8 +59,7 @@ static void
 reply_unref(struct msgindex *ix, struct slice *text)
 {
     if (text->p != NULL) {
-        struct reply *r =
-            (struct reply *)(void *)((char *)(uintptr_t)text->p - offsetof(struct reply, text));
+        struct reply *r = reply_of(*text);
 
         if (--r->refs == 0) {
             map_remove(&ix->replies, &r->node);
@@ -64,21 +69,56 @@ reply_unref(struct msgindex *ix, struct slice *text)
     }
 }
 
+void
+msgindex_renumber(struct msgindex *ix)
+{
+    ix->numbering++;
+    ix->numbered = 0;
+}
+
+uint32_t
+msgindex_reply_number(struct msgindex *ix, struct slice reply, bool *fresh)
+{
+    struct reply *r = reply_of(reply);
+
+    *fresh = r->numbering != ix->numbering || r->number == 0;
+    if (*fresh) {
+        r->numbering = ix->numbering;
+        r->number = ++ix->numbered;
+    }
+    return r->number;
+}
+
+struct slice
+msgindex_reply_new(struct msgindex *ix, struct slice text)
+{
+    return reply_ref(ix, text);
+}
+
+struct slice
+msgindex_reply_share(struct slice reply)
+{
+    reply_of(reply)->refs++;
+    return reply;
+}
+
+void
+msgindex_reply_drop(struct msgindex *ix, struct slice reply)
+{
+    reply_unref(ix, &reply);
+}
+
 /* ---- a message from its COMMIT record */
 
-struct measure { /* what a COMMIT payload needs in memory */
-    uint64_t strings;
-    uint32_t recipients, chunks;
-};
-
+/* What a COMMIT payload needs in memory. */
 static int
-measure(struct slice payload, struct measure *m)
+measure(struct slice payload, struct stored_room *m)
 {
     struct commit_head head;
     struct commit_walk w;
     int rc = commit_walk_begin(&w, payload, &head);
 
-    *m = (struct measure){ 0 };
+    *m = (struct stored_room){ 0 };
     while (rc == 0 && (rc = commit_walk_next(&w)) > 0) {
         struct envelope_recipient r;
 
@@ -184,8 +224,8 @@ fill_field(struct fill *f, uint16_t tag, struct slice bytes)
     }
 }
 
-static struct stored *
-stored_alloc(const struct measure *need, struct fill *f)
+struct stored *
+stored_alloc(const struct stored_room *need, char **strings)
 {
     size_t recipients = need->recipients * sizeof(struct queue_recipient);
     size_t lsns = need->chunks * sizeof(uint64_t), lengths = need->chunks * sizeof(uint32_t);
@@ -198,8 +238,10 @@ stored_alloc(const struct measure *need, struct fill *f)
     s->m.recipients = (struct queue_recipient *)(void *)at;
     s->chunk_lsn = (uint64_t *)(void *)(at + recipients);
     s->chunk_bytes = (uint32_t *)(void *)(at + recipients + lsns);
+    s->m.recipient_count = need->recipients;
+    s->chunk_count = need->chunks;
     list_init(&s->in_segment);
-    *f = (struct fill){ .s = s, .strings = at + recipients + lsns + lengths };
+    *strings = at + recipients + lsns + lengths;
     return s;
 }
 
@@ -207,16 +249,16 @@ int
 stored_new(struct stored **out, struct slice commit_payload, uint64_t commit_lsn)
 {
     struct commit_head head;
-    struct measure need;
+    struct stored_room need;
     struct commit_walk w;
     struct stored *s;
-    struct fill f;
+    struct fill f = { 0 };
     int rc = measure(commit_payload, &need);
 
     if (rc < 0) {
         return rc;
     }
-    s = stored_alloc(&need, &f);
+    s = f.s = stored_alloc(&need, &f.strings);
     if (s == NULL) {
         return -ENOMEM;
     }
@@ -233,9 +275,8 @@ stored_new(struct stored **out, struct slice commit_payload, uint64_t commit_lsn
     }
     s->m.id = head.id;
     s->m.size_bytes = head.size_bytes;
-    s->m.recipient_count = s->m.live_count = need.recipients;
+    s->m.live_count = need.recipients;
     s->commit_lsn = commit_lsn;
-    s->chunk_count = need.chunks;
     *out = s;
     return 0;
 }

@@ -48,6 +48,7 @@ struct msgindex {
     struct msgindex_entry *entries;     /* by id */
     size_t used, capacity, dead, first; /* entries before first are dead */
     struct map replies;
+    uint32_t numbering, numbered; /* of replies, for a snapshot */
     struct state state;
     /* totals of the messages in it */
     uint64_t messages, recipients, held, in_doubt, bytes;
@@ -59,6 +60,12 @@ void msgindex_fini(struct msgindex *ix); /* frees the messages that are in it */
 
 /* A message from a COMMIT payload. 0, -ENOMEM, BH_EDAMAGED (contradicts itself), BH_EFORMAT. */
 int stored_new(struct stored **out, struct slice commit_payload, uint64_t commit_lsn) MUST_USE;
+/* One of this size with nothing in it; its strings' bytes are to be put at *strings. */
+struct stored_room {
+    uint64_t strings;
+    uint32_t recipients, chunks;
+};
+struct stored *stored_alloc(const struct stored_room *need, char **strings) MUST_USE;
 void stored_free(struct msgindex *ix, struct stored *s); /* not in the index */
 
 /* 0, -ENOMEM, -EEXIST */
@@ -78,5 +85,14 @@ void msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mar
  * recipient. Final ones and kinds of a later release: no effect. */
 int msgindex_attempt(
     struct msgindex *ix, struct stored *s, uint32_t recipient, uint8_t kind) MUST_USE;
+
+/* Replies as a snapshot has them. Writing: each has a number since the last msgindex_renumber, from
+ * 1 on; *fresh: it got it now. Reading: _new holds one (empty: no memory) until _drop; _share is
+ * for a recipient. */
+void msgindex_renumber(struct msgindex *ix);
+uint32_t msgindex_reply_number(struct msgindex *ix, struct slice reply, bool *fresh);
+struct slice msgindex_reply_new(struct msgindex *ix, struct slice text) MUST_USE;
+struct slice msgindex_reply_share(struct slice reply) MUST_USE;
+void msgindex_reply_drop(struct msgindex *ix, struct slice reply);
 
 #endif

@@ -380,7 +380,8 @@ queue_reap(struct queue *q)
     {
         struct segment *seg = CONTAINER_OF(it, struct segment, link);
 
-        if (segment_dead(seg)) {
+        /* I8: what the SEAL lists is all before it */
+        if (segment_dead(seg) && (seg != q->first || it == q->segments.order.next)) {
             seg->freeing = true;
             space_reclaim(q->space, seg);
         } else {
@@ -408,6 +409,7 @@ queue_on_turn(void *ctx)
     }
     if (!q->releasing) {
         queue_tidy(q);
+        snapshot_make_turn(q);
     }
     if (journal_is_full(q->journal)) {
         return;
@@ -459,6 +461,7 @@ queue_on_wake(void *ctx)
         q->reap_wanted = true; /* what waited for them may go, too */
     }
     failure = failure != 0 ? failure : news.failure;
+    snapshot_make_wake(q);
     if (failure != 0) {
         journal_fail(q->journal, failure);
         return;
@@ -716,6 +719,18 @@ queue_sync(struct queue *q, queue_done_fn *cb, void *ctx)
     return q->failed != 0 ? q->failed : journal_wait(q->journal, &w);
 }
 
+int
+queue_snapshot(struct queue *q, uint64_t min_bytes, queue_done_fn *cb, void *ctx)
+{
+    if (q->failed != 0 || q->releasing) {
+        return q->failed != 0 ? q->failed : BH_ESTATE;
+    }
+    if (q->snapshots.make != NULL) {
+        return snapshot_make_join(q, cb, ctx);
+    }
+    return snapshot_make_needed(q, min_bytes) ? snapshot_make_begin(q, cb, ctx) : 1;
+}
+
 /* ---- looking */
 
 struct queue_message *
@@ -760,6 +775,8 @@ queue_stats(const struct queue *q, struct queue_stats *out)
         .oldest_sync_ms =
             js.oldest_sync_ms != 0 && js.oldest_sync_ms < now_ms ? now_ms - js.oldest_sync_ms : 0,
         .quarantined = q->claim.quarantined,
+        .snapshot_bytes = q->snapshots.last_bytes,
+        .tail_bytes = snapshot_make_tail(q),
         .space_low = q->low,
         .epoch = q->epoch,
         .lease_left_ms = end_ns > now_ns ? (end_ns - now_ns) / 1000000 : 0,

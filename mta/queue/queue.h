@@ -84,6 +84,9 @@ struct queue_options {
     const char *run_lock_path; /* the second lock, in the run directory; NULL: none (tests) */
     uint64_t reserve_bytes, lease_ms;
     uint64_t segment_bytes; /* only tests differ from the store's own */
+    /* A snapshot is written when the journal has grown by so much since the last one, and by twice
+     * its size; 0: only when asked. */
+    uint64_t snapshot_bytes;
     /* Simulation: no threads, disk calls happen in the loop's turns; called to let ns pass. Else
      * NULL. */
     void (*in_line)(void *ctx, uint64_t ns);
@@ -107,6 +110,8 @@ struct queue_claim { /* how it became ours: for the failover report */
     uint64_t late_segments; /* that a stale owner made after the seal */
     uint64_t in_hand;       /* recipients with an attempt under way when the last owner ended */
     uint64_t quarantined;
+    uint64_t snapshot_bytes; /* of the one that was read; 0: there was none */
+    uint64_t snapshot_position, snapshots_unreadable;
 };
 /* Runs in a thread of its own, so that probes are answered meanwhile (a lease wait may take
  * seconds). cb(ctx, status, q, claim): 0; BH_ENOSTORE, BH_EOWNED, BH_EFORMAT, BH_EDAMAGED, -EIO,
@@ -193,6 +198,12 @@ struct slice queue_state_get(const struct queue *q, struct slice key);
 /* cb when everything recorded so far is durable. */
 int queue_sync(struct queue *q, queue_done_fn *cb, void *ctx) MUST_USE;
 
+/* Write a snapshot, if recovery would have to read more than min_bytes of journal beside the one
+ * there is: so that the next owner needs no time. 0: cb(ctx, status) when it is there, or could not
+ * be written (nothing is lost then), unless queue_release or queue_free come first; 1: not needed,
+ * cb is not called; <0: cannot. One at a time: BH_EBUSY. */
+int queue_snapshot(struct queue *q, uint64_t min_bytes, queue_done_fn *cb, void *ctx) MUST_USE;
+
 /* ---- looking. In the order of arrival. */
 struct queue_message *queue_find(const struct queue *q, msg_id id);
 struct queue_message *queue_after(const struct queue *q, msg_id id); /* 0: the first */
@@ -204,6 +215,7 @@ struct queue_stats {
     uint64_t appended, syncs, batches, committed; /* counters */
     uint64_t oldest_sync_ms;                      /* age of the outstanding sync; 0: none */
     uint64_t quarantined;
+    uint64_t snapshot_bytes, tail_bytes; /* what recovery would read now: snapshot, journal */
     bool space_low;
     uint64_t epoch, lease_left_ms;
 };

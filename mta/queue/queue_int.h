@@ -8,6 +8,7 @@
 #include "queue/owner_file.h"
 #include "queue/queue.h"
 #include "queue/replay.h"
+#include "queue/snapshot_make.h"
 #include <pthread.h>
 
 #define QUEUE_TEXT_CAP 512
@@ -58,6 +59,7 @@ struct queue {
     struct list paused;     /* intakes that wait to resume */
     uint64_t commits_pending, committed;
     struct tidy tidy;
+    struct snapshot_state snapshots;
     bool low, reap_wanted, tidy_wanted, releasing;
     int failed;
 

@@ -6,6 +6,7 @@
 #include "queue/distrust.h"
 #include "queue/queue_int.h"
 #include "queue/recover.h"
+#include "queue/snapshot_load.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -414,12 +415,30 @@ seal_put_record(
     struct record_head h = {
         .length = length,
         .type = (uint8_t)type,
+        .flags = record_flags(type),
         .lsn = q->first->seq * q->segment_bytes + offset,
         .epoch = q->epoch,
     };
 
     record_begin(at, &h);
     return record_padded(length);
+}
+
+/* Which snapshots of older epochs count (I15). Returns its bytes; 0: there are none. */
+static size_t
+put_snapshots(const struct queue *q, uint8_t *bytes, size_t at)
+{
+    uint32_t count = q->snapshots.kept_count;
+    size_t payload = snapshot_record_bytes(count), padded;
+
+    if (count == 0) {
+        return 0;
+    }
+    padded = seal_put_record(q, bytes + at, SEGMENT_HEADER_BYTES + at, RECORD_SNAPSHOT,
+        (uint32_t)(RECORD_HEADER_BYTES + payload));
+    snapshot_record_put(bytes + at + RECORD_HEADER_BYTES, q->snapshots.kept, count);
+    record_finish(bytes + at, (uint32_t)at, q->first->seed);
+    return padded;
 }
 
 /* All SEAL records and a PAD to the block's end, as they go to disk after the header. */
@@ -429,7 +448,8 @@ seal_bytes(struct queue *q, uint8_t **out, size_t *n)
     uint32_t total = q->segments.count - 1, per_part = seal_part_max(q);
     uint32_t parts = MAX((total + per_part - 1) / per_part, 1U), left = total;
     size_t room = (size_t)parts * (RECORD_HEADER_BYTES + SEAL_HEAD_BYTES) +
-                  (size_t)total * SEAL_ENTRY_BYTES + queue_state_bytes(q) +
+                  (size_t)total * SEAL_ENTRY_BYTES + RECORD_HEADER_BYTES +
+                  snapshot_record_bytes(SNAPSHOT_REFS_MAX) + queue_state_bytes(q) +
                   2 * (size_t)IO_BLOCK_BYTES;
     struct seal_entry *entries = calloc(per_part, sizeof(*entries));
     uint8_t *bytes = io_alloc_blocks(room);
@@ -460,6 +480,7 @@ seal_bytes(struct queue *q, uint8_t **out, size_t *n)
         left -= head.count;
     }
     free(entries);
+    at += put_snapshots(q, bytes, at);
     at += queue_state_seal(q, bytes + at, SEGMENT_HEADER_BYTES + at, at);
     pad = (IO_BLOCK_BYTES - at % IO_BLOCK_BYTES) % IO_BLOCK_BYTES;
     pad += pad > 0 && pad < RECORD_HEADER_BYTES ? IO_BLOCK_BYTES : 0;
@@ -487,13 +508,6 @@ seal(struct queue *q, uint64_t seq)
     q->first = segtab_add(&q->segments, seq, q->epoch, salt);
     if (q->first == NULL) {
         return -ENOMEM;
-    }
-    LIST_FOR(it, &q->segments.order)
-    {
-        rc = segtab_need(&q->segments, q->first, CONTAINER_OF(it, struct segment, link)->seq);
-        if (rc < 0) {
-            return rc;
-        }
     }
     rc = seal_bytes(q, &bytes, &n);
     if (rc < 0) {
@@ -530,6 +544,24 @@ unlink_strays(const struct queue *q, const struct recovery *r)
     }
 }
 
+static void
+take_snapshots(struct queue *q, const struct recovery *r)
+{
+    struct snapshot_state *st = &q->snapshots;
+
+    for (uint32_t i = 0; i < r->unreadable_count; i++) {
+        log_event(EV_QUEUE_SNAPSHOT_UNREADABLE, LF_UINT("position", r->unreadable[i].ref.position),
+            LF_UINT("epoch", r->unreadable[i].ref.epoch), LF_ERR("error", r->unreadable[i].rc),
+            LF_STR("instead", r->used.epoch != 0 ? "older snapshot" : "whole journal"));
+    }
+    memcpy(st->kept, r->snapshots, sizeof(st->kept));
+    st->kept_count = r->snapshot_count;
+    st->tail_bytes = r->replayed_bytes;
+    st->last_bytes = q->claim.snapshot_bytes = r->snapshot_bytes;
+    q->claim.snapshot_position = r->used.position;
+    q->claim.snapshots_unreadable = r->unreadable_count;
+}
+
 static int
 recover_and_seal(struct queue_opening *op, const struct owner_record *last)
 {
@@ -539,6 +571,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
         .segment_bytes = q->segment_bytes,
         .sealed_lsn = last->state == OWNER_RELEASED ? last->sealed_lsn : 0,
         .sync_tail = true,
+        .use_snapshots = true,
         .segments = &q->segments,
         .index = &q->index,
         .finding = on_finding,
@@ -560,9 +593,11 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
     q->claim.late_bytes = r.late_bytes;
     q->claim.late_segments = r.stray_count;
     q->claim.quarantined = r.damaged;
+    take_snapshots(q, &r);
     rc = seal(q, r.next_seq);
     if (rc == 0) {
         unlink_strays(q, &r);
+        snapshot_prune(q->store, q->snapshots.kept, q->snapshots.kept_count, &q->renewal.lease);
         owner_file_prune(q->store, last->epoch);
         rc = space_start(q->space);
     }
@@ -687,6 +722,7 @@ opening_deliver(struct queue_opening *op)
     log_event(EV_QUEUE_OPENED, LF_UINT("epoch", q->epoch), LF_UINT("messages", q->claim.messages),
         LF_UINT("recipients", q->claim.recipients), LF_UINT("torn", q->claim.torn_bytes),
         LF_UINT("late", q->claim.late_bytes), LF_UINT("quarantined", q->claim.quarantined),
+        LF_UINT("snapshot", q->claim.snapshot_bytes), LF_UINT("tail", q->claim.replayed_bytes),
         LF_MS("replay", q->claim.replay_ms), LF_MS("seal", q->claim.seal_ms));
     for (struct stored *s = msgindex_after(&q->index, 0); s != NULL;
          s = msgindex_after(&q->index, s->m.id)) {
@@ -832,6 +868,7 @@ release_work(void *ctx)
     bool zeroed;
     int rc = 0;
 
+    snapshot_make_stop(q);
     renewal_stop(&q->renewal);
     space_stop(q->space);
     if (!lease_valid(&q->renewal.lease, ticks_boot_ns())) {
@@ -911,6 +948,7 @@ queue_free(struct queue *q)
     if (q == NULL) {
         return;
     }
+    snapshot_make_stop(q);
     if (q->journal != NULL && !q->releasing) {
         q->failed = q->failed == 0 ? -ECANCELED : q->failed;
         journal_stop(q->journal);

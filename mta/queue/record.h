@@ -25,7 +25,8 @@ enum record_type {
     RECORD_PAD = 7,
     RECORD_SURVIVORS = 8,
     RECORD_ATTEMPT = 9,
-    /* 10 … 14 are reserved: docs/formats/journal.md */
+    RECORD_SNAPSHOT = 10,
+    /* 11 … 14 are reserved: docs/formats/journal.md */
     RECORD_STATE = 15,
 };
 
@@ -46,7 +47,9 @@ record_padded(uint64_t length)
 static inline uint8_t
 record_flags(enum record_type type)
 {
-    return type == RECORD_ATTEMPT || type == RECORD_STATE ? RECORD_FLAG_OPTIONAL : 0;
+    return type == RECORD_ATTEMPT || type == RECORD_SNAPSHOT || type == RECORD_STATE
+               ? RECORD_FLAG_OPTIONAL
+               : 0;
 }
 
 /* Fixed-width little-endian fields at any address. */

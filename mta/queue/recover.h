@@ -8,6 +8,7 @@
 
 #include "queue/msgindex.h"
 #include "queue/segment.h"
+#include "queue/snapshot.h"
 
 struct recovery {
     /* in */
@@ -18,6 +19,7 @@ struct recovery {
     /* Not in a read-only check: sync the last epoch's segments first, and read them past the page
      * cache. */
     bool sync_tail;
+    bool use_snapshots;        /* else the whole journal is read */
     struct segtab *segments;   /* empty */
     struct msgindex *index;    /* empty */
     queue_finding_fn *finding; /* NULL: nobody listens */
@@ -33,6 +35,17 @@ struct recovery {
     uint64_t damaged;                 /* ranges, whole segments and messages */
     char (*strays)[SEGMENT_NAME_CAP]; /* segments that do not count: to be unlinked; malloced */
     uint32_t stray_count;
+    /* Snapshots that count, the newest first, but for unreadable ones: to be named behind the next
+     * SEAL, all others to be deleted. */
+    struct snapshot_ref snapshots[SNAPSHOT_REFS_MAX];
+    uint32_t snapshot_count;
+    struct snapshot_ref used; /* the one that was loaded; epoch 0: none */
+    uint64_t snapshot_bytes;  /* its size */
+    struct recover_unreadable {
+        struct snapshot_ref ref;
+        int rc;
+    } unreadable[SNAPSHOT_REFS_MAX + 1];
+    uint32_t unreadable_count;
     char text[256]; /* with an error: what and where */
 };
 /* 0; -ENOMEM; -EIO and others of a read; BH_EFORMAT: a newer release wrote it. Damage is no error.

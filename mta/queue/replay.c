@@ -59,9 +59,8 @@ drop(struct replay *r, struct stored *s)
     stored_free(r->index, s);
 }
 
-/* Does content of s lie where it can: in the journal, before its commit, outside headers? */
-static bool
-chunks_plausible(const struct replay *r, const struct stored *s)
+bool
+replay_plausible(const struct replay *r, const struct stored *s)
 {
     for (uint32_t i = 0; i < s->chunk_count; i++) {
         if (s->chunk_lsn[i] >= s->commit_lsn || s->chunk_bytes[i] == 0 ||
@@ -77,12 +76,18 @@ static int
 on_commit(struct replay *r, const struct record_head *h, struct slice payload)
 {
     struct stored *s;
+    const struct stored *known;
     int rc = stored_new(&s, payload, h->lsn);
 
     if (rc < 0) {
         return rc;
     }
-    rc = s->m.id != 0 && chunks_plausible(r, s) ? msgindex_add(r->index, s) : BH_EDAMAGED;
+    known = msgindex_find(r->index, s->m.id);
+    if (known != NULL && known->commit_lsn == h->lsn) {
+        stored_free(r->index, s); /* from a snapshot, which is later */
+        return 0;
+    }
+    rc = s->m.id != 0 && replay_plausible(r, s) ? msgindex_add(r->index, s) : BH_EDAMAGED;
     if (rc < 0) {
         stored_free(r->index, s);
         return rc == -EEXIST ? BH_EDAMAGED : rc;
@@ -266,6 +271,7 @@ replay_record(
     case RECORD_CONTENT:
     case RECORD_END:
     case RECORD_PAD:
+    case RECORD_SNAPSHOT:
         return 0;
     case RECORD_SEAL:
         return on_seal(r, payload);

@@ -17,6 +17,8 @@ struct replay {
 int replay_record(struct replay *r, struct segment *in, const struct record_head *h,
     struct slice payload) MUST_USE;
 
+/* Does content of s lie where it can: in the journal, before its commit, outside headers? */
+bool replay_plausible(const struct replay *r, const struct stored *s);
 /* The message that lives holds the segments of its content and commit. False: one of them is not
  * there (the others are held). */
 bool replay_hold(struct replay *r, struct stored *s);

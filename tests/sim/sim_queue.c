@@ -8,6 +8,7 @@
  *   never committed      not there
  *   a recipient          in a state between the last one that was synced and the last recorded
  *   damage               none: a crash must never look like it
+ *   a snapshot           gives what the whole journal gives, and if its bytes rot, nothing is lost
  *
  * What recovery shows counts as promised from then on. With --lie syncs do nothing, and violations
  * must be found: the last run of main makes sure of it.
@@ -18,6 +19,7 @@
 #include "fake_disk.h"
 #include "fake_loop.h"
 #include "queue/queue.h"
+#include "same_index.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,6 +64,7 @@ struct sim {
     struct intake intakes[INTAKES_MAX];
     uint64_t clock; /* work items so far */
     unsigned violations, crashes, acked, opened, refused, full;
+    unsigned snapshots, compared, rotten, unreadable; /* written, read, damaged, found out */
     uint64_t quarantined;
 };
 
@@ -362,6 +365,12 @@ do_sync(struct sim *s)
     }
 }
 
+static void
+on_snapshot(void *ctx, int status)
+{
+    ((struct sim *)ctx)->snapshots += status == 0;
+}
+
 static size_t
 piece_bytes(struct sim *s)
 {
@@ -416,6 +425,8 @@ work(struct sim *s)
     case 7:
         if (dice(s, 4) == 0) {
             do_sync(s);
+        } else if (dice(s, 8) == 0) {
+            (void)!queue_snapshot(s->q, 0, on_snapshot, s);
         }
         break;
     default:
@@ -479,6 +490,7 @@ open_once(struct sim *s)
     struct queue_options o = { .path = STORE,
         .node = "node1",
         .reserve_bytes = 4 * SEGMENT,
+        .snapshot_bytes = 2 * SEGMENT,
         .lease_ms = LEASE_MS,
         .in_line = give_up,
         .on_message = on_message,
@@ -497,6 +509,45 @@ open_once(struct sim *s)
         (void)fake_loop_turn(s->loop);
     }
     return s->open_status;
+}
+
+/* A bit of one of the snapshots turns over. */
+static int
+rot(void *ctx, const char *name)
+{
+    struct sim *s = ctx;
+    char path[128];
+    struct io_stat st;
+    uint64_t at;
+    uint8_t byte;
+
+    (void)snprintf(path, sizeof(path), STORE "/snapshot/%s", name);
+    if (io_stat(path, &st) == 0 && st.size_bytes > 0 && dice(s, 2) == 0) {
+        at = dice(s, st.size_bytes);
+        (void)fake_disk_peek(s->disk, path, at, &byte, 1);
+        byte ^= (uint8_t)(1u << dice(s, 8));
+        fake_disk_poke(s->disk, path, at, &byte, 1);
+        s->rotten++;
+    }
+    return 0;
+}
+
+static void
+compare_ways(struct sim *s)
+{
+    bool used = false;
+    unsigned unreadable = 0;
+    const char *differs;
+
+    if (dice(s, 4) == 0) {
+        (void)!io_list(STORE "/snapshot", rot, s);
+    }
+    differs = same_index(STORE, &used, &unreadable);
+    s->compared += used;
+    s->unreadable += unreadable;
+    if (differs != NULL) {
+        violation(s, NULL, differs);
+    }
 }
 
 /* Until it opens: the first tries are cut off at a random call. */
@@ -519,6 +570,7 @@ recover(struct sim *s)
             power_cut(s);
         }
     }
+    compare_ways(s);
     if (open_once(s) < 0) {
         violation(s, NULL, s->text);
         return;
@@ -731,6 +783,10 @@ sim_end(struct sim *s, struct sim *total)
     total->opened += s->opened;
     total->refused += s->refused;
     total->full += s->full;
+    total->snapshots += s->snapshots;
+    total->compared += s->compared;
+    total->rotten += s->rotten;
+    total->unreadable += s->unreadable;
     loop_free(s->loop);
     fake_disk_free(s->disk);
     free(s);
@@ -862,6 +918,9 @@ main(int argc, char **argv)
         "%u refused, %u stopped by a full disk, %u violations\n",
         (unsigned long long)seeds, (unsigned long long)first, total->acked, total->crashes,
         total->opened, total->refused, total->full, total->violations);
+    printf("sim_queue: %u snapshots written, %u recoveries through one, %u damaged, %u found "
+           "unreadable\n",
+        total->snapshots, total->compared, total->rotten, total->unreadable);
     failed = total->violations > 0;
     if (!lie && seeds > 1) {
         for (uint64_t seed = 1; seed <= 20; seed++) {
