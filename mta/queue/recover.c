@@ -1,45 +1,12 @@
 /* Invariants (docs/formats/journal.md): I2 makes a later segment prove an earlier one; I6 says what
  * counts of older epochs; I7 is re-established as `needs` of each segment; I11 is the reader's. */
-#include "queue/recover.h"
+#include "queue/recover_int.h"
 #include "queue/replay.h"
-#include "queue/snapshot_load.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define WINDOW_BYTES (1 * MIB)
-
-struct found { /* a segment's file */
-    uint64_t seq, valid_bytes, size_bytes;
-    uint32_t epoch;
-    bool counts, sealed; /* sealed: valid_bytes are exact */
-    bool stranger;       /* its header is good, and of another store or place: never counts */
-    int head_rc;
-    enum bridgehead_finding fault; /* of a bad header */
-    struct segment_head head;
-};
-
-/* One segment's bytes through a window that moves on. */
-struct window {
-    int fd;
-    uint8_t *bytes;
-    size_t capacity, filled, ahead; /* ahead: what is read at a time, at least */
-    uint64_t at;
-};
-
-struct run {
-    struct recovery *r;
-    struct found *found;
-    uint32_t count, capacity;
-    struct seal_entry *seal; /* of the sealed epoch; NULL: its segment is gone or unreadable */
-    uint32_t seal_count;
-    bool seal_lost;       /* there, but unreadable: older segments are read without it */
-    uint64_t missing_seq; /* the last one reported */
-    struct snapshot_ref named[SNAPSHOT_REFS_MAX]; /* behind that seal */
-    uint32_t named_count;
-    uint64_t from; /* position of the snapshot that was loaded; 0: none */
-    struct window window;
-};
 
 /* ---- the window */
 
@@ -610,91 +577,6 @@ add_to_table(struct run *run)
     return 0;
 }
 
-/* ---- snapshots */
-
-/* I15: which of those that are there count. */
-static bool
-snapshot_counts(const struct run *run, const struct snapshot_ref *ref)
-{
-    for (uint32_t i = 0; i < run->named_count; i++) {
-        if (run->named[i].position == ref->position && run->named[i].epoch == ref->epoch) {
-            return run->named[i].salt == ref->salt;
-        }
-    }
-    return ref->epoch == run->r->epoch && ref->epoch != 0;
-}
-
-static void
-unreadable(struct run *run, const struct snapshot_ref *ref, int rc)
-{
-    struct recovery *r = run->r;
-
-    if (r->unreadable_count < ARRAY_LEN(r->unreadable)) {
-        r->unreadable[r->unreadable_count++] = (struct recover_unreadable){ *ref, rc };
-    }
-}
-
-static int
-load_snapshot(struct run *run, const struct snapshot_info *info)
-{
-    struct recovery *r = run->r;
-    struct replay replay = { r->segments, r->index, r->segment_bytes };
-    int rc = snapshot_load(r->store, info, &replay);
-
-    if (rc < 0) {
-        snapshot_undo(&replay);
-        return rc;
-    }
-    run->from = info->head.position;
-    r->used = (struct snapshot_ref){ run->from, info->head.salt, info->head.epoch };
-    r->snapshot_bytes = info->trailer.file_bytes;
-    r->damaged += info->trailer.damaged;
-    if (r->used.epoch == r->epoch) {
-        r->sealed_lsn = MAX(r->sealed_lsn, info->trailer.through);
-    }
-    return 0;
-}
-
-/* The newest one that can be read; the next one is kept for the next time unseen. */
-static int
-use_snapshot(struct run *run)
-{
-    struct recovery *r = run->r;
-    struct snapshot_list *all = r->use_snapshots ? malloc(sizeof(*all)) : NULL;
-    int rc = 0;
-
-    if (!r->use_snapshots) {
-        return 0;
-    }
-    rc = all == NULL ? -ENOMEM : snapshot_list(r->store, all);
-    for (uint32_t i = 0; rc == 0 && i < all->count && r->snapshot_count < SNAPSHOT_REFS_MAX; i++) {
-        struct snapshot_ref *ref = &all->list[i];
-        struct snapshot_info info;
-        int seen = snapshot_look(r->store, r->uuid, r->segment_bytes, ref, &info);
-
-        ref->salt = seen < 0 ? 0 : info.head.salt;
-        if (seen == 0 && !snapshot_counts(run, ref)) {
-            continue;
-        }
-        seen = seen < 0 || r->used.epoch != 0 ? seen : load_snapshot(run, &info);
-        if (seen < 0) {
-            unreadable(run, ref, seen);
-        } else {
-            r->snapshots[r->snapshot_count++] = *ref;
-        }
-        rc = seen == -ENOMEM ? seen : 0;
-    }
-    free(all);
-    return rc;
-}
-
-/* Is all of this segment in the snapshot? */
-static bool
-is_known(const struct run *run, const struct found *f)
-{
-    return f->seq < run->from / run->r->segment_bytes;
-}
-
 /* A killed process leaves pages behind that are not on disk, and that a read would show: first they
  * are written, then they are dropped, then we read the disk itself. */
 static int
@@ -704,7 +586,7 @@ sync_tail(struct run *run)
         const struct found *f = &run->found[i];
         int rc;
 
-        if (!f->counts || f->epoch != run->r->epoch || is_known(run, f)) {
+        if (!f->counts || f->epoch != run->r->epoch || recover_knows(run, f)) {
             continue; /* what a snapshot knows was durable before it */
         }
         rc = window_open(&run->window, run->r, f, false);
@@ -889,7 +771,7 @@ read_all(struct run *run)
         const struct found *f = &run->found[i];
         int rc;
 
-        if (!f->counts || f->head_rc < 0 || is_known(run, f)) {
+        if (!f->counts || f->head_rc < 0 || recover_knows(run, f)) {
             continue;
         }
         rc = read_segment(run, f, segtab_find(run->r->segments, f->seq));
@@ -1017,7 +899,7 @@ recover_run(struct recovery *r)
         rc = add_strays(&run);
     }
     rc = rc < 0 ? rc : add_to_table(&run);
-    rc = rc < 0 ? rc : use_snapshot(&run);
+    rc = rc < 0 ? rc : recover_from_snapshot(&run);
     rc = rc < 0 ? rc : sync_tail(&run);
     rc = rc < 0 ? rc : read_all(&run);
     if (rc == 0) {

@@ -1,0 +1,50 @@
+/* queue/recover_int.h - what the files of a recovery share: recover.c, and recover_snapshot.c,
+ * which begins it at a snapshot. Not for others. */
+#ifndef QUEUE_RECOVER_INT_H
+#define QUEUE_RECOVER_INT_H
+
+#include "queue/recover.h"
+
+struct found { /* a segment's file */
+    uint64_t seq, valid_bytes, size_bytes;
+    uint32_t epoch;
+    bool counts, sealed; /* sealed: valid_bytes are exact */
+    bool stranger;       /* its header is good, and of another store or place: never counts */
+    int head_rc;
+    enum bridgehead_finding fault; /* of a bad header */
+    struct segment_head head;
+};
+
+/* One segment's bytes through a window that moves on. */
+struct window {
+    int fd;
+    uint8_t *bytes;
+    size_t capacity, filled, ahead; /* ahead: what is read at a time, at least */
+    uint64_t at;
+};
+
+struct run {
+    struct recovery *r;
+    struct found *found;
+    uint32_t count, capacity;
+    struct seal_entry *seal; /* of the sealed epoch; NULL: its segment is gone or unreadable */
+    uint32_t seal_count;
+    bool seal_lost;       /* there, but unreadable: older segments are read without it */
+    uint64_t missing_seq; /* the last one reported */
+    struct snapshot_ref named[SNAPSHOT_REFS_MAX]; /* behind that seal */
+    uint32_t named_count;
+    uint64_t from; /* position of the snapshot that was loaded; 0: none */
+    struct window window;
+};
+
+/* The newest snapshot that counts and can be read, into table and index; without one run->from
+ * stays 0. 0, -ENOMEM, or an error of reading the directory. */
+int recover_from_snapshot(struct run *run) MUST_USE;
+/* Is all of this segment in the snapshot? */
+static inline bool
+recover_knows(const struct run *run, const struct found *f)
+{
+    return f->seq < run->from / run->r->segment_bytes;
+}
+
+#endif
