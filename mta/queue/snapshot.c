@@ -235,6 +235,20 @@ snapshot_put_segment(struct snapshot_block *b, const struct segment *s)
     return 0;
 }
 
+int
+snapshot_put_state(struct snapshot_block *b, const struct state_entry *e)
+{
+    struct slice key = state_key(e), value = state_value(e);
+    uint8_t *at = entry(b, SNAPSHOT_STATE, sizeof(uint64_t) + state_payload_bytes(key, value));
+
+    if (at == NULL) {
+        return -ENOMEM;
+    }
+    put_le64(at, e->lsn);
+    state_put(at + sizeof(uint64_t), key, value);
+    return 0;
+}
+
 static int
 put_new_replies(struct snapshot_block *b, struct msgindex *ix, const struct stored *s)
 {
@@ -439,6 +453,15 @@ snapshot_segment_get(struct slice bytes, struct snapshot_segment *out)
     (void)read_u32(&r);
     out->needs = r;
     return r.bad || out->need_count > r.rest.n / sizeof(uint64_t) ? BH_EDAMAGED : 0;
+}
+
+int
+snapshot_state_get(struct slice bytes, struct snapshot_setting *out)
+{
+    struct reader r = reader_of(bytes);
+
+    out->lsn = read_u64(&r);
+    return r.bad ? BH_EDAMAGED : state_get(r.rest, &out->key, &out->value);
 }
 
 int

@@ -65,6 +65,7 @@ snapshot_block_is_empty(const struct snapshot_block *b)
 }
 /* Each 0 or -ENOMEM; nothing is added then. */
 int snapshot_put_segment(struct snapshot_block *b, const struct segment *s) MUST_USE;
+int snapshot_put_state(struct snapshot_block *b, const struct state_entry *e) MUST_USE;
 /* Replies that were not numbered since msgindex_renumber come before it. */
 int snapshot_put_message(
     struct snapshot_block *b, struct msgindex *ix, const struct stored *s) MUST_USE;
@@ -85,6 +86,7 @@ enum snapshot_kind {
     SNAPSHOT_SEGMENT = 1,
     SNAPSHOT_REPLY = 2,
     SNAPSHOT_MESSAGE = 3,
+    SNAPSHOT_STATE = 4,
     SNAPSHOT_MUST_UNDERSTAND = 0x8000
 };
 struct snapshot_entry {
@@ -101,6 +103,12 @@ struct snapshot_segment {
     struct reader needs; /* need_count times u64 */
 };
 int snapshot_segment_get(struct slice bytes, struct snapshot_segment *out) MUST_USE;
+
+struct snapshot_setting {
+    uint64_t lsn;
+    struct slice key, value;
+};
+int snapshot_state_get(struct slice bytes, struct snapshot_setting *out) MUST_USE;
 
 /* Replies by number: each is held until snapshot_replies_fini. */
 struct snapshot_replies {

@@ -310,6 +310,24 @@ load_message(struct load *l, struct slice bytes)
 }
 
 static int
+load_state(struct load *l, struct slice bytes)
+{
+    struct replay *into = l->into;
+    struct snapshot_setting set;
+    struct segment *in, *before;
+    int rc = snapshot_state_get(bytes, &set);
+
+    in = rc < 0 ? NULL : segtab_find(into->segments, set.lsn / into->segment_bytes);
+    if (in == NULL) {
+        return rc; /* it was said again since: behind P */
+    }
+    rc = set.value.n == 0 || state_find(&into->index->state, set.key) != NULL ? BH_EDAMAGED : 0;
+    return rc < 0 ? rc
+                  : state_apply(&into->index->state, into->segments, into->segment_bytes, in,
+                        set.lsn, set.key, set.value, &before);
+}
+
+static int
 load_block(struct load *l, struct slice payload)
 {
     struct snapshot_entry e;
@@ -325,6 +343,9 @@ load_block(struct load *l, struct slice payload)
             break;
         case SNAPSHOT_MESSAGE:
             rc = load_message(l, e.bytes);
+            break;
+        case SNAPSHOT_STATE:
+            rc = load_state(l, e.bytes);
             break;
         default:
             rc = (e.kind & SNAPSHOT_MUST_UNDERSTAND) != 0 ? BH_EFORMAT : 0;
@@ -388,6 +409,7 @@ snapshot_undo(struct replay *into)
         struct segment *s = CONTAINER_OF(it, struct segment, link);
 
         s->live = 0;
+        s->state = 0;
         s->need_count = 0;
     }
 }

@@ -294,6 +294,22 @@ put_segments(struct snapshot_make *m)
     return rc;
 }
 
+/* As P is chosen, and not later: a setting is said again by records that are not to be replayed
+ * over a later one, for what they depend on would lie behind them. */
+static int
+put_state(struct snapshot_make *m)
+{
+    int rc = 0;
+
+    snapshot_block_begin(&m->block);
+    LIST_FOR(it, &m->q->index.state.entries)
+    {
+        rc =
+            rc < 0 ? rc : snapshot_put_state(&m->block, CONTAINER_OF(it, struct state_entry, link));
+    }
+    return rc;
+}
+
 static int
 put_messages(struct snapshot_make *m)
 {
@@ -320,12 +336,12 @@ static void
 walk(struct snapshot_make *m)
 {
     bool first = m->cursor == 0 && !m->walked;
-    int rc = 0;
+    int rc;
 
-    snapshot_block_begin(&m->block);
-    if (first) {
-        rc = put_segments(m);
+    if (!first) {
+        snapshot_block_begin(&m->block);
     }
+    rc = first ? put_segments(m) : 0;
     rc = rc < 0 ? rc : put_messages(m);
     if (rc < 0) {
         end(m, rc);
@@ -495,6 +511,7 @@ snapshot_make_begin(struct queue *q, queue_done_fn *cb, void *ctx)
     m->file.fd = -1;
     m->began_ms = ticks_ms();
     rc = make_file(m);
+    rc = rc < 0 ? rc : put_state(m);
     (void)pthread_mutex_init(&m->lock, NULL);
     (void)pthread_cond_init(&m->work, NULL);
     if (rc == 0 && q->o.in_line == NULL) {

@@ -108,6 +108,24 @@ same_segments(const struct segtab *a, const struct segtab *b)
 }
 
 static const char *
+same_state(const struct state *a, const struct state *b)
+{
+    if (a->count != b->count) {
+        return "settings";
+    }
+    LIST_FOR(it, &a->entries)
+    {
+        const struct state_entry *x = CONTAINER_OF(it, struct state_entry, link);
+        const struct state_entry *y = state_find(b, state_key(x));
+
+        if (y == NULL || x->lsn != y->lsn || !slice_eq(state_value(x), state_value(y))) {
+            return "a setting";
+        }
+    }
+    return NULL;
+}
+
+static const char *
 compare(const struct side *a, const struct side *b)
 {
     const struct stored *x = msgindex_after(&a->index, 0), *y = msgindex_after(&b->index, 0);
@@ -126,6 +144,8 @@ compare(const struct side *a, const struct side *b)
     return a->index.recipients != b->index.recipients || a->index.held != b->index.held ||
                    a->index.in_doubt != b->index.in_doubt || a->index.bytes != b->index.bytes
                ? "totals"
+           : same_state(&a->index.state, &b->index.state) != NULL
+               ? same_state(&a->index.state, &b->index.state)
                : same_segments(&a->segments, &b->segments);
 }
 

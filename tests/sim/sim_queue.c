@@ -427,6 +427,11 @@ work(struct sim *s)
             do_sync(s);
         } else if (dice(s, 8) == 0) {
             (void)!queue_snapshot(s->q, 0, on_snapshot, s);
+        } else if (dice(s, 8) == 0) {
+            static const char keys[] = "abc", values[] = "0123456789";
+
+            (void)!queue_state_set(s->q, (struct slice){ keys + dice(s, 3), 1 },
+                (struct slice){ values + dice(s, 10), dice(s, 2) });
         }
         break;
     default:
