@@ -100,6 +100,11 @@ app_failover_json(const struct app *a)
         (json_int_t)c->late_bytes, "late_segments", (json_int_t)c->late_segments);
     if (body != NULL) {
         add_times(a, body);
+        (void)json_object_set_new(
+            body, "replayed_segments", json_integer((json_int_t)c->replayed_segments));
+        (void)json_object_set_new(body, "snapshot",
+            json_pack("{s:b,s:I,s:I}", "used", c->snapshot_bytes > 0, "bytes",
+                (json_int_t)c->snapshot_bytes, "unreadable", (json_int_t)c->snapshots_unreadable));
     }
     return body;
 }

@@ -107,6 +107,7 @@ struct queue_claim { /* how it became ours: for the failover report */
     char cause[32]; /* "first", "released", "dead", "same-node", "fenced", "lease" */
     uint64_t lock_ms, claim_ms, wait_ms, replay_ms, seal_ms; /* phases */
     uint64_t messages, recipients, replayed_bytes, torn_bytes, late_bytes;
+    uint64_t replayed_segments;
     uint64_t late_segments; /* that a stale owner made after the seal */
     uint64_t in_hand;       /* recipients with an attempt under way when the last owner ended */
     uint64_t quarantined;

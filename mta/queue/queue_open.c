@@ -589,6 +589,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
     q->claim.recipients = q->index.recipients;
     q->claim.in_hand = q->index.attempts;
     q->claim.replayed_bytes = r.replayed_bytes;
+    q->claim.replayed_segments = r.replayed_segments;
     q->claim.torn_bytes = r.torn_bytes;
     q->claim.late_bytes = r.late_bytes;
     q->claim.late_segments = r.stray_count;

@@ -751,6 +751,7 @@ read_segment(struct run *run, const struct found *f, struct segment *seg)
         }
     }
     io_close(&run->window.fd);
+    run->r->replayed_segments++;
     run->r->replayed_bytes += c.offset - begin;
     if (!f->sealed) {
         seg->valid_bytes = MIN(c.offset, c.limit);

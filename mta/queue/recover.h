@@ -31,7 +31,7 @@ struct recovery {
     uint32_t epoch;     /* the last sealed one; 0: none */
     uint32_t epoch_max; /* in any segment's name */
     uint64_t end_lsn;   /* where the journal of that epoch ends */
-    uint64_t records, replayed_bytes, torn_bytes, late_bytes;
+    uint64_t records, replayed_segments, replayed_bytes, torn_bytes, late_bytes;
     uint64_t damaged;                 /* ranges, whole segments and messages */
     char (*strays)[SEGMENT_NAME_CAP]; /* segments that do not count: to be unlinked; malloced */
     uint32_t stray_count;

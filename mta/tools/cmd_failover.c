@@ -36,6 +36,20 @@ tool_print_failover(const json_t *f)
 }
 
 static void
+print_snapshot(const json_t *s)
+{
+    char size[32];
+
+    tool_size(size, tool_int(s, "bytes"));
+    (void)printf("\nsnapshot       %s%s", json_is_true(json_object_get(s, "used")) ? size : "none",
+        json_is_true(json_object_get(s, "used")) ? " read" : ": the whole journal was read");
+    if (tool_int(s, "unreadable") > 0) {
+        (void)printf("; %lld newer could not be read", tool_int(s, "unreadable"));
+    }
+    (void)putchar('\n');
+}
+
+static void
 print_rest(const json_t *f)
 {
     static const char *const times[][2] = { { "opened_s", "store open after" },
@@ -50,9 +64,11 @@ print_rest(const json_t *f)
     tool_size(read, tool_int(f, "replayed_bytes"));
     tool_size(torn, tool_int(f, "torn_bytes"));
     tool_size(late, tool_int(f, "late_bytes"));
-    (void)printf("\njournal        %s read, %s torn tail, %s in %lld segments written late "
-                 "(beyond the seal: ignored)\n",
-        read, torn, late, tool_int(f, "late_segments"));
+    print_snapshot(json_object_get(f, "snapshot"));
+    (void)printf(
+        "journal        %s in %lld segments read, %s torn tail, %s in %lld segments written late "
+        "(beyond the seal: ignored)\n",
+        read, tool_int(f, "replayed_segments"), torn, late, tool_int(f, "late_segments"));
     if (tool_int(f, "suspects") > 0) {
         (void)printf("poison         %lld messages in hand at two crashes or more, %lld of them "
                      "held now\n",
