@@ -39,7 +39,7 @@ wait_for 10 "the sink" listens 2525
 write_config relay \
     "connector = { up = { protocol = \"smtp\"; next_hop = [\"[$sink]:2525\"]; source = [\"$vip\"]; };
                    kept = { protocol = \"smtp\"; next_hop = [\"[$sink]:2525\"]; source = [\"$vip\"]; in_doubt = \"hold\"; }; };" \
-    'route = ( { to = "*"; via = ["up"]; }, { to = "kept.example"; via = ["kept"]; } );'
+    'route = ( { to = "*"; via = ["up"]; }, { to = "kept.example"; via = ["kept"]; } );' 'drain = "300ms";'
 start_daemon
 wait_for 10 "serving" serving
 
@@ -85,6 +85,23 @@ touch /mnt/sink/open
 bh queue release "$id" >/dev/null
 wait_for 10 "an empty queue" queued 0
 [[ $(times "dot dot@kept.example") = 2 ]] || fail "it was not tried once more"
+rm /mnt/sink/open
+
+echo "a planned stop waits for no answer: in doubt is who has his dot out, and nobody else"
+mail dot@kept.example
+mail data@x.example
+wait_for 10 "the dot" came "dot dot@kept.example" 3
+wait_for 10 "DATA" came "data data@x.example" 3
+fresh
+[[ $(bh failover report --json | field cause) = released ]] || fail "it was not a planned stop"
+[[ $(bh failover report --json | field in_doubt) = 0 ]] || fail "the next owner found an attempt under way"
+in_doubt 1 || fail "status counts $(bh status --json | field queue.in_doubt) in doubt"
+[[ $(bh queue list --selector in-doubt --json | field recipients.0.address) = dot@kept.example ]] || fail "who is in doubt?"
+touch /mnt/sink/open
+wait_for 10 "the one that waits" queued 1
+bh queue retry "$(id_of dot@kept.example)" >/dev/null
+wait_for 10 "an empty queue" queued 0
+[[ $(times "answer data@x.example") = 2 ]] || fail "what had not come to its dot came $(times "answer data@x.example") times"
 rm /mnt/sink/open
 
 fresh
