@@ -81,6 +81,7 @@ apply_accepting(struct app *a)
 {
     if (a->role.must_stop_now && !a->applied.must_stop_now && a->smtp_in != NULL) {
         smtp_in_abort(a->smtp_in);
+        app_imports_abort(a);
     }
     for (size_t i = 0; i < a->socket_count; i++) {
         if (a->sockets[i]->listener != NULL) {
@@ -489,6 +490,7 @@ app_begin_drain(struct app *a)
         return;
     }
     a->drain_waits = 2;
+    app_imports_abort(a);
     loop_timer_start(&a->drain_timer, a->conf->drain_ms);
     smtp_in_drain(a->smtp_in, MIN(a->conf->drain_ms, DRAIN_DATA_MS), on_part_drained, a);
     sched_drain(a->sched, on_part_drained, a);

@@ -15,6 +15,12 @@ void app_ctl_queue_retry(void *ctx, struct ctl_request *rq, const json_t *args);
 void app_ctl_queue_bounce(void *ctx, struct ctl_request *rq, const json_t *args);
 void app_ctl_queue_remove(void *ctx, struct ctl_request *rq, const json_t *args);
 void app_ctl_queue_content(void *ctx, struct ctl_request *rq, const json_t *args);
+/* app_ctl_import.c */
+void app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args);
+void app_ctl_import_recipients(void *ctx, struct ctl_request *rq, const json_t *args);
+void app_ctl_import_data(void *ctx, struct ctl_request *rq, const json_t *args);
+void app_ctl_import_commit(void *ctx, struct ctl_request *rq, const json_t *args);
+void app_ctl_import_abort(void *ctx, struct ctl_request *rq, const json_t *args);
 void app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args);
 
 /* app_failover.c: null while the store is not open. */

@@ -2,6 +2,7 @@
  * a longer list or change goes on with the cursor of its answer. */
 #include "app/app_ctl.h"
 #include "app/app_select.h"
+#include "core/base64.h"
 #include "core/log.h"
 #include "core/ticks.h"
 #include <stdio.h>
@@ -82,6 +83,21 @@ recipient_json(const struct app *a, const struct queue_message *m, uint32_t i)
         r->last_reply.n > 0 ? app_ctl_text(r->last_reply) : json_null(), "in_doubt", r->in_doubt);
 }
 
+/* For queue show, and so for export: all that a message is. */
+static void
+add_envelope(const struct app *a, const struct queue_message *m, json_t *body)
+{
+    char uuid[37];
+
+    queue_store_uuid(a->queue, uuid);
+    (void)json_object_set_new(body, "envid", app_ctl_text(m->envid));
+    (void)json_object_set_new(
+        body, "body", json_string(m->body == ENVELOPE_BODY_8BITMIME ? "8BITMIME" : "7BIT"));
+    (void)json_object_set_new(body, "hops", json_integer(m->hops));
+    (void)json_object_set_new(body, "received_ms", json_integer((json_int_t)m->received_wall_ms));
+    (void)json_object_set_new(body, "store", json_string(uuid));
+}
+
 static json_t *
 message_json(const struct app *a, const struct queue_message *m, uint32_t recipients_max)
 {
@@ -154,9 +170,35 @@ app_ctl_queue_show(void *ctx, struct ctl_request *rq, const json_t *args)
     const struct app *a = ctx;
     const struct queue_message *m = find_one(a, rq, args);
 
-    if (m != NULL) {
-        ctl_reply(rq, 0, message_json(a, m, 1000)); /* as many as one answer holds */
+    const char *cursor = json_string_value(json_object_get(args, "cursor"));
+    uint64_t i = 0;
+    size_t bytes = 0;
+    json_t *body, *list;
+    char text[24];
+
+    if (m == NULL) {
+        return;
     }
+    if (cursor != NULL && slice_u64(slice_of(cursor), UINT32_MAX, &i) < 0) {
+        ctl_fail(rq, BRIDGEHEAD_EXIT_USAGE, 0, "no such cursor", "Ask again without one.");
+        return;
+    }
+    body = message_json(a, m, 0);
+    add_envelope(a, m, body);
+    list = json_object_get(body, "recipients");
+    for (; i < m->recipient_count && bytes < PAGE_BYTES; i++) {
+        json_t *r = recipient_json(a, m, (uint32_t)i);
+
+        (void)json_object_set_new(r, "orcpt", app_ctl_text(m->recipients[i].orcpt));
+        (void)json_object_set_new(r, "notify", json_integer(m->recipients[i].notify));
+        bytes += json_dumpb(r, NULL, 0, JSON_COMPACT);
+        (void)json_array_append_new(list, r);
+    }
+    if (i < m->recipient_count) { /* the answer's 256 KiB are not enough: there is more */
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)i);
+        (void)json_object_set_new(body, "cursor", json_string(text));
+    }
+    ctl_reply(rq, 0, body);
 }
 
 static json_t *
@@ -400,25 +442,14 @@ struct content {
 static json_t *
 base64(struct slice s)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = malloc(s.n / 3 * 4 + 8), *o = out;
+    char *out = malloc(base64_bytes(s.n) + 1);
     json_t *text;
 
     if (out == NULL) {
         return NULL;
     }
-    for (size_t i = 0; i < s.n; i += 3) {
-        size_t left = s.n - i;
-        uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16 |
-                     (left > 1 ? (uint32_t)(unsigned char)s.p[i + 1] << 8 : 0) |
-                     (left > 2 ? (uint32_t)(unsigned char)s.p[i + 2] : 0);
-
-        *o++ = digits[v >> 18];
-        *o++ = digits[v >> 12 & 63];
-        *o++ = left > 1 ? digits[v >> 6 & 63] : '=';
-        *o++ = left > 2 ? digits[v & 63] : '=';
-    }
-    text = json_stringn(out, (size_t)(o - out));
+    base64_encode(s, out);
+    text = json_stringn(out, base64_bytes(s.n));
     free(out);
     return text;
 }

@@ -60,6 +60,7 @@ struct app {
     struct smtp_in *smtp_in;
     struct smtp_out **outs; /* one for each connector, same index */
     size_t out_count;
+    struct app_imports *imports; /* app_ctl_import.c; NULL at first */
     struct ctl *ctl;
     struct intake intake;
     struct app_socket *sockets[APP_SOCKETS_MAX];
@@ -113,6 +114,9 @@ void app_restore_suspended(struct app *a, const struct app_conf *c);
 /* Re-read the file; rq (NULL: nobody asked) is answered when it is in force or refused. */
 void app_reload(struct app *a, struct ctl_request *rq);
 void app_reload_listeners(struct app *a, int code, const char *text); /* the keeper's answer */
+
+/* app_ctl_import.c: imports that are not complete go. */
+void app_imports_abort(struct app *a);
 
 /* app_ctl.c */
 int app_ctl_start(struct app *a) MUST_USE;

@@ -67,6 +67,21 @@ queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **o
     return 0;
 }
 
+/* Of an earlier epoch only: then nobody is being given it now, and its COMMIT of then lies before
+ * all that this epoch writes, a snapshot's beginning included. */
+bool
+queue_intake_again(struct queue_intake *in, msg_id id)
+{
+    uint64_t epoch = id >> ID_EPOCH_SHIFT;
+
+    if (epoch == 0 || epoch >= in->q->epoch || in->chunk_count > 0 || in->staged > 0 ||
+        msgindex_find(&in->q->index, id) != NULL) {
+        return false;
+    }
+    in->id = id;
+    return true;
+}
+
 static int
 chunk_room(struct queue_intake *in)
 {

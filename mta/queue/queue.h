@@ -140,9 +140,15 @@ int queue_lease_check(const struct queue *q) MUST_USE;
 /* ---- intake. */
 /* May size_bytes come in? 0, -ENOSPC (reserve in use), or the failure. */
 int queue_ready(const struct queue *q, uint64_t size_bytes) MUST_USE;
+/* The store's uuid as text. */
+void queue_store_uuid(const struct queue *q, char out[37]);
 /* resume(ctx) after queue_append returned 1. */
 int queue_begin(
     struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **out, msg_id *id) MUST_USE;
+/* Before the first queue_append, for a message that comes back (queue import): may it have its old
+ * id again? Only one of an earlier epoch that no message has; the caller sees to it that no two
+ * intakes ask for the same. False: it keeps the new one. */
+bool queue_intake_again(struct queue_intake *in, msg_id id);
 int queue_append(
     struct queue_intake *in, struct slice bytes) MUST_USE; /* copied; 0, 1 (pause), or <0 */
 /* Consumes in. Returns 0 and cb(ctx, status) exactly once; or <0 and cb never.

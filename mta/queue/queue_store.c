@@ -160,6 +160,12 @@ uuid_text(const uint8_t uuid[16], char out[37])
         uuid[10], uuid[11], uuid[12], uuid[13], uuid[14], uuid[15]);
 }
 
+void
+queue_store_uuid(const struct queue *q, char out[37])
+{
+    uuid_text(q->head.uuid, out);
+}
+
 static int
 read_last(
     const char *path, struct store_head *head, struct owner_record *last, char *text, size_t cap)

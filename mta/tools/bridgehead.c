@@ -26,8 +26,15 @@ const struct tool_command tool_commands[] = {
     { "queue remove", SELECTION " [--yes]",
         "Remove messages without a notification. By selector it needs --yes.", cmd_queue_remove },
     { "queue export", "ID [--output FILE]",
-        "Write a message's content, as it was received, to a file or standard output.",
+        "Write a message's content, as it was received, to a file or standard output; with a "
+        "file, its envelope with the remaining recipients goes to FILE.json (X.eml: X.json) for "
+        "queue import. Hold it first, or what is delivered meanwhile is in the file as well.",
         cmd_queue_export },
+    { "queue import", "FILE [--force] [--hold] [--sender ADDRESS] [--recipient ADDRESS...]",
+        "Bring back a message that queue export or store repair wrote; durable when it says so. "
+        "FILE is the content, its envelope is beside it, or given. A message that is still in the "
+        "queue, or whose content is not complete, is refused without --force.",
+        cmd_queue_import },
     { "why", "ID|DESTINATION",
         "What each recipient of a message, or a destination, waits for, and when it is tried next.",
         cmd_why },

@@ -1,8 +1,5 @@
 /* tools/cmd_queue.c - the queue commands. */
-#include "bridgehead/ctl_wire.h"
-#include "core/io.h"
 #include "tools/tools.h"
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,6 +52,39 @@ cmd_queue_list(struct tool *t, int argc, char **argv)
     return tool_list(t, "queue list", args, NULL, print_message);
 }
 
+/* All of it: a message with thousands of recipients takes several answers. */
+int
+tool_show(const struct tool *t, const char *id, json_t **out)
+{
+    json_t *whole = NULL, *cursor = NULL;
+
+    do {
+        json_t *args = json_pack("{s:s}", "id", id), *a;
+        int code;
+
+        if (cursor != NULL) {
+            (void)json_object_set_new(args, "cursor", cursor);
+        }
+        code = tool_ask(t, "queue show", args, TOOL_TIMEOUT_MS, &a);
+        if (code != 0) {
+            json_decref(whole);
+            *out = a;
+            return code;
+        }
+        cursor = json_incref(json_object_get(a, "cursor"));
+        (void)json_object_del(a, "cursor");
+        if (whole == NULL) {
+            whole = a;
+        } else {
+            (void)json_array_extend(
+                json_object_get(whole, "recipients"), json_object_get(a, "recipients"));
+            json_decref(a);
+        }
+    } while (cursor != NULL);
+    *out = whole;
+    return 0;
+}
+
 int
 cmd_queue_show(struct tool *t, int argc, char **argv)
 {
@@ -64,7 +94,7 @@ cmd_queue_show(struct tool *t, int argc, char **argv)
     if (argc != 1) {
         return tool_usage(self("queue show"));
     }
-    code = tool_ask(t, "queue show", json_pack("{s:s}", "id", argv[0]), TOOL_TIMEOUT_MS, &a);
+    code = tool_show(t, argv[0], &a);
     if (code != 0) {
         return tool_fail(t, code, a);
     }
@@ -156,80 +186,4 @@ int
 cmd_queue_remove(struct tool *t, int argc, char **argv)
 {
     return change(t, "queue remove", argc, argv);
-}
-
-static int
-put_bytes(int fd, const char *bytes, size_t n, uint64_t offset)
-{
-    if (fd >= 0) {
-        return io_pwrite_all(fd, bytes, n, offset);
-    }
-    return fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0 ? 0 : -EIO;
-}
-
-static int
-write_failed(const struct tool *t, int rc)
-{
-    return tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
-        tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, error_text(rc),
-            "Choose another output file, or look at its space."));
-}
-
-static int
-export_to(struct tool *t, const char *id, int fd)
-{
-    static char bytes[BRIDGEHEAD_CTL_BYTES_MAX];
-    uint64_t offset = 0;
-    ssize_t n;
-
-    do {
-        json_t *a;
-        int rc;
-        int code = tool_ask(t, "queue content",
-            json_pack("{s:s,s:I}", "id", id, "offset", (json_int_t)offset), 60000, &a);
-
-        if (code != 0) {
-            return tool_fail(t, code, a);
-        }
-        n = tool_base64_decode(tool_str(a, "base64"), bytes);
-        json_decref(a);
-        rc = n < 0 ? BH_ESYNTAX : put_bytes(fd, bytes, (size_t)n, offset);
-        if (rc < 0) {
-            return write_failed(t, rc);
-        }
-        offset += (uint64_t)n;
-    } while (n > 0);
-    return 0;
-}
-
-int
-cmd_queue_export(struct tool *t, int argc, char **argv)
-{
-    const char *id = NULL, *path = NULL;
-    int fd = -1, code, rc = 0;
-
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--output") == 0 && i + 1 < argc) {
-            path = argv[++i];
-        } else if (id == NULL && argv[i][0] != '-') {
-            id = argv[i];
-        } else {
-            return tool_usage(self("queue export"));
-        }
-    }
-    if (id == NULL) {
-        return tool_usage(self("queue export"));
-    }
-    if (path != NULL) {
-        fd = io_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (fd < 0) {
-            return write_failed(t, fd);
-        }
-    }
-    code = export_to(t, id, fd);
-    if (fd >= 0 && code == 0) {
-        rc = io_fsync(fd);
-    }
-    io_close(&fd);
-    return rc < 0 ? write_failed(t, rc) : code;
 }

@@ -9,7 +9,6 @@
 #include "bridgehead/exit_codes.h"
 #include "core/slice.h"
 #include <jansson.h>
-#include <sys/types.h>
 
 struct tool {
     char instance[64];
@@ -70,8 +69,20 @@ void tool_progress(struct tool_progress *p, uint64_t done, uint64_t total);
 void tool_progress_clear(struct tool_progress *p); /* before other output */
 /* base64 of the bytes, or NULL. */
 json_t *tool_base64(struct slice s);
-/* Decoded bytes into out, which has room for strlen(text); the count, or -1. */
-ssize_t tool_base64_decode(const char *text, char *out);
+
+/* ---- cmd_queue.c */
+/* What queue show says, from as many answers as it takes; or the error. */
+int tool_show(const struct tool *t, const char *id, json_t **out);
+
+/* ---- message_file.c: a message outside the queue: its content in FILE, its envelope as JSON in
+ * FILE.json (X.eml: X.json). queue export and store repair write it, queue import reads it:
+ * docs/formats/message_file.md. */
+void message_file_envelope(const char *file, char *out, size_t cap);
+/* From what queue show says; recipients that are final are left out. NULL: out of memory. */
+json_t *message_file_from_show(const json_t *shown, uint64_t bytes, uint32_t crc, bool complete);
+int message_file_write(const char *envelope_file, const json_t *envelope) MUST_USE;
+/* NULL: *fault says why not. */
+json_t *message_file_read(const char *envelope_file, const char **fault);
 
 /* ---- cmd_store.c, cmd_store_check.c: what the store commands share. */
 /* store.path of the configuration; 0 or an exit code, its message printed. */
@@ -97,6 +108,7 @@ int cmd_queue_retry(struct tool *t, int argc, char **argv);
 int cmd_queue_bounce(struct tool *t, int argc, char **argv);
 int cmd_queue_remove(struct tool *t, int argc, char **argv);
 int cmd_queue_export(struct tool *t, int argc, char **argv);
+int cmd_queue_import(struct tool *t, int argc, char **argv);
 int cmd_connector_list(struct tool *t, int argc, char **argv);
 int cmd_connector_show(struct tool *t, int argc, char **argv);
 int cmd_connector_suspend(struct tool *t, int argc, char **argv);
