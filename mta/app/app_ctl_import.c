@@ -375,7 +375,7 @@ on_committed(void *ctx, int status)
         remember(im->of, im->origin, im->id);
     }
     if (m != NULL && im->held) { /* before anybody schedules it */
-        status = queue_set_held(a->queue, m, true);
+        status = queue_set_held(a->queue, m, HOLD_OPERATOR);
     }
     if (status < 0) {
         failed(rq, status);
