@@ -25,6 +25,7 @@ struct fake_disk {
     uint64_t random, capacity, calls, writes, fail_in;
     enum fake_fault fault;
     int error;
+    char failed_call[PATH_CAP + 16];
     bool forever, failed, lie, late, wild, cut_short;
     int late_fd; /* a sync that is still to be done; -1: none */
     uint64_t freeze_in;
@@ -209,8 +210,15 @@ fault_due(struct fake_disk *d, bool writing)
     return d->fail_in > 0 && --d->fail_in == 0;
 }
 
+static void
+failed_in(struct fake_disk *d, const char *what, const char *path)
+{
+    d->failed = true;
+    (void)snprintf(d->failed_call, sizeof(d->failed_call), "%s %s", what, path);
+}
+
 static int
-fault(void)
+fault(const char *what, const char *path)
 {
     struct fake_disk *d = used;
 
@@ -221,15 +229,15 @@ fault(void)
         return d->error;
     }
     if (d->fault == FAULT_ERROR && fault_due(d, false)) {
-        d->failed = true;
+        failed_in(d, what, path);
         return d->error;
     }
     return 0;
 }
 
-#define FAULT()                                                                                    \
+#define FAULT(what, path)                                                                          \
     do {                                                                                           \
-        int fault_rc = fault();                                                                    \
+        int fault_rc = fault((what), (path));                                                      \
         if (fault_rc < 0) {                                                                        \
             return fault_rc;                                                                       \
         }                                                                                          \
@@ -266,7 +274,7 @@ fake_open(const char *path, int flags, unsigned mode)
     if ((flags & O_CREAT) != 0) {
         changing();
     }
-    FAULT(); /* frozen in it, others may change the names */
+    FAULT("open", path); /* frozen in it, others may change the names */
     n = names_find(&d->now, path);
     inode = n != NULL ? n->inode : NULL;
     if (inode == NULL && (flags & O_CREAT) == 0) {
@@ -331,7 +339,7 @@ fake_pread(int fd, void *buf, size_t n, uint64_t offset)
 {
     struct open_file *f = file_of(fd);
 
-    FAULT();
+    FAULT("pread", file_of(fd)->path);
     if (!aligned(f, buf, n, offset)) {
         return -EINVAL;
     }
@@ -366,12 +374,12 @@ write_some(struct inode *i, const void *bytes, uint64_t n, uint64_t offset)
 
 /* This write meets its fault: a part of it goes to the disk's cache. */
 static ssize_t
-write_part(struct inode *i, const struct iovec *iov, uint64_t offset)
+write_part(struct inode *i, const char *path, const struct iovec *iov, uint64_t offset)
 {
     struct fake_disk *d = used;
     uint64_t n = iov->iov_len / 2 / SECTOR * SECTOR;
 
-    d->failed = true;
+    failed_in(d, "pwritev", path);
     if (d->fault == FAULT_TORN) {
         (void)write_some(i, iov->iov_base, n + SECTOR / 2, offset);
         return d->error;
@@ -389,10 +397,10 @@ fake_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
     ssize_t total = 0;
 
     changing();
-    FAULT();
+    FAULT("pwritev", file_of(fd)->path);
     used->writes++;
     if (used->fault != FAULT_ERROR && fault_due(used, true) && count > 0) {
-        return write_part(i, iov, offset);
+        return write_part(i, f->path, iov, offset);
     }
     for (int v = 0; v < count; v++) {
         uint64_t n = iov[v].iov_len;
@@ -443,7 +451,7 @@ fake_sync(int fd)
     int rc;
 
     changing();
-    rc = fault();
+    rc = fault("sync", f->path);
     if (rc < 0) {
         if (!d->forever && !f->inode->is_dir) {
             /* the cache goes on to show it, but it is nowhere to be written */
@@ -475,7 +483,7 @@ fake_ftruncate(int fd, uint64_t size)
     struct inode *i = file_of(fd)->inode;
 
     changing();
-    FAULT();
+    FAULT("ftruncate", file_of(fd)->path);
     pages_room(i, size);
     if (size < i->now_bytes) {
         pages_put(i, size, NULL, i->now_bytes - size);
@@ -492,7 +500,7 @@ fake_fallocate(int fd, uint64_t offset, uint64_t n)
     int rc;
 
     changing();
-    FAULT();
+    FAULT("fallocate", file_of(fd)->path);
     rc = allocate(used, i, offset + n);
     if (rc == 0) {
         i->now_bytes = MAX(i->now_bytes, offset + n);
@@ -506,7 +514,7 @@ fake_rename(const char *from, const char *to)
     const struct name *n;
 
     changing();
-    FAULT();
+    FAULT("rename", from);
     n = names_find(&used->now, from);
     if (n == NULL) {
         return -ENOENT;
@@ -521,7 +529,7 @@ fake_link(const char *from, const char *to)
     const struct name *n;
 
     changing();
-    FAULT();
+    FAULT("link", from);
     n = names_find(&used->now, from);
     if (n == NULL) {
         return -ENOENT;
@@ -537,7 +545,7 @@ static int
 fake_unlink(const char *path)
 {
     changing();
-    FAULT();
+    FAULT("unlink", path);
     if (names_find(&used->now, path) == NULL) {
         return -ENOENT;
     }
@@ -550,7 +558,7 @@ fake_mkdir(const char *path, unsigned mode)
 {
     (void)mode;
     changing();
-    FAULT();
+    FAULT("mkdir", path);
     if (names_find(&used->now, path) != NULL) {
         return -EEXIST;
     }
@@ -564,7 +572,7 @@ fake_list(const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
     size_t n = strlen(dir);
     int rc = 0;
 
-    FAULT();
+    FAULT("list", dir);
     if (names_find(&used->now, dir) == NULL) {
         return -ENOENT;
     }
@@ -592,7 +600,7 @@ fake_stat(const char *path, struct io_stat *out)
 {
     const struct name *n;
 
-    FAULT();
+    FAULT("stat", path);
     n = names_find(&used->now, path);
     return n == NULL ? -ENOENT : stat_inode(n->inode, out);
 }
@@ -600,7 +608,7 @@ fake_stat(const char *path, struct io_stat *out)
 static int
 fake_fstat(int fd, struct io_stat *out)
 {
-    FAULT();
+    FAULT("fstat", file_of(fd)->path);
     return stat_inode(file_of(fd)->inode, out);
 }
 
@@ -610,7 +618,7 @@ fake_space(const char *path, struct io_space *out)
     uint64_t now = fake_disk_used(used);
 
     (void)path;
-    FAULT();
+    FAULT("space", path);
     *out = (struct io_space){ used->capacity, used->capacity > now ? used->capacity - now : 0 };
     return 0;
 }
@@ -621,7 +629,7 @@ fake_lock(int fd, bool exclusive)
     struct open_file *f = file_of(fd);
 
     (void)exclusive;
-    FAULT();
+    FAULT("lock", file_of(fd)->path);
     if (f->inode->locked && !f->holds_lock) {
         return -EAGAIN;
     }
@@ -635,7 +643,7 @@ fake_drop_cache(int fd)
 {
     struct inode *i = file_of(fd)->inode;
 
-    FAULT();
+    FAULT("drop_cache", file_of(fd)->path);
     pages_drop_clean(i);
     return 0;
 }
@@ -805,6 +813,12 @@ bool
 fake_disk_failed(const struct fake_disk *d)
 {
     return d->failed;
+}
+
+const char *
+fake_disk_failed_call(const struct fake_disk *d)
+{
+    return d->failed_call;
 }
 
 void

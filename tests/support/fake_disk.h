@@ -42,7 +42,8 @@ uint64_t fake_disk_writes(const struct fake_disk *d);
 void fake_disk_arm(
     struct fake_disk *d, enum fake_fault what, uint64_t nth, int error, bool forever);
 void fake_disk_fail(struct fake_disk *d, uint64_t nth, int error, bool forever);
-bool fake_disk_failed(const struct fake_disk *d); /* the fault was met */
+bool fake_disk_failed(const struct fake_disk *d);             /* the fault was met … */
+const char *fake_disk_failed_call(const struct fake_disk *d); /* … in "pwritev PATH" */
 /* Call number nth from now on (1 is the next) first calls back: the caller is frozen in it, and the
  * world goes on. after: when it has done what it does. Once. */
 void fake_disk_freeze(

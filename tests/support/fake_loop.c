@@ -3,6 +3,8 @@
 
 #define TURNS_MAX 100000
 
+bool (*fake_loop_starves)(void);
+
 struct loop {
     struct list soon, last, work, wakes, timers;
     uint64_t now_ms;
@@ -251,7 +253,8 @@ loop_timer_running(const struct loop_timer *t)
 int
 loop_wake_new(struct loop *l, struct loop_wake **out, loop_fn *run, void *ctx)
 {
-    struct loop_wake *w = calloc(1, sizeof(*w));
+    bool starved = fake_loop_starves != NULL && fake_loop_starves();
+    struct loop_wake *w = starved ? NULL : calloc(1, sizeof(*w));
 
     if (w == NULL) {
         return -ENOMEM;
@@ -279,7 +282,8 @@ loop_wake_free(struct loop_wake *w)
 int
 loop_work_start(struct loop *l, struct loop_work *w)
 {
-    struct work_item *item = calloc(1, sizeof(*item));
+    bool starved = fake_loop_starves != NULL && fake_loop_starves();
+    struct work_item *item = starved ? NULL : calloc(1, sizeof(*item));
 
     if (item == NULL) {
         return -ENOMEM;

@@ -16,4 +16,7 @@ void fake_loop_advance(struct loop *l, uint64_t ms);
 /* Forget everything scheduled, as when the process dies. */
 void fake_loop_kill(struct loop *l);
 
+/* Says true: the next wake or work finds no memory. NULL: there is always some. */
+extern bool (*fake_loop_starves)(void);
+
 #endif

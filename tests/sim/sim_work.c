@@ -1,0 +1,330 @@
+/* Random work, an item at a time: what sessions, operators and time do to the queue. */
+#include "core/ticks.h"
+#include "sim.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PIECE_MAX 60000
+
+struct commit_call {
+    struct sim *s;
+    uint32_t m;
+};
+
+static void
+nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static void
+on_commit(void *ctx, int status)
+{
+    struct commit_call *c = ctx;
+
+    if (!c->s->dead && status == 0) {
+        struct message *m = &c->s->messages[c->m];
+
+        if (c->s->failure != 0) {
+            sim_violation(c->s, m, "acknowledged after a failure");
+        }
+        m->acked = true;
+        c->s->certain++;
+        c->s->n->acked++;
+    }
+    free(c);
+}
+
+int
+work_commit(struct sim *s, struct queue_intake *in, uint32_t number, struct slice sender,
+    const struct envelope_recipient *to)
+{
+    struct envelope e = { .sender = sender,
+        .recipient_count = s->messages[number].recipients,
+        .recipients = to,
+        .received_wall_ms = s->wall_ms };
+    struct commit_call *c = malloc(sizeof(*c));
+    int rc;
+
+    CHECK(c != NULL);
+    *c = (struct commit_call){ s, number };
+    rc = queue_commit(in, &e, on_commit, c);
+    if (rc == 0) {
+        s->messages[number].committed = true;
+    } else {
+        free(c);
+    }
+    return rc;
+}
+
+static void
+do_begin(struct sim *s)
+{
+    for (unsigned i = 0; i < INTAKES_MAX; i++) {
+        struct intake *in = &s->intakes[i];
+        msg_id id;
+
+        if (in->in == NULL) {
+            if (queue_begin(s->q, nothing, NULL, &in->in, &id) == 0) {
+                in->m = model_add(s);
+                s->messages[in->m].id = id;
+            } else {
+                in->in = NULL;
+                s->n->refused++;
+            }
+            return;
+        }
+    }
+}
+
+static size_t
+piece_bytes(struct sim *s)
+{
+    switch (dice(s, 8)) {
+    case 0:
+        return 1;
+    case 1:
+        return PIECE_MAX / 3 + dice(s, PIECE_MAX * 2 / 3);
+    default:
+        return 1 + dice(s, 3000);
+    }
+}
+
+static void
+do_append(struct sim *s, const struct intake *i)
+{
+    struct message *m = &s->messages[i->m];
+    struct slice bytes = model_content(m, m->bytes, piece_bytes(s));
+
+    if (queue_append(i->in, bytes) >= 0) {
+        m->bytes += bytes.n;
+    }
+}
+
+static void
+do_end(struct sim *s, struct intake *i)
+{
+    static const char *const domains[RECIPIENTS] = { "example.com", "example.net", "example.com" };
+    struct envelope_recipient to[RECIPIENTS] = { { .notify = 0 } };
+    struct queue_intake *in = i->in;
+    char text[RECIPIENTS][64];
+
+    i->in = NULL;
+    if (dice(s, 8) == 0) {
+        queue_abort(in);
+        return;
+    }
+    for (unsigned r = 0; r < RECIPIENTS; r++) {
+        (void)snprintf(text[r], sizeof(text[r]), "r%u.%llx@%s", r,
+            (unsigned long long)s->messages[i->m].id, domains[r]);
+        to[r].address = slice_of(text[r]);
+    }
+    (void)!work_commit(s, in, i->m, SLICE_LIT("me@example.org"), to);
+}
+
+static struct message *
+any_live(struct sim *s)
+{
+    for (unsigned tries = 0; s->count > 0 && tries < 20; tries++) {
+        struct message *m = &s->messages[dice(s, s->count)];
+
+        if (queue_find(s->q, m->id) != NULL) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+/* Without a scheduler: whatever outcome. */
+static void
+do_outcome(struct sim *s, const struct message *m, bool final)
+{
+    struct queue_outcome o = { .recipient = (uint32_t)dice(s, m->recipients),
+        .kind = OUTCOME_DEFERRED,
+        .next_wall_ms = s->wall_ms + dice(s, 100000),
+        .reply = SLICE_LIT("450 4.2.1 come again") };
+
+    if (m->to[o.recipient].final_asked) {
+        return;
+    }
+    if (final || dice(s, 2) == 0) {
+        static const enum outcome_kind kinds[] = { OUTCOME_DELIVERED, OUTCOME_FAILED,
+            OUTCOME_EXPANDED, OUTCOME_REMOVED };
+
+        o.kind = kinds[dice(s, ARRAY_LEN(kinds))];
+    }
+    (void)!queue_record(s->q, queue_find(s->q, m->id), &o, 1);
+}
+
+/* An operator. */
+static void
+do_operate(struct sim *s, const struct message *m)
+{
+    struct queue_message *qm = queue_find(s->q, m->id);
+
+    if (s->sched == NULL) {
+        switch (dice(s, 3)) {
+        case 0:
+            (void)!queue_set_next(s->q, qm, s->wall_ms);
+            break;
+        case 1:
+            (void)!queue_set_warned(s->q, qm);
+            break;
+        default:
+            (void)!queue_set_held(s->q, qm, !m->held_asked);
+            break;
+        }
+        return;
+    }
+    switch (dice(s, 8)) {
+    case 0:
+        (void)!sched_drop(s->sched, qm);
+        break;
+    case 1:
+        (void)!sched_bounce(s->sched, qm);
+        break;
+    case 2:
+        (void)!sched_retry(s->sched, qm);
+        break;
+    default:
+        (void)!sched_hold(s->sched, qm, !qm->held);
+        break;
+    }
+}
+
+/* The renewal thread's work, and time. */
+void
+work_pass(struct sim *s, uint64_t ms)
+{
+    s->boot_ns += ms * NS_PER_MS;
+    s->wall_ms += ms;
+    if (s->q != NULL && s->failure == 0 &&
+        s->boot_ns - s->renewed_ns >= LEASE_MS * (uint64_t)NS_PER_MS / 3) {
+        int rc = renewal_step(&s->q->renewal);
+
+        s->renewed_ns = s->boot_ns;
+        if (rc < 0) {
+            s->n->lapses++;
+            queue_fence(s->q, rc);
+        }
+    }
+}
+
+static void
+do_time(struct sim *s)
+{
+    static const uint64_t jumps_ms[] = { 1000, 40000, 400000, 2 * 3600 * 1000, 5 * 3600 * 1000 };
+
+    switch (dice(s, 8)) {
+    case 0:
+        /* only clocks on walls jump */
+        s->wall_ms += jumps_ms[dice(s, ARRAY_LEN(jumps_ms))];
+        break;
+    case 1:
+        work_pass(s, dice(s, 60) == 0 && !s->calm ? 2 * LEASE_MS : LEASE_MS / 3);
+        break;
+    default:
+        work_pass(s, dice(s, LEASE_MS / 4));
+        break;
+    }
+}
+
+void
+work_turn(struct sim *s)
+{
+    if (s->asks > s->unsure_at && s->failure == 0) {
+        model_sync(s);
+    }
+    (void)fake_loop_turn(s->loop);
+    if (s->sched != NULL && s->failure == 0 && s->timer_at <= s->wall_ms) {
+        s->timer_at = UINT64_MAX;
+        sched_tick(s->sched);
+    }
+}
+
+void
+work_settle(struct sim *s)
+{
+    if (s->failure == 0) {
+        model_sync(s);
+    }
+    fake_loop_settle(s->loop);
+}
+
+/* The queue may fail in it. */
+void
+work_item(struct sim *s)
+{
+    struct intake *i = &s->intakes[dice(s, INTAKES_MAX)];
+    struct message *m;
+
+    switch (dice(s, 11)) {
+    case 0:
+    case 1:
+        do_begin(s);
+        break;
+    case 2:
+    case 3:
+        if (i->in != NULL) {
+            do_append(s, i);
+        }
+        break;
+    case 4:
+        if (i->in != NULL) {
+            do_end(s, i);
+        }
+        break;
+    case 5:
+        if (s->sched != NULL) {
+            net_step(s);
+            break;
+        }
+        m = any_live(s);
+        if (m != NULL) {
+            do_outcome(s, m, false);
+        }
+        break;
+    case 6:
+        m = any_live(s);
+        if (m != NULL && dice(s, 3) == 0) {
+            do_operate(s, m);
+        } else if (m != NULL && dice(s, 4) == 0) {
+            model_check_content(s, m, queue_find(s->q, m->id));
+        }
+        break;
+    case 7:
+        do_time(s);
+        break;
+    default:
+        if (s->sched != NULL) {
+            net_step(s);
+        }
+        work_turn(s);
+        break;
+    }
+}
+
+void
+work_deliver_all(struct sim *s)
+{
+    for (unsigned round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < s->count; i++) {
+            while (queue_find(s->q, s->messages[i].id) != NULL && s->failure == 0) {
+                do_outcome(s, &s->messages[i], true);
+            }
+            if (i % 4 == 0) { /* a batch costs a block: smallest segments, largest waste */
+                work_settle(s);
+            }
+        }
+        work_settle(s);
+    }
+}
+
+void
+work_drop_intakes(struct sim *s)
+{
+    for (unsigned i = 0; i < INTAKES_MAX; i++) {
+        queue_abort(s->intakes[i].in);
+        s->intakes[i].in = NULL;
+    }
+}

@@ -1,0 +1,196 @@
+/* What is linked in place of the kernel's and the allocator's calls, and of single functions of the
+ * queue: the clock and the dice are the world's, memory can fail, and the queue can be broken in
+ * one place, to see that the simulation finds it. */
+#include "core/ticks.h"
+#include "sim.h"
+#include <stdlib.h>
+
+enum broken wrap_broken;
+const char *const wrap_broken_names[BROKEN_KINDS] = {
+    [BROKEN_NOTHING] = "nothing",
+    [BROKEN_NO_SYNC] = "no-sync",
+    [BROKEN_LATE_SYNC] = "late-sync",
+    [BROKEN_NO_DIR_SYNC] = "no-dir-sync",
+    [BROKEN_NO_NEEDS] = "no-needs",
+    [BROKEN_EARLY_FREE] = "early-free",
+    [BROKEN_EARLY_TIDY] = "early-tidy",
+    [BROKEN_NO_SEAL] = "no-seal",
+    [BROKEN_NO_CRC] = "no-crc",
+    [BROKEN_DEAF] = "deaf",
+};
+
+/* ---- memory. The simulation's own is compiled to call __real_ at once. */
+
+static uint64_t allocations, fail_in;
+static bool failed;
+
+static bool
+starves(void)
+{
+    allocations++;
+    if (fail_in > 0 && --fail_in == 0) {
+        failed = true;
+        return true;
+    }
+    return false;
+}
+
+uint64_t
+wrap_allocations(void)
+{
+    uint64_t n = allocations;
+
+    allocations = 0;
+    return n;
+}
+
+void
+wrap_fail_allocation(uint64_t nth)
+{
+    fake_loop_starves = starves;
+    fail_in = nth;
+    failed = false;
+}
+
+bool
+wrap_allocation_failed(void)
+{
+    return failed;
+}
+
+/* In this file malloc and its kin are __real_ ones by the compiler's command line. */
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t count, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t alignment, size_t n);
+
+void *
+__wrap_malloc(size_t n)
+{
+    return starves() ? NULL : malloc(n);
+}
+
+void *
+__wrap_calloc(size_t count, size_t n)
+{
+    return starves() ? NULL : calloc(count, n);
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+    return starves() ? NULL : realloc(p, n);
+}
+
+void *
+__wrap_aligned_alloc(size_t alignment, size_t n)
+{
+    return starves() ? NULL : aligned_alloc(alignment, n);
+}
+
+/* ---- clocks and dice */
+
+uint64_t __wrap_ticks_boot_ns(void);
+uint64_t __wrap_ticks_ms(void);
+uint64_t __wrap_ticks_wall_ms(void);
+int __wrap_store_random(void *out, size_t n);
+
+uint64_t
+__wrap_ticks_boot_ns(void)
+{
+    return sim->boot_ns;
+}
+
+uint64_t
+__wrap_ticks_ms(void)
+{
+    return sim->boot_ns / NS_PER_MS;
+}
+
+uint64_t
+__wrap_ticks_wall_ms(void)
+{
+    return sim->wall_ms;
+}
+
+int
+__wrap_store_random(void *out, size_t n)
+{
+    uint8_t *at = out;
+
+    for (size_t i = 0; i < n; i++) {
+        at[i] = (uint8_t)fake_random(&sim->salts);
+    }
+    return 0;
+}
+
+/* ---- what can be broken */
+
+int __real_io_sync_dir(const char *dir);
+int __wrap_io_sync_dir(const char *dir);
+int __real_io_fdatasync(int fd);
+int __wrap_io_fdatasync(int fd);
+int __real_segtab_need(struct segtab *t, struct segment *s, uint64_t seq);
+int __wrap_segtab_need(struct segtab *t, struct segment *s, uint64_t seq);
+int __real_journal_wait(struct journal *j, const struct journal_wait *w);
+int __wrap_journal_wait(struct journal *j, const struct journal_wait *w);
+int __real_seal_get(struct slice payload, struct seal_head *h, struct seal_entry *entries);
+int __wrap_seal_get(struct slice payload, struct seal_head *h, struct seal_entry *entries);
+bool __real_record_payload_valid(const uint8_t *at, const struct record_head *h, uint32_t seed);
+bool __wrap_record_payload_valid(const uint8_t *at, const struct record_head *h, uint32_t seed);
+
+int
+__wrap_io_sync_dir(const char *dir)
+{
+    return wrap_broken == BROKEN_NO_DIR_SYNC ? 0 : __real_io_sync_dir(dir);
+}
+
+int
+__wrap_io_fdatasync(int fd)
+{
+    int rc = __real_io_fdatasync(fd);
+
+    return wrap_broken == BROKEN_DEAF ? 0 : rc;
+}
+
+int
+__wrap_segtab_need(struct segtab *t, struct segment *s, uint64_t seq)
+{
+    return wrap_broken == BROKEN_NO_NEEDS ? 0 : __real_segtab_need(t, s, seq);
+}
+
+int
+__wrap_journal_wait(struct journal *j, const struct journal_wait *w)
+{
+    struct queue *q = sim->q;
+
+    if (w->kind == WAIT_TIDY) {
+        sim->n->survivors++;
+    }
+    if (wrap_broken == BROKEN_EARLY_FREE && w->kind == WAIT_GONE && q != NULL) {
+        queue_on_done(q, w, 0);
+        return 0;
+    }
+    if (wrap_broken == BROKEN_EARLY_TIDY && w->kind == WAIT_TIDY && q != NULL) {
+        queue_on_done(q, w, 0);
+        return 0;
+    }
+    return __real_journal_wait(j, w);
+}
+
+int
+__wrap_seal_get(struct slice payload, struct seal_head *h, struct seal_entry *entries)
+{
+    int rc = __real_seal_get(payload, h, entries);
+
+    for (uint32_t i = 0; wrap_broken == BROKEN_NO_SEAL && rc == 0 && i < h->count; i++) {
+        entries[i].valid_bytes = SEGMENT;
+    }
+    return rc;
+}
+
+bool
+__wrap_record_payload_valid(const uint8_t *at, const struct record_head *h, uint32_t seed)
+{
+    return wrap_broken == BROKEN_NO_CRC || __real_record_payload_valid(at, h, seed);
+}
