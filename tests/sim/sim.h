@@ -17,6 +17,7 @@
 #define STORE          "/store"
 #define SEGMENT        (64 * KIB)
 #define RECIPIENTS     3
+#define SNAPSHOT_BYTES (2 * SEGMENT)
 #define INTAKES_MAX    4
 #define LEASE_MS       6000
 #define NS_PER_MS      1000000u
@@ -27,6 +28,7 @@
 struct promise { /* about one recipient */
     bool final_asked, final_sure, failed_asked;
     bool again_ok; /* the network has it, but who sent it may not know: it may come once more */
+    bool has_it;   /* the network has it, and nobody said since that this is settled */
     uint8_t delivered;
     unsigned attempts_asked, attempts_sure;
     uint32_t notice; /* number + 1 of the message that tells of its failure */
@@ -39,9 +41,17 @@ struct message {
     const char *text; /* of a notice; NULL: from the table */
     uint32_t number;
     unsigned recipients, held_changes; /* changes since it was sure */
-    bool committed, acked, gone, held_asked, held_sure;
+    bool committed, acked, gone;
+    uint8_t held_asked, held_sure; /* enum queue_hold */
     uint64_t held_at;
     struct promise to[RECIPIENTS];
+};
+
+#define SETTINGS 3
+struct setting {
+    char asked, sure; /* its value, a digit; 0: unset */
+    unsigned changes; /* since it was sure */
+    uint64_t asked_at;
 };
 
 struct intake {
@@ -70,7 +80,7 @@ enum state_kind {
 struct counts {
     uint64_t states[STATE_KINDS], same; /* same: met before in this scenario, not tried again */
     uint64_t boundaries, scenarios, acked, delivered, again, notices, recoveries, refused, lapses;
-    uint64_t survivors, freed, full, failed_stop, violations;
+    uint64_t tidied, snapshots, read_snapshots, compared, full, failed_stop, violations;
 };
 
 struct sim {
@@ -84,9 +94,10 @@ struct sim {
     struct message *messages;
     uint32_t count, capacity;
     struct intake intakes[INTAKES_MAX];
+    struct setting settings[SETTINGS];
+    struct queue_claim claim;
     uint64_t asks, certain; /* asked so far; grows when something became certain */
     uint64_t boot_ns, renewed_ns, wall_ms, unsure_at;
-    uint64_t quarantined;
 
     /* sim_net.c */
     struct sched *sched;
@@ -114,7 +125,8 @@ void sim_violation(struct sim *s, const struct message *m, const char *what);
 
 /* ---- sim_model.c */
 struct message *model_find(struct sim *s, msg_id id);
-uint32_t model_add(struct sim *s); /* a new message's number */
+uint32_t model_add(struct sim *s);                       /* a new message's number */
+void model_set(struct sim *s, unsigned key, char value); /* a setting */
 struct slice model_content(const struct message *m, size_t at, size_t n); /* at most n */
 void model_check_content(struct sim *s, const struct message *m, const struct queue_message *qm);
 /* After a recovery: what is there against what was promised; it is the promise from then on. */
@@ -134,7 +146,7 @@ int work_commit(struct sim *s, struct queue_intake *in, uint32_t number, struct 
 void work_drop_intakes(struct sim *s);
 
 /* ---- sim_net.c */
-void net_begin(struct sim *s); /* a scheduler over the queue as it is */
+void net_begin(struct sim *s); /* a scheduler over a queue that was just opened */
 void net_end(struct sim *s);   /* as in a crash */
 void net_step(struct sim *s);
 void net_add(struct sim *s, struct queue_message *m);

@@ -125,7 +125,8 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
     s->open_done = true;
     s->open_status = status;
     s->q = q;
-    s->quarantined = claim != NULL ? claim->quarantined : 0;
+    s->claim = claim != NULL ? *claim : (struct queue_claim){ .epoch = 0 };
+    s->n->read_snapshots += s->claim.snapshot_bytes > 0;
     (void)snprintf(s->text, sizeof(s->text), "cannot be opened: %s", text);
     if (status < 0 && text[0] == '\0') {
         sim_violation(s, NULL, "cannot be opened, without a word why");
@@ -157,6 +158,7 @@ life_open(struct sim *s)
         .node = "node1",
         .reserve_bytes = RESERVE_BYTES,
         .lease_ms = LEASE_MS,
+        .snapshot_bytes = SNAPSHOT_BYTES,
         .in_line = give_up,
         .on_message = on_message,
         .on_gone = on_gone,
@@ -209,7 +211,7 @@ life_recover(struct sim *s)
         sim_violation(s, NULL, s->text);
         return;
     }
-    if (s->quarantined > 0) {
+    if (s->claim.quarantined > 0) {
         sim_violation(s, NULL, "a crash looks like damage");
     }
 }
@@ -308,7 +310,7 @@ life_live(struct sim *s)
 struct files {
     struct sim *s;
     const char *dir;
-    unsigned owners;
+    unsigned owners; /* or snapshots */
 };
 
 static bool
@@ -330,6 +332,17 @@ journal_file_belongs(const struct queue *q, struct slice name)
     return slice_starts(name, slice_of(prefix));
 }
 
+/* Two, or three until the oldest is deleted. */
+static bool
+snapshot_file_belongs(struct files *f, struct slice name)
+{
+    char own[64];
+
+    (void)snprintf(own, sizeof(own), "new-%08x.tmp", f->s->q->epoch);
+    return slice_eq(name, slice_of(own)) ||
+           (slice_iends(name, SLICE_LIT(".snap")) && ++f->owners <= 3);
+}
+
 static bool
 store_file_belongs(struct files *f, struct slice name)
 {
@@ -340,8 +353,8 @@ store_file_belongs(struct files *f, struct slice name)
     }
     (void)snprintf(own, sizeof(own), "reserve.%u", f->s->q->epoch);
     return slice_eq(name, SLICE_LIT("LOCK")) || slice_eq(name, SLICE_LIT("STORE")) ||
-           slice_eq(name, SLICE_LIT("journal")) || slice_eq(name, SLICE_LIT("quarantine")) ||
-           slice_eq(name, slice_of(own));
+           slice_eq(name, SLICE_LIT("journal")) || slice_eq(name, SLICE_LIT("snapshot")) ||
+           slice_eq(name, SLICE_LIT("quarantine")) || slice_eq(name, slice_of(own));
 }
 
 static int
@@ -349,9 +362,16 @@ each_file(void *ctx, const char *name)
 {
     struct files *f = ctx;
     struct slice n = slice_of(name);
-    bool journal = f->dir[sizeof(STORE) - 1] != '\0';
+    bool belongs;
 
-    if (journal ? !journal_file_belongs(f->s->q, n) : !store_file_belongs(f, n)) {
+    if (strcmp(f->dir, STORE) == 0) {
+        belongs = store_file_belongs(f, n);
+    } else if (strcmp(f->dir, STORE "/snapshot") == 0) {
+        belongs = snapshot_file_belongs(f, n);
+    } else {
+        belongs = journal_file_belongs(f->s->q, n);
+    }
+    if (!belongs) {
         char text[160];
 
         (void)snprintf(text, sizeof(text), "left behind: %s/%s", f->dir, name);
@@ -364,10 +384,12 @@ void
 life_check_files(struct sim *s)
 {
     struct files store = { s, STORE, 0 }, journal = { s, STORE "/journal", 0 };
+    struct files snapshot = { s, STORE "/snapshot", 0 };
 
     if (s->q != NULL) {
         CHECK(io_list(store.dir, each_file, &store) == 0);
         CHECK(io_list(journal.dir, each_file, &journal) == 0);
+        (void)!io_list(snapshot.dir, each_file, &snapshot); /* it need not be there */
     }
 }
 

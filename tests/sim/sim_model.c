@@ -68,6 +68,7 @@ model_copy(struct sim *to, const struct sim *from)
     }
     to->count = to->capacity = from->count;
     to->asks = from->asks;
+    memcpy(to->settings, from->settings, sizeof(to->settings));
 }
 
 struct slice
@@ -136,8 +137,8 @@ int __real_queue_record(
     struct queue *q, struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count);
 int __wrap_queue_record(
     struct queue *q, struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count);
-int __real_queue_set_held(struct queue *q, struct queue_message *m, bool held);
-int __wrap_queue_set_held(struct queue *q, struct queue_message *m, bool held);
+int __real_queue_set_held(struct queue *q, struct queue_message *m, enum queue_hold held);
+int __wrap_queue_set_held(struct queue *q, struct queue_message *m, enum queue_hold held);
 
 static void
 check_outcome(struct sim *s, const struct message *m, const struct queue_outcome *o)
@@ -180,7 +181,9 @@ __wrap_queue_record(
         struct promise *p = &m->to[o->recipient];
 
         p->asked_at = ++sim->asks;
-        p->attempts_asked += o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED;
+        p->attempts_asked +=
+            o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED && !o->settled;
+        p->has_it = p->has_it && !o->settled && sim->sched != NULL;
         p->final_asked = o->kind != OUTCOME_DEFERRED;
         p->failed_asked = o->kind == OUTCOME_FAILED && sim->sched != NULL;
     }
@@ -188,14 +191,14 @@ __wrap_queue_record(
 }
 
 int
-__wrap_queue_set_held(struct queue *q, struct queue_message *qm, bool held)
+__wrap_queue_set_held(struct queue *q, struct queue_message *qm, enum queue_hold held)
 {
     struct message *m = model_find(sim, qm->id);
     int rc = __real_queue_set_held(q, qm, held);
 
     if (rc == 0 && m != NULL) {
         m->held_changes++;
-        m->held_asked = held;
+        m->held_asked = (uint8_t)held;
         m->held_at = ++sim->asks;
     }
     return rc;
@@ -226,8 +229,29 @@ on_sync(void *ctx, int status)
             }
         }
     }
+    for (unsigned k = 0; !c->s->dead && status == 0 && k < SETTINGS; k++) {
+        struct setting *set = &c->s->settings[k];
+
+        if (set->asked_at <= c->at) {
+            set->sure = set->asked;
+            set->changes = 0;
+        }
+    }
     c->s->certain += status == 0;
     free(c);
+}
+
+static const char setting_names[SETTINGS][2] = { "a", "b", "c" };
+
+void
+model_set(struct sim *s, unsigned key, char value)
+{
+    if (queue_state_set(s->q, slice_of(setting_names[key]),
+            (struct slice){ &value, value != '\0' ? 1 : 0 }) == 0) {
+        s->settings[key].asked = value;
+        s->settings[key].changes++;
+        s->settings[key].asked_at = ++s->asks;
+    }
 }
 
 void
@@ -270,6 +294,9 @@ compare_recipient(
     }
     if (r->attempts < p->attempts_sure || r->attempts > p->attempts_asked) {
         sim_violation(s, m, "attempts differ");
+    }
+    if (!final && p->has_it && !r->in_doubt && r->attempt != ATTEMPT_TRANSFER) {
+        sim_violation(s, m, "DELIVERED, and recovery does not know that it may have been");
     }
     p->again_ok = p->again_ok || (!final && p->delivered > 0);
     p->final_asked = p->final_sure = final;
@@ -335,12 +362,28 @@ compare_message(struct sim *s, struct message *m)
     model_check_content(s, m, qm);
 }
 
+static void
+compare_settings(struct sim *s)
+{
+    for (unsigned k = 0; k < SETTINGS; k++) {
+        struct setting *set = &s->settings[k];
+        struct slice value = queue_state_get(s->q, slice_of(setting_names[k]));
+        char is = value.n == 1 ? value.p[0] : '\0';
+
+        if (set->changes == 0 && is != set->sure) {
+            sim_violation(s, NULL, "a setting differs");
+        }
+        *set = (struct setting){ .asked = is, .sure = is };
+    }
+}
+
 void
 model_compare(struct sim *s)
 {
     if (s->q == NULL) {
         return;
     }
+    compare_settings(s);
     for (uint32_t i = 0; i < s->count; i++) {
         compare_notices(s, &s->messages[i]);
     }
@@ -364,12 +407,12 @@ model_fingerprint(const struct sim *s)
     for (struct queue_message *qm = queue_after(s->q, 0); qm != NULL;
          qm = queue_after(s->q, qm->id)) {
         h = fake_mix(h, qm->id);
-        h = fake_mix(h, qm->size_bytes << 1 | qm->held);
+        h = fake_mix(h, qm->size_bytes << 16 | (uint64_t)qm->held << 8 | qm->crashes);
         for (uint32_t i = 0; i < qm->recipient_count; i++) {
             const struct queue_recipient *r = &qm->recipients[i];
 
-            h = fake_mix(h, (uint64_t)r->attempts << 16 | (uint64_t)r->state << 8 |
-                                (uint64_t)r->warned << 1 | r->in_doubt);
+            h = fake_mix(h, (uint64_t)r->attempts << 24 | (uint64_t)r->attempt << 16 |
+                                (uint64_t)r->state << 8 | (uint64_t)r->warned << 1 | r->in_doubt);
             h = fake_mix(h, r->next_wall_ms);
             h = fake_mix_bytes(h, r->last_reply.p, r->last_reply.n);
         }

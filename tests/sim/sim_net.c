@@ -12,8 +12,9 @@ struct transport_session {
     struct sched_session *up;
     const struct delivery *d;
     enum step step;
-    bool waiting; /* for content, or for leave to send the dot */
-    size_t at;    /* of the content */
+    bool waiting; /* for leave to begin or to send the dot, or for content */
+    bool begun;
+    size_t at; /* of the content */
 };
 
 static const struct transport_result ok = {
@@ -60,6 +61,7 @@ t_work(struct transport_session *t, const struct delivery *d)
     CHECK(t->d == NULL && t->step == STEP_IDLE);
     t->d = d;
     t->at = 0;
+    t->begun = false;
     t->step = STEP_DELIVER;
 }
 
@@ -101,6 +103,7 @@ take(struct sim *s, struct message *m, unsigned r)
     s->n->again += p->delivered > 0;
     s->n->delivered++;
     p->delivered = 1;
+    p->has_it = true;
     p->again_ok = false;
 }
 
@@ -137,6 +140,7 @@ answer(struct transport_session *t, struct message *m)
     }
     t->d = up->done(t->up);
     t->at = 0;
+    t->begun = false;
     t->step = t->d != NULL ? STEP_DELIVER : STEP_IDLE;
 }
 
@@ -146,12 +150,16 @@ deliver(struct transport_session *t)
     struct sim *s = t->s;
     struct message *m = model_find(s, t->d->id);
     struct slice piece;
-    int rc = 1;
+    int rc = t->begun ? 1 : sched_transport_up()->begin(t->up, on_ready, t);
 
     if (m == NULL) {
         sim_violation(s, NULL, "DELIVERED what nobody handed in");
         end(t, &lost);
         return;
+    }
+    if (!t->begun) {
+        t->begun = rc == 0;
+        rc = rc == 0 ? 1 : rc;
     }
     while (rc > 0) {
         rc = sched_transport_up()->content(t->up, &piece, on_ready, t);
@@ -370,13 +378,13 @@ net_begin(struct sim *s)
         .per_domain = true,
         .concurrency = 3,
         .recipients_per_transaction = 2,
-        .down_after_ms = 600000 };
+        .down_after_ms = 600000,
+        .in_doubt_hold = dice(s, 4) == 0 };
     struct sched_options o = { .retry = retry,
         .backoff = retry,
         .expire_ms = 24 * 3600 * 1000,
         .warn_after_ms = 4 * 3600 * 1000,
-        .hostname = "mx.example.org",
-        .in_doubt_hold = dice(s, 4) == 0 };
+        .hostname = "mx.example.org" };
     struct sched_env env = { .ctx = s,
         .queue = s->q,
         .set_timer = set_timer,
@@ -384,9 +392,17 @@ net_begin(struct sim *s)
         .wall_ms = wall_ms,
         .notify = notify };
 
+    struct sched_recovered recovered = { .in_hand = 0 };
+
     s->timer_at = UINT64_MAX;
     if (sched_new(&s->sched, &o, &env, &connector, 1) < 0) {
         s->sched = NULL;
+        return;
+    }
+    recovered.crashed = strcmp(s->claim.cause, "same-node") == 0;
+    recovered.in_hand = s->claim.in_hand;
+    if (sched_recovered(s->sched, &recovered) < 0) {
+        net_end(s);
         return;
     }
     for (struct queue_message *m = queue_after(s->q, 0); m != NULL; m = queue_after(s->q, m->id)) {

@@ -101,8 +101,11 @@ report(const struct counts *n, uint64_t first, uint64_t next)
         (unsigned long long)n->acked, (unsigned long long)n->delivered,
         (unsigned long long)n->again, (unsigned long long)n->notices,
         (unsigned long long)n->refused, (unsigned long long)n->failed_stop,
-        (unsigned long long)n->lapses, (unsigned long long)n->survivors,
-        (unsigned long long)n->full);
+        (unsigned long long)n->lapses, (unsigned long long)n->tidied, (unsigned long long)n->full);
+    printf("  %llu snapshots written, %llu recoveries began at one, %llu compared with the whole "
+           "journal\n",
+        (unsigned long long)n->snapshots, (unsigned long long)n->read_snapshots,
+        (unsigned long long)n->compared);
     printf("sim_queue: %llu violations%s%s\n", (unsigned long long)n->violations,
         wrap_broken != BROKEN_NOTHING ? " found with " : "",
         wrap_broken != BROKEN_NOTHING ? wrap_broken_names[wrap_broken] : "");

@@ -7,6 +7,7 @@
  * damage is there, intact STORE, owner  refused with a cause when it cannot be read
  */
 #include "queue/record.h"
+#include "queue/store_tools.h"
 #include "sim.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ struct at_file {
     char path[96];
     uint64_t seq;
     uint32_t size;
-    bool segment;
+    bool segment, snapshot;
 };
 struct truth { /* a message that is there */
     uint32_t number, chunks;
@@ -33,7 +34,7 @@ struct truth { /* a message that is there */
 struct rot {
     struct sim *s;
     struct at_file files[256];
-    uint32_t file_count;
+    uint32_t file_count, snapshot_count; /* snapshots stand behind the segments */
     struct at_record records[RECORDS_MAX];
     uint32_t record_count;
     struct truth *truths;
@@ -156,7 +157,7 @@ build(struct rot *r, uint64_t seed, struct counts *n)
     f = sim_fork(s, fake_disk_clone(s->disk, seed), seed);
     sim = f;
     fake_disk_use(f->disk);
-    if (life_open(f) < 0 || f->quarantined > 0) {
+    if (life_open(f) < 0 || f->claim.quarantined > 0) {
         sim_violation(f, NULL, f->text);
         sim_free(f);
         return false;
@@ -245,34 +246,30 @@ compare(const struct rot *r, struct sim *f, const struct damage *d)
 }
 
 static void
-on_finding(void *ctx, const char *segment, uint64_t offset, const char *what)
+on_finding(void *ctx, const struct queue_finding *f)
 {
-    (void)segment;
-    (void)offset;
-    (void)what;
-    ++*(uint64_t *)ctx;
+    *(uint64_t *)ctx += finding_is_damage(f->kind);
 }
 
 static void
 look_at_it(const struct rot *r, struct sim *f, const struct damage *d)
 {
-    struct queue_check check = { 0 };
     uint64_t findings = 0;
-    char text[512] = "";
-    int rc = queue_store_check(STORE, &check, on_finding, &findings, text, sizeof(text));
-    bool named = findings > 0 || check.damaged > 0 || rc < 0;
+    struct store_look look = { .path = STORE, .finding = on_finding, .ctx = &findings };
+    struct store_totals totals;
+    bool named = store_check(&look, &totals) < 0 || findings > 0;
 
     if (life_open(f) < 0) {
-        if (d->file->segment || d->quiet) {
+        if (d->file->segment || d->file->snapshot || d->quiet) {
             sim_violation(f, NULL, f->text);
         }
         return;
     }
-    named = named || f->quarantined > 0;
+    named = named || f->claim.quarantined > 0;
     if (!named && !d->quiet) {
         sim_violation(f, NULL, "damage that nobody names");
     }
-    if (!d->file->segment && !d->quiet) {
+    if (!d->file->segment && !d->file->snapshot && !d->quiet) {
         sim_violation(f, NULL, "opened, whatever the file says");
     }
     compare(r, f, d);
@@ -344,6 +341,7 @@ spoil(const struct rot *r, struct sim *f, struct damage *d, uint32_t at)
     fake_disk_poke(f->disk, d->file->path, at, now, n);
     d->from = at;
     d->to = at + n;
+    d->quiet = d->file->snapshot; /* padding is not looked at */
     if (d->file->segment) {
         while (d->from < d->to && was[d->from - at] == now[d->from - at]) {
             d->from++;
@@ -398,6 +396,37 @@ rot_records(const struct rot *r)
     for (uint32_t i = 0; i < r->file_count; i++) {
         for (unsigned k = 0; k < 4; k++) {
             rot_one(r, &r->files[i], (uint32_t)dice(r->s, 124), "header");
+        }
+    }
+}
+
+/* Nothing depends on a snapshot: whatever its bytes, all is there. */
+static int
+each_snapshot(void *ctx, const char *name)
+{
+    struct rot *r = ctx;
+    struct at_file *f = &r->files[r->file_count + r->snapshot_count];
+    struct io_stat st;
+
+    CHECK(r->file_count + r->snapshot_count < ARRAY_LEN(r->files));
+    *f = (struct at_file){ .snapshot = true };
+    (void)snprintf(f->path, sizeof(f->path), STORE "/snapshot/%s", name);
+    if (io_stat(f->path, &st) == 0 && st.size_bytes > 0) {
+        f->size = (uint32_t)st.size_bytes;
+        r->snapshot_count++;
+    }
+    return 0;
+}
+
+static void
+rot_snapshots(struct rot *r)
+{
+    (void)!io_list(STORE "/snapshot", each_snapshot, r);
+    for (uint32_t i = 0; i < r->snapshot_count; i++) {
+        const struct at_file *f = &r->files[r->file_count + i];
+
+        for (unsigned k = 0; k < 40; k++) {
+            rot_one(r, f, (uint32_t)dice(r->s, f->size), "snapshot");
         }
     }
 }
@@ -465,6 +494,7 @@ rot_sweep(uint64_t seed, struct counts *n)
         fake_disk_use(r->s->disk);
         CHECK(queue_store_owner(STORE, &owner, text, sizeof(text)) == 0);
         rot_records(r);
+        rot_snapshots(r);
         rot_store(r);
         for (unsigned k = 0; k < 12; k++) {
             rot_owner(r, owner.epoch, 1 + k % 3);

@@ -171,7 +171,7 @@ do_operate(struct sim *s, const struct message *m)
             (void)!queue_set_warned(s->q, qm);
             break;
         default:
-            (void)!queue_set_held(s->q, qm, !m->held_asked);
+            (void)!queue_set_held(s->q, qm, m->held_asked == HOLD_NO ? HOLD_OPERATOR : HOLD_NO);
             break;
         }
         return;
@@ -187,7 +187,31 @@ do_operate(struct sim *s, const struct message *m)
         (void)!sched_retry(s->sched, qm);
         break;
     default:
-        (void)!sched_hold(s->sched, qm, !qm->held);
+        (void)!sched_hold(s->sched, qm, qm->held == HOLD_NO);
+        break;
+    }
+}
+
+static void
+on_snapshot(void *ctx, int status)
+{
+    ((struct sim *)ctx)->n->snapshots += status == 0;
+}
+
+/* What the store does beside mail. */
+static void
+do_beside(struct sim *s)
+{
+    switch (dice(s, 4)) {
+    case 0:
+        (void)!queue_snapshot(s->q, 0, on_snapshot, s);
+        break;
+    case 1:
+        model_set(
+            s, (unsigned)dice(s, SETTINGS), dice(s, 3) == 0 ? '\0' : (char)('0' + dice(s, 10)));
+        break;
+    default:
+        model_sync(s);
         break;
     }
 }
@@ -293,7 +317,11 @@ work_item(struct sim *s)
         }
         break;
     case 7:
-        do_time(s);
+        if (dice(s, 4) == 0) {
+            do_beside(s);
+        } else {
+            do_time(s);
+        }
         break;
     default:
         if (s->sched != NULL) {
