@@ -55,6 +55,10 @@ struct transport_up {
      * delivery up, as with content. May be asked again for the same delivery over another
      * connection. */
     int (*begin)(struct sched_session *s, transport_ready_fn *ready, void *ctx);
+    /* Is it on disk that the delivery is tried? The dot waits for that; a transport that has all of
+     * a short message asks before its first byte, so that content and dot leave together. 0;
+     * BH_EBUSY: ready is called, then ask again; another code: the dot will not go out. */
+    int (*attempted)(struct sched_session *s, transport_ready_fn *ready, void *ctx);
     /* Content, piece by piece: >0 bytes in *out (valid until the next call or delivery's end), 0
      * end, BH_EBUSY: ready(ctx) is called when to ask again; BH_EDAMAGED or -EIO: give up this
      * delivery (done with DEFERRED; do not send the dot: RSET or close). */

@@ -686,6 +686,12 @@ up_begin(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
 }
 
 static int
+up_attempted(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
+{
+    return up_stopped(ss) ? BH_EQUORUM : try_durable(ss, ready, ctx);
+}
+
+static int
 up_dot(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
 {
     int rc;
@@ -899,8 +905,8 @@ up_closed(struct sched_session *ss, const struct transport_result *result)
 const struct transport_up *
 sched_transport_up(void)
 {
-    static const struct transport_up up = { up_begin, up_content, up_dot, up_recipient, up_done,
-        up_opened, up_closed };
+    static const struct transport_up up = { up_begin, up_attempted, up_content, up_dot,
+        up_recipient, up_done, up_opened, up_closed };
 
     return &up;
 }

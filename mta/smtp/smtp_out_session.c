@@ -309,6 +309,17 @@ ask_dot(struct transport_session *t)
     arm(t);
 }
 
+/* A dot in a packet of its own costs both sides a system call more. */
+static bool
+waits_for_all(struct transport_session *t)
+{
+    if (t->content_begun || t->d->size_bytes > CONN_HIGH_BYTES) {
+        return false;
+    }
+    t->dot_waits = t->dot_waits || t->out->up.attempted(t->up, session_on_dot_ready, t) == BH_EBUSY;
+    return t->dot_waits;
+}
+
 /* As much content as the connection takes now; at its end the dot. */
 static void
 transfer(struct transport_session *t)
@@ -326,6 +337,10 @@ transfer(struct transport_session *t)
             ask_dot(t);
             return;
         }
+        if (waits_for_all(t)) {
+            return;
+        }
+        t->content_begun = true;
         send_piece(t);
     }
 }
@@ -386,6 +401,7 @@ set_delivery(struct transport_session *t, const struct delivery *d)
     t->results = 0;
     t->piece = SLICE_NONE;
     t->has_piece = t->content_over = t->content_waits = t->dot_waits = t->data_taken = false;
+    t->content_begun = false;
     t->begin_waits = t->begin_due = false;
     t->finished = false;
     t->content_error = 0;

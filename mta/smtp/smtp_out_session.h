@@ -66,6 +66,7 @@ struct transport_session {
     struct slice piece; /* of content, not yet sent */
     bool has_piece, content_over, content_waits, dot_waits, begin_waits;
     bool begin_due;    /* it may begin now */
+    bool content_begun;
     bool data_taken;   /* 354 came: from here on what happens is a result */
     bool finished;     /* every recipient has its result; `done` is still to be called */
     int content_error; /* <0: the content cannot be had */

@@ -121,7 +121,8 @@ struct rig {
 
     struct slice content; /* of every delivery */
     size_t piece_bytes, at;
-    bool stop_when_idle, work_when_idle, close_when_idle, busy_content, busy_begin, busy_dot;
+    bool stop_when_idle, work_when_idle, close_when_idle, busy_content, busy_begin, busy_attempt,
+        busy_dot;
     int content_error, begin_error, dot_error;
     struct loop_task ready_task;
     transport_ready_fn *ready;
@@ -195,6 +196,18 @@ up_begin(struct sched_session *s, transport_ready_fn *ready, void *ctx)
 }
 
 static int
+up_attempted(struct sched_session *s, transport_ready_fn *ready, void *ctx)
+{
+    struct rig *g = s->rig;
+
+    if (g->busy_attempt) {
+        g->busy_attempt = false;
+        return later(g, ready, ctx);
+    }
+    return 0;
+}
+
+static int
 up_dot(struct sched_session *s, transport_ready_fn *ready, void *ctx)
 {
     struct rig *g = s->rig;
@@ -264,8 +277,8 @@ up_closed(struct sched_session *s, const struct transport_result *r)
     loop_stop(g->loop);
 }
 
-static const struct transport_up up = { up_begin, up_content, up_dot, up_recipient, up_done,
-    up_opened, up_closed };
+static const struct transport_up up = { up_begin, up_attempted, up_content, up_dot, up_recipient,
+    up_done, up_opened, up_closed };
 
 /* The session is idle. */
 static void
@@ -463,6 +476,7 @@ content_comes_in_pieces_and_not_at_once(void)
         rig_simple(&g);
         g.piece_bytes = piece;
         g.busy_dot = true;
+        g.busy_attempt = true;
         g.busy_content = true;
         rig_run(&g, "y");
         expect(&g.results[0][0], OK, 250, "2.0.0", "queued");
