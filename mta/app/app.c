@@ -195,7 +195,7 @@ on_accept(void *ctx, int fd, const struct netaddr *peer)
     if (a->failover.first_accept_wall_ms == 0) {
         a->failover.first_accept_wall_ms = app_wall_ms(NULL);
     }
-    smtp_in_accept(a->smtp_in, fd, peer, s->name);
+    smtp_in_accept(a->smtp_in, fd, peer, route_permits(a->routes, peer, SLICE_NONE), s->name);
 }
 
 static void

@@ -17,7 +17,7 @@ struct smtp_in; /* all inbound sessions of the process */
 struct smtp_in_options {
     const char *hostname;
     uint32_t sessions_max;            /* beyond: 421 4.7.0 and close */
-    uint32_t sessions_per_client_max; /* 0: no limit */
+    uint32_t sessions_per_client_max; /* of one address, or one /64 of IPv6; 0: no limit */
     uint64_t message_bytes_max;
     uint32_t recipients_max;
     uint64_t command_timeout_ms, data_timeout_ms; /* RFC 5321 4.5.3.2.7: 5 min; 10 min */
@@ -27,8 +27,10 @@ int smtp_in_new(struct smtp_in **out, struct loop *l, const struct smtp_in_optio
     const struct intake *intake) MUST_USE;
 void smtp_in_set_options(
     struct smtp_in *in, const struct smtp_in_options *o); /* reload: sessions go on */
-/* A new client; takes over fd. listener lives as long as in. */
-void smtp_in_accept(struct smtp_in *in, int fd, const struct netaddr *peer, const char *listener);
+/* A new client; takes over fd. trusted: sessions_per_client_max is not for it. listener lives as
+ * long as in. */
+void smtp_in_accept(
+    struct smtp_in *in, int fd, const struct netaddr *peer, bool trusted, const char *listener);
 /* No new session and no new transaction (421 at the next command). A client that is sending a
  * message has budget_ms to come to its final dot; whoever sent it gets his reply when the sync
  * returns. cb when all sessions are gone. */

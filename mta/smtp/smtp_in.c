@@ -20,15 +20,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ACTS_PER_WAKEUP 128
-#define INPUT_BYTES_MAX (128 * KIB) /* one read of conn, twice */
-#define LINGER_MS       5000        /* for the last reply to leave */
-#define TURN_AWAY_MS    1000 /* the same, for those who have no session: they are not counted */
+#define ACTS_PER_WAKEUP      128
+#define INPUT_BYTES_MAX      (128 * KIB) /* one read of conn, twice */
+#define LINGER_MS            5000        /* for the last reply to leave */
+#define TURN_AWAY_MS         1000 /* the same, for those who have no session: they are not counted */
+#define DATA_BYTES_PER_S_MIN 500  /* content that comes slower uses its time up */
+
+#define CLIENT_KEY_BYTES 9
 
 struct client { /* one address and its sessions, for sessions_per_client_max */
     struct map_node node;
     unsigned session_count;
-    char key[17];
+    char key[CLIENT_KEY_BYTES]; /* family, and what of the address one client has to itself */
 };
 
 struct smtp_in {
@@ -81,15 +84,16 @@ client_key(const struct map_node *n)
     return (struct slice){ c->key, sizeof(c->key) };
 }
 
-/* The client's entry, one session counted. NULL: out of memory. */
+/* The client's entry, one session counted. Of IPv6 the /64 counts: who has one address of it has
+ * all. NULL: out of memory. */
 static struct client *
 client_get(struct smtp_in *in, const struct netaddr *peer)
 {
     struct map_node *node;
     struct client *c;
-    char key[17];
+    char key[CLIENT_KEY_BYTES];
 
-    key[0] = (char)peer->family;
+    key[0] = (char)peer->family; /* an IPv4 address has zeros behind it */
     memcpy(key + 1, peer->bytes, sizeof(key) - 1);
     node = map_find(&in->clients, (struct slice){ key, sizeof(key) }, client_key);
     if (node != NULL) {
@@ -309,6 +313,7 @@ do_open(struct session *s, const struct smtp_server_action *a)
     (void)a;
     next = smtp_server_opened(&s->proto, rc);
     if (rc == 0) {
+        s->deadline_ms = 0; /* the content's own begins */
         write_received(s);
     }
     return next;
@@ -390,10 +395,22 @@ in_command(const struct session *s)
     return s->proto.state <= SMTP_SERVER_RCPT;
 }
 
+/* Content has its time as a whole, and each piece buys some of it back: a byte now and then does
+ * not hold a session, a slow line does. */
+static uint64_t
+content_deadline_ms(const struct session *s, uint64_t now_ms, size_t taken)
+{
+    uint64_t whole_ms = now_ms + s->in->options.data_timeout_ms;
+
+    return s->deadline_ms == 0
+               ? whole_ms
+               : MIN(whole_ms, s->deadline_ms + taken * 1000 / DATA_BYTES_PER_S_MIN);
+}
+
 /* Whom do we wait for, and until when? A command must be complete in time, byte by byte is not
- * enough; content must only go on. Nobody is blamed for waiting for us. */
+ * enough (nor is the rest of a line that was too long). Nobody is blamed for waiting for us. */
 static void
-set_deadline(struct session *s, bool progress)
+set_deadline(struct session *s, size_t taken)
 {
     uint64_t now_ms = loop_now_ms(s->in->loop);
 
@@ -402,12 +419,12 @@ set_deadline(struct session *s, bool progress)
         return;
     }
     if (s->proto.state == SMTP_SERVER_DATA) {
-        s->deadline_ms = now_ms + s->in->options.data_timeout_ms;
-    } else if (progress || s->deadline_ms == 0) {
+        s->deadline_ms = content_deadline_ms(s, now_ms, taken);
+    } else if ((taken > 0 && !s->proto.skipping) || s->deadline_ms == 0) {
         s->deadline_ms = now_ms + s->in->options.command_timeout_ms;
     }
     if (loop_timer_due_ms(&s->timer) > s->deadline_ms) {
-        loop_timer_start(&s->timer, s->deadline_ms - now_ms);
+        loop_timer_start(&s->timer, s->deadline_ms - MIN(now_ms, s->deadline_ms));
     }
 }
 
@@ -457,10 +474,10 @@ process(struct session *s, struct slice bytes)
     return before - bytes.n;
 }
 
-/* After every event: end the session or get ready for the next. taken: bytes were used. False: the
- * session is gone. */
+/* After every event: end the session or get ready for the next. taken: how many bytes were used.
+ * False: the session is gone. */
 static bool
-settle(struct session *s, bool taken)
+settle(struct session *s, size_t taken)
 {
     bool busy = smtp_server_waits(&s->proto) || s->write_paused || s->stalled || s->yielded;
 
@@ -483,7 +500,7 @@ session_run(struct session *s)
     size_t taken = process(s, buf_slice(&s->input));
 
     buf_consume(&s->input, taken);
-    if (settle(s, taken > 0)) {
+    if (settle(s, taken)) {
         buf_release(&s->input);
     }
 }
@@ -524,7 +541,7 @@ on_bytes(void *ctx, struct slice bytes)
     if (!s->over) {
         keep_input(s, slice_skip(bytes, taken));
     }
-    (void)settle(s, taken > 0);
+    (void)settle(s, taken);
 }
 
 static void
@@ -607,15 +624,15 @@ turn_away(struct smtp_in *in, int fd, const struct netaddr *peer, const char *wh
 }
 
 static bool
-has_room_for(
-    struct smtp_in *in, const struct netaddr *peer, struct client **client, const char **why)
+has_room_for(struct smtp_in *in, const struct netaddr *peer, bool trusted, struct client **client,
+    const char **why)
 {
     *client = NULL;
     *why = "limits.sessions is reached";
     if (in->stats.open >= in->options.sessions_max) {
         return false;
     }
-    if (in->options.sessions_per_client_max == 0) {
+    if (in->options.sessions_per_client_max == 0 || trusted) {
         return true;
     }
     *client = client_get(in, peer);
@@ -655,14 +672,15 @@ session_new(struct session **out, struct smtp_in *in, int fd)
 }
 
 void
-smtp_in_accept(struct smtp_in *in, int fd, const struct netaddr *peer, const char *listener)
+smtp_in_accept(
+    struct smtp_in *in, int fd, const struct netaddr *peer, bool trusted, const char *listener)
 {
     struct client *client;
     struct session *s;
     const char *why;
     char address[NETADDR_TEXT_CAP];
 
-    if (!has_room_for(in, peer, &client, &why)) {
+    if (!has_room_for(in, peer, trusted, &client, &why)) {
         turn_away(in, fd, peer, why);
         return;
     }
@@ -679,7 +697,7 @@ smtp_in_accept(struct smtp_in *in, int fd, const struct netaddr *peer, const cha
     log_event(EV_SMTP_CONNECTED, LF_UINT("sid", s->sid), LF_STR("client", address),
         LF_STR("listener", listener));
     apply(s, smtp_server_greet(&s->proto));
-    (void)settle(s, true);
+    (void)settle(s, 0);
 }
 
 static void on_drain_task(void *ctx);
@@ -793,7 +811,7 @@ smtp_in_drain(struct smtp_in *in, uint64_t budget_ms, loop_fn *cb, void *ctx)
     loop_timer_start(&in->drain_timer, budget_ms);
     LIST_FOR_SAFE(link, tmp, &in->sessions)
     {
-        (void)settle(CONTAINER_OF(link, struct session, link), false);
+        (void)settle(CONTAINER_OF(link, struct session, link), 0);
     }
 }
 

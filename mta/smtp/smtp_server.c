@@ -15,6 +15,9 @@
 /* A message that is too big is read to its dot, so that the client hears 552 and no reset; but not
  * for ever. */
 #define OVERSIZE_READ_BYTES_MAX (256 * MIB)
+/* Between two messages: who says no more than this wants to hold a session, or to fill our log. */
+#define IDLE_COMMANDS_MAX      100
+#define REFUSED_RECIPIENTS_MAX 1000
 
 #define ACT(what) ((struct smtp_server_action){ .act = SMTP_SERVER_DO_##what })
 #define REPLY(s)  ((struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY, .reply = SLICE_LIT(s) })
@@ -91,7 +94,7 @@ smtp_server_farewell(struct smtp_server *s, enum smtp_server_farewell why)
 }
 
 /* A command that is wrong by itself counts; a recipient refused by policy does not (a mailing
- * list's stale addresses must not cost the rest of its mail). */
+ * list's stale addresses must not cost the rest of its mail), unless there is no end of them. */
 static struct smtp_server_action
 bad(struct smtp_server *s, struct slice reply)
 {
@@ -295,6 +298,9 @@ smtp_server_recipient(struct smtp_server *s, const struct intake_verdict *v)
     struct slice reply;
 
     CHECK(s->state == SMTP_SERVER_ASK_RECIPIENT);
+    if (v->code >= 500 && ++s->refused_recipients > REFUSED_RECIPIENTS_MAX) {
+        return close_with(s, SLICE_LIT("421 4.7.0 Too many refused recipients\r\n"));
+    }
     if (v->code == 250 && smtp_transaction_add(t, &t->asked) < 0) {
         reply = SLICE_LIT("452 4.3.0 Out of memory\r\n");
     } else {
@@ -393,21 +399,22 @@ static const struct {
     verb_fn *run;
     unsigned legal; /* states in which the verb may come; else 503 */
     enum args_rule args;
+    bool idle;               /* brings no mail nearer: counted */
     uint16_t line_bytes_max; /* RFC 5321 4.5.3.1.4 and what extensions add; with CRLF */
 } verbs[] = {
-    [SMTP_VERB_UNKNOWN] = { on_unknown, IN_COMMANDS, ARGS_ANY, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_EHLO] = { on_ehlo, IN_COMMANDS, ARGS_NEEDED, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_HELO] = { on_helo, IN_COMMANDS, ARGS_NEEDED, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_UNKNOWN] = { on_unknown, IN_COMMANDS, ARGS_ANY, false, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_EHLO] = { on_ehlo, IN_COMMANDS, ARGS_NEEDED, true, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_HELO] = { on_helo, IN_COMMANDS, ARGS_NEEDED, true, LINE_BYTES_MAX_RFC },
     /* RFC 1870 adds 26, RFC 6152 17 */
-    [SMTP_VERB_MAIL] = { on_mail, IN(READY), ARGS_NEEDED, LINE_BYTES_MAX_RFC + 26 + 17 },
-    [SMTP_VERB_RCPT] = { on_rcpt, IN(MAIL) | IN(RCPT), ARGS_NEEDED, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_DATA] = { on_data, IN(RCPT), ARGS_NONE, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_RSET] = { on_rset, IN_COMMANDS, ARGS_NONE, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_NOOP] = { on_noop, IN_COMMANDS, ARGS_ANY, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_VRFY] = { on_vrfy, IN_COMMANDS, ARGS_NEEDED, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_EXPN] = { on_expn, IN_COMMANDS, ARGS_NEEDED, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_HELP] = { on_help, IN_COMMANDS, ARGS_ANY, LINE_BYTES_MAX_RFC },
-    [SMTP_VERB_QUIT] = { on_quit, IN_COMMANDS, ARGS_NONE, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_MAIL] = { on_mail, IN(READY), ARGS_NEEDED, false, LINE_BYTES_MAX_RFC + 26 + 17 },
+    [SMTP_VERB_RCPT] = { on_rcpt, IN(MAIL) | IN(RCPT), ARGS_NEEDED, false, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_DATA] = { on_data, IN(RCPT), ARGS_NONE, false, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_RSET] = { on_rset, IN_COMMANDS, ARGS_NONE, true, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_NOOP] = { on_noop, IN_COMMANDS, ARGS_ANY, true, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_VRFY] = { on_vrfy, IN_COMMANDS, ARGS_NEEDED, true, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_EXPN] = { on_expn, IN_COMMANDS, ARGS_NEEDED, false, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_HELP] = { on_help, IN_COMMANDS, ARGS_ANY, true, LINE_BYTES_MAX_RFC },
+    [SMTP_VERB_QUIT] = { on_quit, IN_COMMANDS, ARGS_NONE, false, LINE_BYTES_MAX_RFC },
 };
 _Static_assert(sizeof(verbs) / sizeof(verbs[0]) == SMTP_VERB_COUNT, "a verb has no row");
 
@@ -498,6 +505,9 @@ run_line(struct smtp_server *s, struct slice line)
     }
     if (!smtp_server_legal(v, (enum smtp_server_state)s->state)) {
         return bad(s, out_of_sequence(s, v));
+    }
+    if (verbs[v].idle && ++s->idle_commands > IDLE_COMMANDS_MAX) {
+        return close_with(s, SLICE_LIT("421 4.7.0 Too many commands without a message\r\n"));
     }
     return verbs[v].run(s, args);
 }
@@ -696,7 +706,7 @@ smtp_server_committed(struct smtp_server *s, int rc, uint64_t id)
     end_transaction(s);
     s->state = SMTP_SERVER_READY;
     if (rc == 0) {
-        s->errors = 0;
+        s->errors = s->idle_commands = s->refused_recipients = 0;
         return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY,
             .reply = format(s->shared, "250 2.0.0 Queued as %" PRIx64 "\r\n", id) };
     }

@@ -86,7 +86,7 @@ struct smtp_server {
     bool esmtp;                           /* EHLO */
     bool skipping;                        /* the rest of a line that was too long */
     uint16_t helo_bytes;
-    uint16_t errors;
+    uint16_t errors, idle_commands, refused_recipients; /* since the last message */
 };
 void smtp_server_init(struct smtp_server *s, struct smtp_server_shared *shared);
 void smtp_server_fini(struct smtp_server *s);

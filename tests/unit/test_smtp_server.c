@@ -334,6 +334,49 @@ what_intake_says_becomes_a_reply(void)
     }
 }
 
+/* A session that brings no mail ends, whatever it does instead of that; a message starts the count
+ * anew. */
+static void
+commands_without_a_message_have_an_end(void)
+{
+    static const struct {
+        const char *before, *again, *reply;
+        int times; /* that are answered */
+    } rows[] = {
+        { "", "NOOP\r\n", "421 4.7.0 Too many commands without a message\r\n", 99 },
+        { "", "EHLO c.test\r\n", "421 4.7.0 Too many commands without a message\r\n", 99 },
+        { "", "MAIL FROM:<s@x>\r\nRSET\r\n", "421 4.7.0 Too many commands without a message\r\n",
+            99 },
+        { "MAIL FROM:<s@x>\r\n", "RCPT TO:<a@refused.example>\r\n",
+            "421 4.7.0 Too many refused recipients\r\n", 1000 },
+    };
+    static const char *const message =
+        "RSET\r\nMAIL FROM:<s@x>\r\nRCPT TO:<r@y>\r\nDATA\r\nhi\r\n.\r\n";
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig r;
+
+        rig_start(&r);
+        say(&r, slice_of(HELLO), 0);
+        for (int round = 0; round < 2; round++) {
+            say(&r, slice_of(rows[i].before), 0);
+            for (int n = 0; n < rows[i].times - (round == 0); n++) {
+                say(&r, slice_of(rows[i].again), 0);
+            }
+            CU_ASSERT_FALSE(r.closed);
+            if (round == 0) {
+                say(&r, slice_of(message), 0);
+                say(&r, SLICE_LIT("NOOP\r\n"), 0); /* as the EHLO counted */
+            }
+        }
+        buf_clear(&r.replies);
+        say(&r, slice_of(rows[i].again), 0);
+        CU_ASSERT_TRUE(r.closed);
+        CU_ASSERT_TRUE(slice_iends(buf_slice(&r.replies), slice_of(rows[i].reply)));
+        rig_stop(&r);
+    }
+}
+
 static void
 nothing_is_read_while_an_answer_is_awaited(void)
 {
@@ -505,7 +548,7 @@ the_document_shows_the_code_s_table(void)
 
 TEST_MAIN("smtp_server", TEST(dialogs_go_the_same_way_at_every_split),
     TEST(a_byte_at_a_time_is_the_same_too), TEST(what_intake_says_becomes_a_reply),
-    TEST(nothing_is_read_while_an_answer_is_awaited),
+    TEST(commands_without_a_message_have_an_end), TEST(nothing_is_read_while_an_answer_is_awaited),
     TEST(a_refused_message_is_dropped_once_and_early),
     TEST(draining_ends_the_session_at_the_next_command),
     TEST(thousands_of_recipients_are_told_apart), TEST(ehlo_offers_what_is_honoured),
