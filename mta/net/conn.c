@@ -39,7 +39,7 @@ struct chunk {
 struct conn_home {
     struct list chunks;    /* free */
     struct list lingering; /* closed by their users, still flushing */
-    unsigned chunk_count;
+    unsigned chunk_count, lingering_count;
     bool ended; /* the loop is closing: nothing is kept */
     char read_buffer[READ_BUFFER_BYTES];
 };
@@ -68,6 +68,7 @@ struct conn {
     bool user_closed;    /* conn_close was called */
     bool handle_closing; /* uv_close was called */
     bool handle_closed;  /* its callback ran */
+    bool lingering;      /* in home->lingering */
     bool draining;       /* lingering: reading on so that close does not reset */
 };
 _Static_assert(sizeof(struct conn) < 768, "thousands of idle sessions must cost little");
@@ -119,7 +120,7 @@ home_get(struct loop *l)
     }
     list_init(&home->chunks);
     list_init(&home->lingering);
-    home->chunk_count = 0;
+    home->chunk_count = home->lingering_count = 0;
     home->ended = false;
     loop_set_local(l, home, home_fini);
     return 0;
@@ -202,6 +203,7 @@ close_handle(struct conn *c)
     loop_task_cancel(&c->flush);
     loop_timer_stop(&c->timer);
     list_remove(&c->owner);
+    home_of(c)->lingering_count -= c->lingering;
     chunks_free(home_of(c), &c->queue);
     c->queued_bytes = 0;
     uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
@@ -674,7 +676,7 @@ conn_new(struct conn **out, struct loop *l, int fd, const struct conn_user *user
         return -ENOMEM;
     }
     c->loop = l;
-    c->user = user;
+    c->user = user != NULL ? user : &nobody;
     c->ctx = ctx;
     list_init(&c->owner);
     list_init(&c->queue);
@@ -701,12 +703,21 @@ conn_new(struct conn **out, struct loop *l, int fd, const struct conn_user *user
     return 0;
 }
 
-void
-conn_set_user(struct conn *c, const struct conn_user *user, void *ctx)
+static void
+begin_lingering(struct conn *c, uint64_t linger_ms)
 {
-    CHECK(!c->user_closed);
-    c->user = user;
-    c->ctx = ctx;
+    struct conn_home *home = home_of(c);
+
+    if (home->lingering_count == CONN_LINGERING_MAX) {
+        close_handle(CONTAINER_OF(home->lingering.next, struct conn, owner));
+    }
+    c->lingering = true;
+    home->lingering_count++;
+    list_push_back(&home->lingering, &c->owner);
+    loop_timer_start(&c->timer, linger_ms);
+    if (all_sent(c)) {
+        close_flushed(c);
+    }
 }
 
 void
@@ -731,11 +742,7 @@ conn_close(struct conn *c, uint64_t linger_ms)
         close_handle(c);
         return;
     }
-    list_push_back(&home_of(c)->lingering, &c->owner);
-    loop_timer_start(&c->timer, linger_ms);
-    if (all_sent(c)) {
-        close_flushed(c);
-    }
+    begin_lingering(c, linger_ms);
 }
 
 const struct netaddr *

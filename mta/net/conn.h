@@ -12,7 +12,8 @@
  *           still calls conn_close. A failed write is told after what can still be read was read.
  * Closing   conn_close flushes what is queued for at most linger_ms, then closes; frees itself; no
  *           callback afterwards. It may be called in any callback. Borrowed bytes not yet sent are
- *           dropped with all that follows them.
+ *           dropped with all that follows them. Of more than CONN_LINGERING_MAX that flush the
+ *           oldest is dropped: they are in nobody's count, and must not take all descriptors.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H
@@ -27,13 +28,14 @@ struct conn_user {
     void (*on_drained)(void *ctx); /* may be NULL */
     void (*on_end)(void *ctx, int status);
 };
-#define CONN_HIGH_BYTES ((size_t)128 * 1024)
+#define CONN_HIGH_BYTES    ((size_t)128 * 1024)
+#define CONN_LINGERING_MAX 1024 /* in one loop */
 
 /* Take over a connected socket (closed on failure as well). Reading is off at first. TCP_NODELAY is
- * set by whoever made the socket: listener (inherited) and egress. */
+ * set by whoever made the socket: listener (inherited) and egress. user NULL: it is only told
+ * something and closed. */
 int conn_new(
     struct conn **out, struct loop *l, int fd, const struct conn_user *user, void *ctx) MUST_USE;
-void conn_set_user(struct conn *c, const struct conn_user *user, void *ctx);
 void conn_set_reading(struct conn *c, bool on);
 void conn_send(struct conn *c, struct slice bytes); /* copied */
 /* Send bytes that the caller keeps unchanged until on_drained or conn_close (message content: no

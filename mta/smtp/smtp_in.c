@@ -593,31 +593,16 @@ on_commit(void *ctx, int status)
 
 static const struct conn_user session_user = { on_bytes, on_drained, on_end };
 
-static void
-nobody_on_bytes(void *ctx, struct slice bytes)
-{
-    (void)ctx;
-    (void)bytes;
-}
-
-static void
-nobody_on_end(void *ctx, int status)
-{
-    (void)ctx;
-    (void)status;
-}
-
 /* Turn a client away without a session. */
 static void
 turn_away(struct smtp_in *in, int fd, const struct netaddr *peer, const char *why)
 {
-    static const struct conn_user nobody = { nobody_on_bytes, NULL, nobody_on_end };
     char address[NETADDR_TEXT_CAP];
     struct conn *c;
 
     netaddr_text(peer, address);
     log_event(EV_SMTP_SESSION_REFUSED, LF_STR("client", address), LF_STR("reason", why));
-    if (conn_new(&c, in->loop, fd, &nobody, NULL) == 0) {
+    if (conn_new(&c, in->loop, fd, NULL, NULL) == 0) {
         conn_send(c, SLICE_LIT("421 4.7.0 Too many connections, try again later\r\n"));
         conn_close(c, TURN_AWAY_MS);
     }

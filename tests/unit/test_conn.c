@@ -3,6 +3,7 @@
 #include "test_main.h"
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -437,6 +438,39 @@ loop_free_does_not_wait_for_lingering(void)
     rig_stop(&r);
 }
 
+/* Clients that are turned away and keep on sending: each stays for its linger time, in nobody's
+ * count, but not any number of them. */
+static void
+who_lingers_does_not_take_all_descriptors(void)
+{
+    struct rlimit files = { 4096, 4096 };
+    int peers[CONN_LINGERING_MAX + 1];
+    struct rig r;
+
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &files), 0);
+    rig_start(&r);
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        struct conn *c;
+        int pair[2];
+
+        tcp_pair(pair);
+        peers[i] = pair[1];
+        CU_ASSERT_EQUAL(send(pair[1], "EHLO", 4, MSG_NOSIGNAL), 4);
+        CU_ASSERT_EQUAL_FATAL(conn_new(&c, r.loop, pair[0], NULL, NULL), 0);
+        conn_send(c, SLICE_LIT("421"));
+        conn_close(c, 600000);
+    }
+    rig_run_a_while(&r);
+    CU_ASSERT_EQUAL(conn_count(), 1 + CONN_LINGERING_MAX); /* r.conn is no such one */
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        close(peers[i]);
+    }
+    while (conn_count() > 1) {
+        rig_run_a_while(&r);
+    }
+    rig_stop(&r);
+}
+
 /* close(2) with unread bytes sends a reset, which may overtake the reply. */
 static void
 bytes_we_did_not_read_do_not_cost_the_peer_our_last_reply(void)
@@ -551,7 +585,7 @@ TEST_MAIN("conn", TEST(bytes_go_up_and_the_end_after_them),
     TEST(on_drained_may_send_the_next_piece), TEST(the_user_may_close_in_any_callback),
     TEST(replies_may_follow_the_peers_end), TEST(a_deadline_ends_the_connection_unless_set_anew),
     TEST(close_flushes_while_the_peer_takes_it), TEST(close_gives_up_when_the_linger_time_is_over),
-    TEST(loop_free_does_not_wait_for_lingering),
+    TEST(loop_free_does_not_wait_for_lingering), TEST(who_lingers_does_not_take_all_descriptors),
     TEST(bytes_we_did_not_read_do_not_cost_the_peer_our_last_reply),
     TEST(a_reset_is_told_as_an_error), TEST(what_the_peer_said_before_the_reset_is_read_first),
     TEST(a_write_error_ends_a_connection_that_does_not_read),
