@@ -59,8 +59,10 @@ struct smtp_out_options {
     const char *connector; /* name */
     const char *hostname;  /* for EHLO */
     bool lmtp;
-    const struct netaddr *sources; /* VIPs */
+    const struct netaddr *sources; /* VIPs to send from */
     size_t source_count;
+    const struct netaddr *vips; /* all of ours: a host there is us */
+    size_t vip_count;
     const struct smtp_out_hop *hops; /* none: MX of the destination */
     size_t hop_count;
     uint16_t port;                 /* for MX */

@@ -24,16 +24,28 @@ smtp_hops_literal(struct slice destination, uint16_t port, struct netaddr *out)
     return 0;
 }
 
+/* "0.0.0.0" and "::", by which connect(2) means this host. */
+static bool
+is_unspecified(const struct netaddr *a)
+{
+    static const uint8_t zeros[16];
+
+    return memcmp(a->bytes, zeros, a->family == AF_INET ? 4 : 16) == 0;
+}
+
 /* At another port somebody else may live on our address. */
 bool
 smtp_hops_is_self(const struct smtp_hops_self *self, const struct netaddr *a)
 {
-    for (size_t i = 0; a->port == PORT_SMTP && i < self->source_count; i++) {
-        if (netaddr_eq(&self->sources[i], a)) {
+    if (a->port != PORT_SMTP) {
+        return false;
+    }
+    for (size_t i = 0; i < self->vip_count; i++) {
+        if (netaddr_eq(&self->vips[i], a)) {
             return true;
         }
     }
-    return false;
+    return netaddr_is_loopback(a) || is_unspecified(a);
 }
 
 void

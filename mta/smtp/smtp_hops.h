@@ -20,17 +20,18 @@ struct smtp_hops {
     char names[RESOLVER_HOSTS_MAX][256];
 };
 
-/* Who we are, for what is left out. */
+/* Who we are, for what is left out: sources by their families, vips as what we answer at. */
 struct smtp_hops_self {
     const char *hostname;
-    const struct netaddr *sources;
-    size_t source_count;
+    const struct netaddr *sources, *vips;
+    size_t source_count, vip_count;
 };
 
 /* "[192.0.2.1]", "[IPv6:2001:db8::1]", "[2001:db8::1]". BH_ESYNTAX: a name, ask DNS. */
 int smtp_hops_literal(struct slice destination, uint16_t port, struct netaddr *out) MUST_USE;
 
-/* Would we ourselves answer there? */
+/* Would we ourselves answer there, or, at a loopback address, another program of this host, which
+ * trusts whoever comes from inside? */
 bool smtp_hops_is_self(const struct smtp_hops_self *self, const struct netaddr *address);
 
 void smtp_hops_one(struct smtp_hops *h, const struct netaddr *address);

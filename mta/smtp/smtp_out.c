@@ -50,6 +50,7 @@ conf_free(struct smtp_out_conf *conf)
     }
     free(hops);
     free((void *)(uintptr_t)conf->o.sources);
+    free((void *)(uintptr_t)conf->o.vips);
     free((char *)(uintptr_t)conf->o.connector);
     free((char *)(uintptr_t)conf->o.hostname);
     free(conf);
@@ -95,9 +96,10 @@ smtp_out_conf_new(struct smtp_out_conf **out, const struct smtp_out_options *o)
     conf->o.connector = slice_dup(slice_of(o->connector));
     conf->o.hostname = slice_dup(slice_of(o->hostname));
     conf->o.sources = copy_array(o->sources, o->source_count * sizeof(*o->sources));
+    conf->o.vips = copy_array(o->vips, o->vip_count * sizeof(*o->vips));
     set_defaults(&conf->o);
     if (copy_hops(conf, o) < 0 || conf->o.connector == NULL || conf->o.hostname == NULL ||
-        conf->o.sources == NULL) {
+        conf->o.sources == NULL || conf->o.vips == NULL) {
         conf_free(conf);
         return -ENOMEM;
     }

@@ -165,7 +165,8 @@ self_of(const struct transport_session *t)
 {
     const struct smtp_out_options *o = &t->conf->o;
 
-    return (struct smtp_hops_self){ o->hostname, o->sources, o->source_count };
+    return (
+        struct smtp_hops_self){ o->hostname, o->sources, o->vips, o->source_count, o->vip_count };
 }
 
 static void

@@ -3,7 +3,7 @@
 #include "test_main.h"
 #include <stdio.h>
 
-static struct netaddr sources[2];
+static struct netaddr sources[2], vips[2];
 static struct smtp_hops hops;
 static struct resolver_answer answer;
 
@@ -12,7 +12,10 @@ self(size_t source_count)
 {
     CU_ASSERT_EQUAL(netaddr_parse(SLICE_LIT("192.0.2.10"), &sources[0]), 0);
     CU_ASSERT_EQUAL(netaddr_parse(SLICE_LIT("2001:db8::10"), &sources[1]), 0);
-    return (struct smtp_hops_self){ "mx.example.org", sources, source_count };
+    vips[0] = sources[0];
+    CU_ASSERT_EQUAL(netaddr_parse(SLICE_LIT("192.0.2.11"), &vips[1]), 0);
+    return (
+        struct smtp_hops_self){ "mx.example.org", sources, vips, source_count, ARRAY_LEN(vips) };
 }
 
 static void
@@ -71,8 +74,8 @@ a_family_without_a_source_is_left_out_but_for_loopback(void)
     begin();
     host("a.x", 10, "2001:db8::1", "192.0.2.1");
     host("b.x", 20, "::1", NULL);
-    CU_ASSERT_EQUAL(smtp_hops_fill(&hops, &answer, 25, true, &me), SMTP_HOPS_OK);
-    CU_ASSERT_STRING_EQUAL(listed(), "a.x[192.0.2.1]:25 b.x[::1]:25");
+    CU_ASSERT_EQUAL(smtp_hops_fill(&hops, &answer, 26, true, &me), SMTP_HOPS_OK);
+    CU_ASSERT_STRING_EQUAL(listed(), "a.x[192.0.2.1]:26 b.x[::1]:26");
     begin();
     host("a.x", 10, "2001:db8::1", NULL);
     CU_ASSERT_EQUAL(smtp_hops_fill(&hops, &answer, 25, true, &me), SMTP_HOPS_FAMILY);
@@ -89,6 +92,14 @@ hosts_no_better_than_ourselves_are_left_out(void)
         { "MX.example.org.", "192.0.2.99", 25, true },
         { "other.example", "192.0.2.10", 25, true },
         { "other.example", "192.0.2.10", 26, false }, /* somebody else may live there */
+        { "other.example", "192.0.2.11", 25, true },  /* ours, though nothing is sent from it */
+        { "evil.example", "127.0.0.1", 25, true },    /* not to what else listens on this host */
+        { "evil.example", "127.7.7.7", 25, true },
+        { "evil.example", "::1", 25, true },
+        { "evil.example", "0.0.0.0", 25, true },
+        { "evil.example", "::", 25, true },
+        { "evil.example", "::ffff:127.0.0.1", 25, true },
+        { "other.example", "127.0.0.1", 2525, false },
         { "mx.example.org.evil", "192.0.2.99", 25, false },
     };
     struct smtp_hops_self me = self(2);

@@ -376,8 +376,8 @@ rig_simple(struct rig *g)
 static void
 rig_run(struct rig *g, const char *destination)
 {
-    g->options.sources = g->sources;
-    g->options.source_count = g->source_count;
+    g->options.sources = g->options.vips = g->sources;
+    g->options.source_count = g->options.vip_count = g->source_count;
     g->options.hops = g->hops;
     CU_ASSERT_EQUAL_FATAL(smtp_out_new(&g->out, g->loop, g->egress, &g->dns, &g->options, &up), 0);
     g->transport = smtp_out_transport(g->out);
