@@ -44,14 +44,14 @@ act() { # CODE WHAT ACTION [NAME=VALUE...]
     expect "$code" "$what" env "$@" "$agent" "$action"
 }
 reason() { grep '^ocf-exit-reason:' /mnt/out | grep -qF -- "$1" || fail "no exit reason \"$1\" in: $out"; }
-crm_mon_says() { # STONITH MAINTENANCE ONLINE UNCLEAN: of node n0
+crm_mon_says() { # STONITH MAINTENANCE ONLINE UNCLEAN RUNNING: of node n0
     cat >/mnt/crm_mon.xml <<XML
 <pacemaker-result api-version="2.25" request="crm_mon">
   <summary>
     <cluster_options stonith-enabled="$1" symmetric-cluster="true" no-quorum-policy="stop" maintenance-mode="$2" stop-all-resources="false" stonith-timeout-ms="20000" priority-fencing-delay-ms="0"/>
   </summary>
   <nodes>
-    <node name="n0" id="1" online="$3" standby="false" standby_onfail="false" maintenance="false" pending="false" unclean="$4" health="green" feature_set="3.16.1" shutdown="false" expected_up="true" is_dc="false" resources_running="0" type="member"/>
+    <node name="n0" id="1" online="$3" standby="false" standby_onfail="false" maintenance="false" pending="false" unclean="$4" health="green" feature_set="3.16.1" shutdown="false" expected_up="true" is_dc="false" resources_running="$5" type="member"/>
     <node name="n1" id="2" online="true" standby="false" standby_onfail="false" maintenance="false" pending="false" unclean="false" health="green" feature_set="3.16.1" shutdown="false" expected_up="true" is_dc="true" resources_running="4" type="member"/>
   </nodes>
   <status code="0" message="OK"/>
@@ -200,10 +200,10 @@ other_owner() { # leaves the store active under node n0
 cause() { bh failover report --json | field cause; }
 # Not confirmed dead, its lease is waited for: a short one here.
 write_config relay 'store = { path = "/mnt/relay.store"; reserve = "8MiB"; lease = "1s"; };'
-while read -r stonith maintenance online unclean fenced; do
+while read -r stonith maintenance online unclean running fenced; do
     other_owner
-    crm_mon_says "$stonith" "$maintenance" "$online" "$unclean"
-    act 0 "start; n0: stonith $stonith, maintenance $maintenance, online $online, unclean $unclean" start
+    crm_mon_says "$stonith" "$maintenance" "$online" "$unclean" "$running"
+    act 0 "start; n0: stonith $stonith, maintenance $maintenance, online $online, unclean $unclean, $running active" start
     if [[ $fenced = yes ]]; then
         [[ $(cause) = fenced ]] || fail "cause: $(cause)"
     else
@@ -211,9 +211,10 @@ while read -r stonith maintenance online unclean fenced; do
     fi
     act 0 "stop" stop
 done <<'TABLE'
-true  false false false yes
-false false false false no
-true  true  false false no
-true  false true  false no
-true  false false true  no
+true  false false false 0 yes
+false false false false 0 no
+true  true  false false 0 no
+true  false true  false 0 no
+true  false false true  0 no
+true  false false false 4 no
 TABLE
