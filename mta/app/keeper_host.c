@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- log */
@@ -18,15 +19,26 @@ log_options_of(const struct app_conf *c, char ident[APP_NAME_CAP + 32], struct l
     };
 }
 
-/* A file that we, being root, created: the server must be able to open it anew at a reload. */
+/* A file that we, being root, created: the server must be able to open it anew at a reload. By its
+ * descriptor: what the name leads to by now may be another's. */
 static void
 give_log_file(const struct app_conf *c)
 {
     const struct passwd *pw = getpwnam(c->user);
+    struct stat st;
+    int fd, rc;
 
-    if (strncmp(c->log_to, "file:", 5) == 0 && pw != NULL &&
-        chown(c->log_to + 5, pw->pw_uid, pw->pw_gid) < 0) {
-        log_event(EV_APP_LOG_REOPEN, LF_STR("to", c->log_to));
+    if (strncmp(c->log_to, "file:", 5) != 0 || pw == NULL) {
+        return;
+    }
+    fd = io_open(c->log_to + 5, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    rc = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
+    if (rc == 0 && S_ISREG(st.st_mode) && fchown(fd, pw->pw_uid, pw->pw_gid) < 0) {
+        rc = -errno;
+    }
+    io_close(&fd);
+    if (rc < 0) {
+        log_event(EV_APP_LOG_REOPEN, LF_STR("to", c->log_to), LF_ERR("error", rc));
     }
 }
 
@@ -40,8 +52,9 @@ keeper_log_open(const struct app_conf *c, char *text, size_t cap)
     log_options_of(c, ident, &o);
     rc = log_open(&o);
     if (rc < 0) {
-        (void)snprintf(text, cap, "log.to: %s cannot be opened: %s. Make its directory", c->log_to,
-            error_text(rc));
+        (void)snprintf(text, cap,
+            "log.to: %s cannot be opened: %s. Make its directory; the file may not be a link",
+            c->log_to, error_text(rc));
         return rc;
     }
     give_log_file(c);
@@ -133,7 +146,8 @@ keeper_lock_take(struct keeper_lock *lock, const struct app_conf *c, enum bridge
     app_run_dir(c, dir);
     (void)snprintf(path, sizeof(path), "%s/keeper.lock", dir);
     *event = EV_KEEPER_RUN_DIR;
-    rc = io_open(path, O_RDWR | O_CREAT, 0644);
+    rc =
+        io_open(path, O_RDWR | O_CREAT, 0600); /* whoever can open it for reading can lock us out */
     if (rc < 0) {
         (void)snprintf(text, cap, "cannot open %s: %s", path, error_text(rc));
         return rc;

@@ -25,6 +25,7 @@
 /* Errors and warnings may use this much more before they are dropped too. */
 #define PENDING_RESERVE_BYTES (256 * KIB)
 #define RECENT_COUNT          1024
+#define LOG_FILE_MODE         0640 /* it names senders and recipients */
 #define GATHER_MS             4 /* the log thread is woken once in so long, however many lines come */
 #define BLACKBOX_BYTES        (256 * 1024)
 /* qblog's reader of a dump takes records of 512 bytes and ends at a longer one. */
@@ -437,6 +438,23 @@ log_event_fields(enum bridgehead_event event, const struct log_field *fields)
 
 /* ---- opening and closing, under `writer` ---- */
 
+/* Root opens it, in a directory that may be the server's account's: a link there must not lead root
+ * to another file. */
+static int
+open_file(const char *path, int32_t *target)
+{
+    char by_fd[64];
+    int fd = io_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, LOG_FILE_MODE);
+
+    if (fd < 0) {
+        return fd;
+    }
+    (void)snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
+    *target = qb_log_file_open(by_fd);
+    io_close(&fd);
+    return *target < 0 ? *target : 0;
+}
+
 static int
 open_target(const char *to, int32_t *target, bool *stamped)
 {
@@ -449,11 +467,11 @@ open_target(const char *to, int32_t *target, bool *stamped)
     } else if (strcmp(to, "stderr") == 0) {
         *target = QB_LOG_STDERR;
     } else if (slice_starts(path, SLICE_LIT("file:"))) {
-        *target = qb_log_file_open(slice_skip(path, 5).p);
+        return open_file(slice_skip(path, 5).p, target);
     } else {
         return -EINVAL;
     }
-    return *target < 0 ? *target : 0;
+    return 0;
 }
 
 static void
@@ -492,8 +510,8 @@ switch_target(const char *to)
     bool stamped;
     int rc;
 
-    if (old >= 0 && strcmp(to, logger.to) == 0) {
-        return 0;
+    if (old >= 0 && old < QB_LOG_TARGET_DYNAMIC_START && strcmp(to, logger.to) == 0) {
+        return 0; /* but a file of the same name may be another by now: it was rotated */
     }
     rc = strlen(to) < sizeof(logger.to) ? open_target(to, &target, &stamped) : -ENAMETOOLONG;
     if (rc < 0) {

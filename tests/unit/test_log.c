@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -155,6 +156,45 @@ a_reload_can_move_the_log_and_a_bad_target_changes_nothing(void)
     read_log(second);
     CU_ASSERT_EQUAL(count_of("app.stopped"), 1);
     CU_ASSERT_EQUAL(io_unlink(second), 0);
+    close_log();
+}
+
+/* Rotated: renamed, and a reload. */
+static void
+a_reload_opens_a_rotated_file_anew(void)
+{
+    char old[160];
+    struct log_options o = options();
+    struct stat st;
+
+    open_log(&o);
+    log_event(EV_APP_STARTED);
+    (void)snprintf(old, sizeof(old), "%s.1", file_path);
+    CU_ASSERT_EQUAL(rename(file_path, old), 0);
+    CU_ASSERT_EQUAL(log_reopen(&o), 0);
+    log_event(EV_APP_STOPPED);
+    read_log(old);
+    CU_ASSERT_EQUAL(count_of("app.stopped"), 0);
+    read_log(file_path);
+    CU_ASSERT_EQUAL(count_of("app.stopped"), 1);
+    CU_ASSERT_EQUAL(stat(file_path, &st), 0);
+    CU_ASSERT_EQUAL(st.st_mode & 0007, 0); /* addresses are nobody else's business */
+    CU_ASSERT_EQUAL(io_unlink(old), 0);
+    close_log();
+}
+
+static void
+a_link_does_not_lead_the_log_elsewhere(void)
+{
+    char other[160];
+    struct log_options o = options();
+
+    open_log(&o);
+    (void)snprintf(other, sizeof(other), "%s/other", dir);
+    CU_ASSERT_EQUAL(io_unlink(file_path), 0);
+    CU_ASSERT_EQUAL(symlink(other, file_path), 0);
+    CU_ASSERT_EQUAL(log_reopen(&o), -ELOOP);
+    CU_ASSERT_TRUE(access(other, F_OK) < 0);
     close_log();
 }
 
@@ -352,6 +392,7 @@ TEST_MAIN("log", TEST(a_line_has_number_name_and_typed_fields),
     TEST(text_of_a_peer_cannot_end_line_or_quotes), TEST(a_line_too_long_is_cut_and_says_so),
     TEST(a_level_that_is_off_leaves_no_trace),
     TEST(a_reload_can_move_the_log_and_a_bad_target_changes_nothing),
+    TEST(a_reload_opens_a_rotated_file_anew), TEST(a_link_does_not_lead_the_log_elsewhere),
     TEST(many_threads_lose_nothing_that_is_not_counted), TEST(the_newest_events_can_be_read_again),
     TEST(the_flight_recorder_is_dumped_and_printed),
     TEST(a_failed_check_leaves_a_dump_with_the_last_line), TEST(text_for_a_field_is_bounded))
