@@ -76,6 +76,9 @@ channel_recv(int channel, struct channel_msg *m, int *fd)
     ssize_t n = recvmsg(channel, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
     *fd = -1;
+    if (n < 0 && errno == ECONNRESET) { /* it left ours unread; told once, what it said follows */
+        n = recvmsg(channel, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    }
     if (n < 0) {
         return errno == ECONNRESET ? -EPIPE : -errno;
     }

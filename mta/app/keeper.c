@@ -256,8 +256,8 @@ on_channel(void *ctx, int status, unsigned events)
     struct channel_msg m;
     int fd, rc = 0;
 
-    (void)events;
-    while (status == 0 && k->channel >= 0 && (rc = channel_recv(k->channel, &m, &fd)) == 0) {
+    (void)events; /* with a status too: what it said before it ended is still there */
+    while (k->channel >= 0 && (rc = channel_recv(k->channel, &m, &fd)) == 0) {
         if (fd >= 0) { /* a server never sends one */
             (void)close(fd);
         }

@@ -64,14 +64,19 @@ the_end_of_one_side_is_seen_by_the_other_after_what_it_said_last(void)
     struct channel_msg m = { .kind = CHANNEL_FAILED, .code = 9 }, got;
     int fds[2], fd;
 
-    CU_ASSERT_EQUAL_FATAL(channel_pair(fds), 0);
-    CU_ASSERT_EQUAL(channel_send(fds[0], &m, -1), 0);
-    (void)close(fds[0]);
-    CU_ASSERT_EQUAL(channel_recv(fds[1], &got, &fd), 0);
-    CU_ASSERT_EQUAL(got.code, 9);
-    CU_ASSERT_EQUAL(channel_recv(fds[1], &got, &fd), -EPIPE);
-    CU_ASSERT_EQUAL(channel_send(fds[1], &m, -1), -EPIPE); /* and no signal */
-    (void)close(fds[1]);
+    for (int unread = 0; unread < 2; unread++) { /* by the one that ends: the kernel tells of it */
+        CU_ASSERT_EQUAL_FATAL(channel_pair(fds), 0);
+        for (int i = 0; i < unread; i++) {
+            CU_ASSERT_EQUAL(channel_send(fds[1], &m, -1), 0);
+        }
+        CU_ASSERT_EQUAL(channel_send(fds[0], &m, -1), 0);
+        (void)close(fds[0]);
+        CU_ASSERT_EQUAL(channel_recv(fds[1], &got, &fd), 0);
+        CU_ASSERT_EQUAL(got.code, 9);
+        CU_ASSERT_EQUAL(channel_recv(fds[1], &got, &fd), -EPIPE);
+        CU_ASSERT_EQUAL(channel_send(fds[1], &m, -1), -EPIPE); /* and no signal */
+        (void)close(fds[1]);
+    }
 }
 
 static void
