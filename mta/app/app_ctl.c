@@ -1,6 +1,7 @@
 /* app/app_ctl.c - status, probe, connectors, handoff, reload, events: the daemon's side of the
  * operator's commands. */
 #include "app/app_ctl.h"
+#include "bridgehead/ctl_wire.h"
 #include "core/log.h"
 #include "core/ticks.h"
 #include <stdio.h>
@@ -425,7 +426,16 @@ app_ctl_start(struct app *a)
         { "blackbox", false, on_blackbox },
         { "failover report", false, on_failover_report },
     };
-
-    return ctl_start(
+    char why[160];
+    int rc = ctl_start(
         &a->ctl, a->loop, a->conf->instance, (uint32_t)getgid(), commands, ARRAY_LEN(commands), a);
+
+    if (rc == -EADDRINUSE) { /* its name is in nobody's directory: whoever comes first has it */
+        (void)snprintf(why, sizeof(why),
+            "another process has the control socket @" BRIDGEHEAD_CTL_NAME_PREFIX
+            "%s. Find it with ss -xlp, and end it",
+            a->conf->instance);
+        app_fail(a, rc, why);
+    }
+    return rc;
 }

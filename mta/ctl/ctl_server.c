@@ -413,6 +413,7 @@ ctl_start(struct ctl **out, struct loop *l, const char *instance, uint32_t group
     qb_ipcs_poll_handlers_set(c->service, &poll);
     rc = qb_ipcs_run(c->service);
     if (rc < 0) {
+        c->service = NULL; /* libqb has freed it */
         ctl_free(c);
         return rc;
     }
@@ -431,7 +432,9 @@ ctl_free(struct ctl *c)
         ctl_fail(CONTAINER_OF(it, struct ctl_request, link), BRIDGEHEAD_EXIT_NOT_RUNNING, 0,
             "the daemon is stopping", "Ask again when it runs.");
     }
-    qb_ipcs_destroy(c->service);
+    if (c->service != NULL) {
+        qb_ipcs_destroy(c->service);
+    }
     LIST_FOR_SAFE(it, next, &c->jobs)
     {
         struct job *j = CONTAINER_OF(it, struct job, link);

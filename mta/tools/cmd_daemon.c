@@ -55,23 +55,6 @@ cmd_reload(struct tool *t, int argc, char **argv)
 
 /* ---- stop: by the keeper's process, so that it works when nothing answers any more */
 
-/* 1: somebody holds the lock; 0: nobody; <0: cannot tell. */
-static int
-held(const struct tool *t, const char *name)
-{
-    char path[192];
-    int fd, rc;
-
-    (void)snprintf(path, sizeof(path), "/run/bridgehead/%s/%s", t->instance, name);
-    fd = io_open(path, O_RDWR, 0);
-    if (fd < 0) {
-        return fd == -ENOENT ? 0 : fd;
-    }
-    rc = io_lock(fd, true);
-    io_close(&fd);
-    return rc == -EAGAIN ? 1 : rc;
-}
-
 /* The pid file of a keeper that was killed stays, and its number may be another process's by now:
  * the keeper is the one that has the lock file open. */
 static bool
@@ -126,6 +109,25 @@ keeper_pidfd(const struct tool *t)
     return fd;
 }
 
+static void
+pause_briefly(void)
+{
+    (void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+}
+
+/* A keeper that has just begun has its lock before its pid is written down. */
+static int
+find_keeper(const struct tool *t, uint64_t until_ms)
+{
+    int pidfd = keeper_pidfd(t);
+
+    while (pidfd < 0 && tool_lock_held(t, "keeper.lock") > 0 && ticks_ms() < until_ms) {
+        pause_briefly();
+        pidfd = keeper_pidfd(t);
+    }
+    return pidfd;
+}
+
 /* Wait until both locks are free: the keeper's end is seen by pidfd, the server's follows by its
  * parent-death signal. */
 static bool
@@ -137,11 +139,11 @@ wait_gone(const struct tool *t, int pidfd, uint64_t until_ms)
     if (pidfd >= 0 && poll(&p, 1, now < until_ms ? (int)(until_ms - now) : 0) <= 0) {
         return false;
     }
-    while (held(t, "server/lock") > 0 || held(t, "keeper.lock") > 0) {
+    while (tool_lock_held(t, "server/lock") > 0 || tool_lock_held(t, "keeper.lock") > 0) {
         if (ticks_ms() >= until_ms) {
             return false;
         }
-        (void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+        pause_briefly();
     }
     return true;
 }
@@ -150,17 +152,18 @@ wait_gone(const struct tool *t, int pidfd, uint64_t until_ms)
 static bool
 end_daemon(const struct tool *t, uint64_t timeout_ms)
 {
+    uint64_t until_ms = ticks_ms() + timeout_ms;
     int pidfd;
     bool gone;
 
-    if (held(t, "keeper.lock") == 0 && held(t, "server/lock") == 0) {
+    if (tool_lock_held(t, "keeper.lock") == 0 && tool_lock_held(t, "server/lock") == 0) {
         return true;
     }
-    pidfd = keeper_pidfd(t);
+    pidfd = find_keeper(t, until_ms);
     if (pidfd >= 0) {
         (void)pidfd_send_signal(pidfd, SIGTERM, NULL, 0);
     }
-    gone = wait_gone(t, pidfd, ticks_ms() + timeout_ms);
+    gone = wait_gone(t, pidfd, until_ms);
     if (!gone && pidfd >= 0) {
         (void)fprintf(stderr, "bridgehead: not ended within %llu s, killing it\n",
             (unsigned long long)(timeout_ms / 1000));

@@ -8,33 +8,56 @@
 #include <qb/qblog.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Is there a keeper? It holds a lock in the run directory for its life. */
-static bool
-keeper_lives(const struct tool *t)
+int
+tool_lock_held(const struct tool *t, const char *name)
 {
-    char path[160];
+    struct flock look = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    char path[192];
     int fd, rc;
 
-    (void)snprintf(path, sizeof(path), "/run/bridgehead/%s/keeper.lock", t->instance);
-    fd = io_open(path, O_RDWR, 0);
+    (void)snprintf(path, sizeof(path), "/run/bridgehead/%s/%s", t->instance, name);
+    fd = io_open(path, O_RDONLY, 0);
     if (fd < 0) {
-        return false;
+        return fd == -ENOENT ? 0 : fd;
     }
-    rc = io_lock(fd, true);
+    rc = fcntl(fd, F_OFD_GETLK, &look) < 0 ? -errno : look.l_type != F_UNLCK;
     io_close(&fd);
-    return rc < 0;
+    return rc;
+}
+
+/* The socket's name is in nobody's directory: while no daemon runs, anybody may listen there and
+ * say that it does. The daemon's account is the one that root gave the server's directory to. */
+static bool
+is_daemon(const struct tool *t, qb_ipcc_connection_t *conn)
+{
+    char path[160];
+    struct stat st;
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+
+    (void)snprintf(path, sizeof(path), "/run/bridgehead/%s/server", t->instance);
+    return qb_ipcc_auth_get(conn, &pid, &uid, &gid) == 0 &&
+           (uid == 0 || (stat(path, &st) == 0 && st.st_uid == uid));
 }
 
 /* A server that hangs still gets connections from its kernel, so libqb's own connect would wait for
  * ever. NULL: errno says why. */
 static qb_ipcc_connection_t *
-connect_within(const char *name, int timeout_ms)
+connect_within(const struct tool *t, int timeout_ms)
 {
     qb_ipcc_connection_t *conn;
+    char name[128];
     int fd = -1, rc;
 
+    if (tool_lock_held(t, "keeper.lock") == 0) {
+        errno = ECONNREFUSED; /* whoever listens there, it is no daemon of this instance */
+        return NULL;
+    }
+    (void)snprintf(name, sizeof(name), BRIDGEHEAD_CTL_NAME_PREFIX "%s", t->instance);
     conn = qb_ipcc_connect_async(name, BRIDGEHEAD_CTL_BYTES_MAX, &fd);
     if (conn == NULL) {
         return NULL;
@@ -49,6 +72,11 @@ connect_within(const char *name, int timeout_ms)
     rc = qb_ipcc_connect_continue(conn); /* a failure frees it */
     if (rc != 0) {
         errno = rc < 0 ? -rc : rc;
+        return NULL;
+    }
+    if (!is_daemon(t, conn)) {
+        qb_ipcc_disconnect(conn);
+        errno = ECONNREFUSED;
         return NULL;
     }
     return conn;
@@ -69,7 +97,7 @@ cannot_connect(const struct tool *t, int err, json_t **answer)
             "Stop it (bridgehead stop kills what does not end), or let the cluster do it.");
         return BRIDGEHEAD_EXIT_TIMEOUT;
     }
-    if (keeper_lives(t)) {
+    if (tool_lock_held(t, "keeper.lock") > 0) {
         (void)snprintf(text, sizeof(text),
             "the server of instance %s does not answer yet: it is starting, or was started again "
             "after a crash",
@@ -130,15 +158,13 @@ tool_ask(const struct tool *t, const char *command, json_t *args, int timeout_ms
     char *text = json_dumps(question, JSON_COMPACT);
     char *buf = malloc(BRIDGEHEAD_CTL_BYTES_MAX);
     qb_ipcc_connection_t *conn = NULL;
-    char name[128];
     int code;
 
     json_decref(question);
-    (void)snprintf(name, sizeof(name), BRIDGEHEAD_CTL_NAME_PREFIX "%s", t->instance);
     if (text == NULL || buf == NULL) {
         *answer = tool_error(BRIDGEHEAD_EXIT_FAILED, "out of memory", "Try again.");
         code = BRIDGEHEAD_EXIT_FAILED;
-    } else if ((conn = connect_within(name, timeout_ms)) == NULL) {
+    } else if ((conn = connect_within(t, timeout_ms)) == NULL) {
         code = cannot_connect(t, errno, answer);
     } else {
         code = read_answer(

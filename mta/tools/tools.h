@@ -33,6 +33,9 @@ extern const size_t tool_command_count;
  * answer within timeout_ms). With a local failure *answer is an error object too. */
 int tool_ask(const struct tool *t, const char *command, json_t *args /* stolen, may be NULL */,
     int timeout_ms, json_t **answer);
+/* A lock in the run directory ("keeper.lock"): 1 somebody holds it, 0 nobody, <0 cannot tell. It is
+ * only looked at: a daemon that starts meanwhile must find it free. */
+int tool_lock_held(const struct tool *t, const char *name);
 #define TOOL_TIMEOUT_MS 10000
 
 /* ---- tool_output.c */

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <qb/qbipcc.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* The server on a loop in this thread; the client, whose calls block, in another one. */
@@ -483,7 +485,28 @@ clients_come_and_go(void)
     rig_stop(&r);
 }
 
-TEST_MAIN("ctl_server", TEST(a_connection_asks_as_often_as_it_likes),
+/* Anybody on the host may have taken the name. */
+static void
+a_name_that_is_taken_is_an_error(void)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    struct ctl *ctl = NULL;
+    struct loop *loop;
+    char name[64];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(name, sizeof(name), "taken%d", (int)getpid());
+    (void)snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, BRIDGEHEAD_CTL_NAME_PREFIX "%s", name);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    CU_ASSERT_EQUAL_FATAL(loop_new(&loop), 0);
+    CU_ASSERT_EQUAL(ctl_start(&ctl, loop, name, (uint32_t)getgid(), NULL, 0, NULL), -EADDRINUSE);
+    CU_ASSERT_PTR_NULL(ctl);
+    loop_free(loop);
+    close(fd);
+}
+
+TEST_MAIN("ctl_server", TEST(a_name_that_is_taken_is_an_error),
+    TEST(a_connection_asks_as_often_as_it_likes),
     TEST(what_cannot_be_read_is_refused_and_the_next_question_answered),
     TEST(a_message_shorter_than_its_header_harms_nobody_else),
     TEST(an_answer_that_is_too_long_asks_for_paging),

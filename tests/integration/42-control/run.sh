@@ -44,6 +44,20 @@ gone() { ! ids | grep -q "$1"; }
 
 # ---- without a daemon
 write_config
+# whoever listens under its name meanwhile is not believed, and keeps nothing from being said
+runuser -u nobody -- /usr/bin/python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX); s.bind("\0bridgehead-relay".ljust(108, "\0")); s.listen()
+time.sleep(600)' &
+started $!
+name_taken() { ss -Hxl | grep -q "@bridgehead-relay"; }
+wait_for 10 "the name to be taken" name_taken
+expect 7 "probe, with an impostor" bh probe
+expect 8 "start, with an impostor" start_daemon
+says "@bridgehead-relay"
+end_started
+name_free() { ! name_taken; }
+wait_for 10 "the name to be free" name_free
 expect 7 "status of a daemon that does not run" bh status
 says "not running on this node"
 expect 7 "the same as JSON" bh status --json
