@@ -195,19 +195,21 @@ buf_put_bytes16(struct buf *b, struct slice s)
 struct slice
 read_bytes(struct reader *r, size_t n)
 {
-    struct slice out;
+    struct slice out = { r->rest.p, n };
 
     if (r->bad || n > r->rest.n) {
         r->bad = true;
-        r->rest = slice_sub(r->rest, 0, 0);
+        r->rest.n = 0;
         return (struct slice){ "", 0 };
     }
-    out = slice_sub(r->rest, 0, n);
-    r->rest = slice_skip(r->rest, n);
+    if (n > 0) { /* else it may point nowhere */
+        r->rest.p += n;
+        r->rest.n -= n;
+    }
     return out;
 }
 
-static uint64_t
+static inline uint64_t
 read_le(struct reader *r, size_t bytes)
 {
     struct slice s = read_bytes(r, bytes);

@@ -65,22 +65,6 @@ slice_iends(struct slice s, struct slice suffix)
     return s.n >= suffix.n && slice_ieq(slice_skip(s, s.n - suffix.n), suffix);
 }
 
-struct slice
-slice_sub(struct slice s, size_t from, size_t n)
-{
-    if (s.p == NULL) {
-        return s;
-    }
-    from = MIN(from, s.n);
-    return (struct slice){ s.p + from, MIN(n, s.n - from) };
-}
-
-struct slice
-slice_skip(struct slice s, size_t n)
-{
-    return slice_sub(s, n, s.n);
-}
-
 static bool
 is_blank(char c)
 {

@@ -24,8 +24,20 @@ bool slice_istarts(struct slice s, struct slice prefix);
 bool slice_iends(struct slice s, struct slice suffix);
 
 /* Bytes [from, from+n) clamped to s. */
-struct slice slice_sub(struct slice s, size_t from, size_t n);
-struct slice slice_skip(struct slice s, size_t n);
+static inline struct slice
+slice_sub(struct slice s, size_t from, size_t n)
+{
+    if (s.p == NULL) {
+        return s;
+    }
+    from = MIN(from, s.n);
+    return (struct slice){ s.p + from, MIN(n, s.n - from) };
+}
+static inline struct slice
+slice_skip(struct slice s, size_t n)
+{
+    return slice_sub(s, n, s.n);
+}
 struct slice slice_trim(struct slice s); /* spaces and tabs at both ends */
 
 /* Index of the first c, or s.n if there is none. */
