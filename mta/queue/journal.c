@@ -339,6 +339,26 @@ journal_reserve_waits(struct journal *j, uint32_t n)
     return rc;
 }
 
+/* Under the lock: is there one to write? */
+static bool
+to_take(const struct journal *j)
+{
+    return j->handed || (!j->stop && !j->busy && !batch_is_empty(j->gather) && j->spare_count > 0);
+}
+
+/* End what was begun with the lock held, and wake the writer if there is work for him: after the
+ * lock, which he takes first, and not for nothing. */
+static void
+unlock_and_wake(struct journal *j)
+{
+    bool work = j->stop || (j->writing == NULL && to_take(j)) || j->handed;
+
+    (void)pthread_mutex_unlock(&j->lock);
+    if (work) {
+        (void)pthread_cond_signal(&j->work);
+    }
+}
+
 /* A long turn while the writer has nothing to do: the time that a batch takes to write is patience
  * enough. So the work of the loop and that of the writer overlap, in two batches by turns; on a disk
  * whose syncs take long, one larger batch is better, and waited for. */
@@ -356,9 +376,8 @@ hand_over(struct journal *j)
     if (j->writing == NULL && j->spare_count > 0 && !j->stop) {
         take_gathered(j);
         j->handed = true;
-        (void)pthread_cond_signal(&j->work);
     }
-    (void)pthread_mutex_unlock(&j->lock);
+    unlock_and_wake(j);
 }
 
 int
@@ -467,13 +486,6 @@ journal_stats(struct journal *j, struct journal_stats *out)
 }
 
 /* ---- writing (the writer's thread; in line: the loop's) */
-
-/* Under the lock: is there one to write? */
-static bool
-to_take(const struct journal *j)
-{
-    return j->handed || (!j->stop && !j->busy && !batch_is_empty(j->gather) && j->spare_count > 0);
-}
 
 /* The next batch, or NULL: there is none (and we are to stop). */
 static struct batch *
@@ -648,8 +660,7 @@ tell_done(struct journal *j)
         j->done_count--;
         memmove(&j->done[0], &j->done[1], j->done_count * sizeof(struct batch *)); /* pointers */
         j->spare[j->spare_count++] = b;
-        (void)pthread_cond_signal(&j->work);
-        (void)pthread_mutex_unlock(&j->lock);
+        unlock_and_wake(j);
     }
     j->telling = false;
     if (j->failed != 0 && !j->failure_told) {
@@ -674,10 +685,7 @@ on_last(void *ctx)
     j->busy = false;
     j->in_turn = false;
     j->reserved = 0;
-    if (!batch_is_empty(j->gather)) {
-        (void)pthread_cond_signal(&j->work);
-    }
-    (void)pthread_mutex_unlock(&j->lock);
+    unlock_and_wake(j);
     if (j->o.in_line) {
         struct batch *b = take(j, false);
 
@@ -785,8 +793,7 @@ journal_stop(struct journal *j)
 {
     (void)pthread_mutex_lock(&j->lock);
     j->stop = true;
-    (void)pthread_cond_signal(&j->work);
-    (void)pthread_mutex_unlock(&j->lock);
+    unlock_and_wake(j);
     if (j->started) {
         (void)pthread_join(j->thread, NULL);
         j->started = false;
