@@ -360,8 +360,8 @@ unlock_and_wake(struct journal *j)
 }
 
 /* A long turn while the writer has nothing to do: the time that a batch takes to write is patience
- * enough. So the work of the loop and that of the writer overlap, in two batches by turns; on a disk
- * whose syncs take long, one larger batch is better, and waited for. */
+ * enough. So the work of the loop and that of the writer overlap, in two batches by turns; on a
+ * disk whose syncs take long, one larger batch is better, and waited for. */
 static void
 hand_over(struct journal *j)
 {

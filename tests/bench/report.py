@@ -3,7 +3,6 @@
 
     report.py record FILE part=P target=T round=N KEY=VALUE...    a value @PATH is the JSON in PATH
     report.py table FILE...
-    report.py batch FILE      messages per sync of a bench_journal result, a whole number above 0
 """
 
 import json
@@ -265,18 +264,41 @@ def part_disk(entries):
 
 def part_journal(entries):
     rows = []
-    for entry in entries:
-        journal, disk = entry["journal"], entry["disk"]
+    for writers in sorted({entry["journal"]["writers"] for entry in entries}):
+        own = [entry for entry in entries if entry["journal"]["writers"] == writers]
+        journals, disks = [entry["journal"] for entry in own], [entry["disk"] for entry in own]
+        ratios = [disk["seconds"] / journal["seconds"] for journal, disk in zip(journals, disks)]
         rows.append([
-            journal["writers"], number(journal["messages_per_s"]),
-            number(journal["messages_per_sync"], 1), number(journal["commit_ms"]["p50"], 3),
-            number(journal["commit_ms"]["p99"], 3), number(journal["cpu_s_per_10k"], 2),
-            number(disk["records_per_s"]),
-            number(journal["messages_per_s"] / disk["records_per_s"], 2)])
-    table("The journal by itself: messages of 4 KiB, each with its outcome; and the bare loop "
-          "with the same batch",
+            writers, number(median([j["messages_per_s"] for j in journals])),
+            number(median([j["messages_per_sync"] for j in journals]), 1),
+            number(median([j["commit_ms"]["p50"] for j in journals]), 3),
+            number(median([j["commit_ms"]["p99"] for j in journals]), 3),
+            number(median([j["cpu_s_per_10k"] for j in journals]), 2),
+            number(median([j["mib_per_s"] for j in journals])),
+            number(median([d["mib_per_s"] for d in disks])),
+            number(median([d["sync_ms"]["p50"] for d in disks]), 3),
+            number(median(ratios), 2), " ".join(number(ratio, 2) for ratio in ratios)])
+    table("The journal by itself: messages of 4 KiB, each with its outcome; and the bare loop that "
+          "makes the same batches in as many segments",
           ["writers", "messages/s", "messages per sync", "commit p50 ms", "p99 ms",
-           "CPU s per 10k", "bare loop records/s", "journal / bare"], rows)
+           "CPU s per 10k", "MiB/s", "bare loop MiB/s", "bare write + sync p50 ms",
+           "journal / bare (median)", "each round"], rows)
+
+
+def part_dot(entries):
+    rows = []
+    for pace in sorted({entry["pace_ms"] for entry in entries}):
+        own = [entry for entry in entries if entry["pace_ms"] == pace]
+        dots = [entry["load"]["dot_ms"]["p50"] for entry in own]
+        syncs = [entry["disk"]["sync_ms"]["p50"] for entry in own]
+        rows.append([
+            f"one every {pace} ms" if pace else "one after the other",
+            number(median(dots), 3), number(median(syncs), 3),
+            number(median([dot - sync for dot, sync in zip(dots, syncs)]), 3),
+            " ".join(number(dot - sync, 3) for dot, sync in zip(dots, syncs))])
+    table("A lone message of 4 KiB in one session: final dot to 250, and the bare write and sync of "
+          "the same bytes at the same pace, ms",
+          ["messages", "dot to 250 p50", "bare p50", "difference (median)", "each round"], rows)
 
 
 def part_loopback(entries):
@@ -289,7 +311,7 @@ def part_loopback(entries):
           ["sessions", "messages/s", "CPU s per 10k, both together"], rows)
 
 
-PARTS = {"disk": part_disk, "journal": part_journal, "loopback": part_loopback, "relay": part_relay,
+PARTS = {"disk": part_disk, "journal": part_journal, "dot": part_dot, "loopback": part_loopback, "relay": part_relay,
          "latency": part_latency, "accept": part_accept, "idle": part_idle, "large": part_large,
          "isolation": part_isolation, "deep": part_deep,
          "stuck": part_stuck}
@@ -309,8 +331,6 @@ def print_tables(paths):
 def main(arguments):
     if len(arguments) >= 3 and arguments[0] == "record":
         record(arguments[1], arguments[2:])
-    elif len(arguments) == 2 and arguments[0] == "batch":
-        print(max(1, round(value_of("@" + arguments[1])["messages_per_sync"])))
     elif len(arguments) >= 2 and arguments[0] == "table":
         print_tables(arguments[1:])
     else:
