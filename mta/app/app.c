@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define TICK_MS            1000
+#define HANDOFF_TAIL_MIN   MIB /* of journal: read faster than a snapshot is written */
 #define DRAIN_DATA_MS      200 /* for a client in the middle of a message: nothing was promised yet */
 #define RESTARTED_SHOWN_MS (5 * 60 * 1000)
 
@@ -292,12 +293,17 @@ on_message(void *ctx, struct queue_message *m)
 {
     struct app *a = ctx;
 
-    if (a->sched != NULL) { /* recovered ones are added when the queue is open */
-        if (a->failover.first_250_wall_ms == 0) { /* or a notice of ours */
-            a->failover.first_250_wall_ms = app_wall_ms(NULL);
-        }
-        sched_add(a->sched, m);
+    if (a->failover.first_250_wall_ms == 0 &&
+        m->id >> QUEUE_ID_EPOCH_SHIFT == a->claim.epoch) { /* or a notice of ours */
+        a->failover.first_250_wall_ms = app_wall_ms(NULL);
     }
+    sched_add(a->sched, m);
+}
+
+static void
+on_recovered(void *ctx)
+{
+    ((struct app *)ctx)->failover.scheduled_wall_ms = app_wall_ms(NULL);
 }
 
 static void
@@ -355,10 +361,6 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
         app_fail(a, rc, "what the last owner had in hand cannot be recorded");
         return;
     }
-    for (struct queue_message *m = queue_after(q, 0); m != NULL; m = queue_after(q, m->id)) {
-        sched_add(a->sched, m);
-    }
-    a->failover.scheduled_wall_ms = app_wall_ms(NULL);
     a->facts.queue_open = true;
     a->facts.vip_grace_until_ms = loop_now_ms(a->loop) + a->conf->vip_grace_ms;
     start_listening(a);
@@ -373,7 +375,9 @@ open_queue(struct app *a)
         .reserve_bytes = a->conf->store_reserve_bytes,
         .lease_ms = a->conf->store_lease_ms,
         .fenced = { a->fenced.node, a->fenced.epoch },
+        .snapshot_bytes = a->conf->store_snapshot_bytes,
         .on_message = on_message,
+        .on_recovered = on_recovered,
         .on_gone = on_gone,
         .on_space = on_space,
         .on_failure = on_queue_failure,
@@ -465,19 +469,15 @@ on_part_drained(void *ctx)
     }
 }
 
+/* Nobody is refused before the next owner's snapshot is there, or half of the time is over. */
 static void
-on_drain_timeout(void *ctx)
+drain(struct app *a)
 {
-    release_store(ctx);
-}
+    uint64_t left_ms;
 
-void
-app_begin_drain(struct app *a)
-{
     if (a->facts.draining) {
         return;
     }
-    tell_keeper(CHANNEL_STOPPING, 0, 0, "");
     a->facts.draining = true;
     app_update_role(a);
     if (a->queue == NULL) { /* still opening: nothing was accepted under this epoch, and the claim
@@ -491,9 +491,45 @@ app_begin_drain(struct app *a)
     }
     a->drain_waits = 2;
     app_imports_abort(a);
-    loop_timer_start(&a->drain_timer, a->conf->drain_ms);
-    smtp_in_drain(a->smtp_in, MIN(a->conf->drain_ms, DRAIN_DATA_MS), on_part_drained, a);
+    left_ms = a->drain_until_ms - MIN(a->drain_until_ms, loop_now_ms(a->loop));
+    loop_timer_start(&a->drain_timer, left_ms);
+    smtp_in_drain(a->smtp_in, MIN(left_ms, DRAIN_DATA_MS), on_part_drained, a);
     sched_drain(a->sched, on_part_drained, a);
+}
+
+static void
+on_drain_timeout(void *ctx)
+{
+    struct app *a = ctx;
+
+    if (!a->facts.draining) { /* the snapshot takes too long */
+        drain(a);
+    } else {
+        release_store(a);
+    }
+}
+
+static void
+on_handoff_snapshot(void *ctx, int status)
+{
+    (void)status; /* without it the next owner reads more */
+    drain(ctx);
+}
+
+void
+app_begin_drain(struct app *a)
+{
+    if (a->drain_until_ms > 0) {
+        return;
+    }
+    tell_keeper(CHANNEL_STOPPING, 0, 0, "");
+    a->drain_until_ms = loop_now_ms(a->loop) + a->conf->drain_ms;
+    if (a->queue != NULL &&
+        queue_snapshot(a->queue, HANDOFF_TAIL_MIN, on_handoff_snapshot, a) == 0) {
+        loop_timer_start(&a->drain_timer, a->conf->drain_ms / 2);
+        return;
+    }
+    drain(a);
 }
 
 /* ---- the keeper's words */

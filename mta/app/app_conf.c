@@ -23,6 +23,7 @@ static const struct conf_key table[] = {
     { "store", CONF_GROUP, 0, 0, NULL, NULL, true, false, "Where the queue lives." },
     { "store.path", CONF_STRING, 1, APP_PATH_CAP - 1, NULL, NULL, true, false, "The store's directory, on the filesystem the cluster mounts. Made by bridgehead store init." },
     { "store.reserve", CONF_SIZE, 8 * MIB, 1024 * GIB, "256MiB", NULL, false, false, "Space that new mail may not use, kept for outcomes." },
+    { "store.snapshot", CONF_SIZE, MIB, 1024 * GIB, "256MiB", NULL, false, false, "A snapshot of the queue is written when the journal has grown by so much since the last one, or by twice its size if that is more. A takeover reads one snapshot and that much journal." },
     { "store.lease", CONF_DURATION, SEC(1), MIN_MS(5), "6s", NULL, false, false, "Ownership lapses when it could not be renewed for so long; without fencing a takeover waits 1.25 times this." },
     { "cluster", CONF_GROUP, 0, 0, NULL, NULL, false, false, "How this node belongs to a cluster." },
     { "cluster.mode", CONF_ENUM, 0, 0, "none", "none|pacemaker", false, false, "pacemaker: quorum and peers are watched through corosync. none: a single node." },
@@ -637,6 +638,7 @@ take_scalars(struct pass *p)
     c->vip_grace_ms = conf_uint(conf, "vip_grace");
     c->drain_ms = conf_uint(conf, "drain");
     c->store_reserve_bytes = conf_uint(conf, "store.reserve");
+    c->store_snapshot_bytes = conf_uint(conf, "store.snapshot");
     c->store_lease_ms = conf_uint(conf, "store.lease");
     c->pacemaker = conf_enum(conf, "cluster.mode") == 1;
     c->log_level = conf_enum(conf, "log.level");

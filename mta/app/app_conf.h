@@ -68,7 +68,7 @@ struct app_conf {
     size_t vip_count;
     uint64_t vip_grace_ms;
     char store_path[APP_PATH_CAP];
-    uint64_t store_reserve_bytes, store_lease_ms;
+    uint64_t store_reserve_bytes, store_lease_ms, store_snapshot_bytes;
     bool pacemaker; /* cluster.mode */
     struct netaddr dns_servers[APP_DNS_SERVERS_MAX];
     size_t dns_server_count;

@@ -46,9 +46,10 @@ phases_json(const struct app *a)
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "lock_s", seconds(c->lock_ms), "wait_s",
         seconds(c->wait_ms), "claim_s", seconds(c->claim_ms), "replay_s", seconds(c->replay_ms),
         "seal_s", seconds(c->seal_ms), "schedule_s",
-        seconds(f->scheduled_wall_ms - f->opened_wall_ms), "listen_s",
+        f->scheduled_wall_ms == 0 ? json_null() : seconds(f->scheduled_wall_ms - f->opened_wall_ms),
+        "listen_s",
         f->listening_wall_ms == 0 ? json_null()
-                                  : seconds(f->listening_wall_ms - f->scheduled_wall_ms));
+                                  : seconds(f->listening_wall_ms - f->opened_wall_ms));
 }
 
 static json_t *

@@ -478,11 +478,17 @@ msgindex_find(const struct msgindex *ix, uint64_t id)
 struct stored *
 msgindex_after(const struct msgindex *ix, uint64_t id)
 {
-    size_t at = id == UINT64_MAX ? ix->used : lower_bound(ix, id + 1);
+    size_t at = ix->hint; /* a walk goes on where it was */
 
+    if (at < ix->used && ix->entries[at].id == id) {
+        at++;
+    } else {
+        at = id == UINT64_MAX ? ix->used : lower_bound(ix, id + 1);
+    }
     while (at < ix->used && ix->entries[at].s == NULL) {
         at++;
     }
+    ((struct msgindex *)(uintptr_t)ix)->hint = at; /* one thread; no part of what the index says */
     return at < ix->used ? ix->entries[at].s : NULL;
 }
 

@@ -47,6 +47,7 @@ struct msgindex_entry {
 struct msgindex {
     struct msgindex_entry *entries;     /* by id */
     size_t used, capacity, dead, first; /* entries before first are dead */
+    size_t hint;                        /* where msgindex_after found the last one */
     struct map replies;
     uint32_t numbering, numbered; /* of replies, for a snapshot */
     struct state state;

@@ -58,7 +58,7 @@ queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **o
     in->q = q;
     in->resume = resume;
     in->ctx = ctx;
-    in->id = (uint64_t)q->epoch << ID_EPOCH_SHIFT | ++q->id_counter;
+    in->id = (uint64_t)q->epoch << QUEUE_ID_EPOCH_SHIFT | ++q->id_counter;
     in->chunks = in->inside;
     in->chunk_capacity = CHUNKS_INSIDE;
     list_init(&in->paused);
@@ -72,7 +72,7 @@ queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **o
 bool
 queue_intake_again(struct queue_intake *in, msg_id id)
 {
-    uint64_t epoch = id >> ID_EPOCH_SHIFT;
+    uint64_t epoch = id >> QUEUE_ID_EPOCH_SHIFT;
 
     if (epoch == 0 || epoch >= in->q->epoch || in->chunk_count > 0 || in->staged > 0 ||
         msgindex_find(&in->q->index, id) != NULL) {

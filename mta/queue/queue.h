@@ -18,6 +18,7 @@
 #include "mail/transport.h"
 #include "queue/finding.h"
 
+#define QUEUE_ID_EPOCH_SHIFT 40
 typedef uint64_t msg_id; /* epoch << 40 | counter; shown in hexadecimal */
 
 struct queue;
@@ -91,8 +92,10 @@ struct queue_options {
      * NULL. */
     void (*in_line)(void *ctx, uint64_t ns);
     struct queue_fenced fenced;
-    /* A message became durable (after its commit callback), or was recovered (before opened). */
+    /* A message became durable (after its commit callback), or was recovered: in turns of the loop
+     * after opened. */
     void (*on_message)(void *ctx, struct queue_message *m);
+    void (*on_recovered)(void *ctx); /* that was the last recovered one; NULL: nobody asks */
     /* All its recipients are final, or it was removed: forget it; freed after this returns. */
     void (*on_gone)(void *ctx, struct queue_message *m);
     /* Disk space: below the reserve (new mail is refused) or above again. */

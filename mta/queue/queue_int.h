@@ -12,7 +12,6 @@
 #include <pthread.h>
 
 #define QUEUE_TEXT_CAP 512
-#define ID_EPOCH_SHIFT 40
 
 enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_TIDY, WAIT_STATE };
 
@@ -60,6 +59,8 @@ struct queue {
     uint64_t commits_pending, committed;
     struct tidy tidy;
     struct snapshot_state snapshots;
+    struct loop_task feed_task; /* recovered messages to on_message */
+    uint64_t feed_after;        /* id of the last one */
     bool low, reap_wanted, tidy_wanted, releasing;
     int failed;
 
@@ -90,6 +91,10 @@ int queue_put_outcomes(struct queue *q, struct stored *s, const struct outcome_e
 int queue_put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value) MUST_USE;
 int queue_put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
     const uint32_t *recipients, uint32_t count) MUST_USE;
+
+/* queue_feed.c */
+void queue_feed_begin(struct queue *q);
+void queue_feed_stop(struct queue *q);
 
 /* queue_state.c */
 /* Say again what stands in seg, so that it can go. */

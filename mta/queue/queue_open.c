@@ -725,10 +725,7 @@ opening_deliver(struct queue_opening *op)
         LF_UINT("late", q->claim.late_bytes), LF_UINT("quarantined", q->claim.quarantined),
         LF_UINT("snapshot", q->claim.snapshot_bytes), LF_UINT("tail", q->claim.replayed_bytes),
         LF_MS("replay", q->claim.replay_ms), LF_MS("seal", q->claim.seal_ms));
-    for (struct stored *s = msgindex_after(&q->index, 0); s != NULL;
-         s = msgindex_after(&q->index, s->m.id)) {
-        q->o.on_message(q->o.ctx, &s->m);
-    }
+    queue_feed_begin(q);
     op->cb(op->ctx, 0, q, &q->claim, "");
     opening_free(op);
     queue_reap(q);
@@ -950,6 +947,7 @@ queue_free(struct queue *q)
         return;
     }
     snapshot_make_stop(q);
+    queue_feed_stop(q);
     if (q->journal != NULL && !q->releasing) {
         q->failed = q->failed == 0 ? -ECANCELED : q->failed;
         journal_stop(q->journal);

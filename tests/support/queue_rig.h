@@ -68,6 +68,15 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
         r->claim = *claim;
     }
     (void)snprintf(r->text, sizeof(r->text), "%s", text);
+    if (status < 0) {
+        loop_stop(loop);
+    }
+}
+
+static inline void
+on_recovered(void *ctx)
+{
+    (void)ctx;
     loop_stop(loop);
 }
 
@@ -91,6 +100,7 @@ options(struct rig *r)
         .reserve_bytes = MIB,
         .lease_ms = 6000,
         .on_message = on_message,
+        .on_recovered = on_recovered,
         .on_gone = on_gone,
         .on_space = on_space,
         .on_failure = on_failure,
