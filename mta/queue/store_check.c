@@ -118,7 +118,7 @@ size_of(const char *dir, const char *name)
 static int
 each_in_store(void *ctx, const char *name)
 {
-    static const char *const ours[] = { "LOCK", "STORE", "journal", "lost+found" };
+    static const char *const ours[] = { "LOCK", "STORE", "journal", "snapshot", "lost+found" };
     struct check *c = ctx;
     struct slice s = slice_of(name);
     uint64_t epoch;
