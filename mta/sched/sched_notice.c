@@ -123,16 +123,20 @@ notice_add(struct notice *n, const struct notice_failure *f)
 
 static void on_taken(void *ctx, int status);
 
-/* One recipient stands for the message. Not one that is being delivered: there it says more. */
+/* One recipient stands for the message. Not one that is being delivered, or in doubt: there the
+ * attempt says more. */
 static uint32_t
 stands_for(const struct notice *n)
 {
     const struct queue_message *m = n->entry->m;
 
-    if (n->task != NULL) {
-        return n->items[0].recipient;
+    for (uint32_t i = 0; n->task != NULL && i < n->count; i++) {
+        /* who is in doubt stays so until the failure is recorded, and keeps the message in hand */
+        if (m->recipients[n->items[i].recipient].attempt == ATTEMPT_NONE) {
+            return n->items[i].recipient;
+        }
     }
-    for (uint32_t i = 0; i < m->recipient_count; i++) {
+    for (uint32_t i = 0; n->task == NULL && i < m->recipient_count; i++) {
         if (m->recipients[i].state == RECIPIENT_QUEUED &&
             m->recipients[i].attempt == ATTEMPT_NONE) {
             return i;
@@ -390,7 +394,10 @@ finish_failed(struct notice *n)
         n->outcomes[i] = (struct queue_outcome){ .recipient = n->items[i].recipient,
             .kind = rc == 0 ? OUTCOME_FAILED : OUTCOME_DEFERRED,
             .next_wall_ms = rc == 0 ? 0 : soon,
-            .reply = text_at(n, n->items[i].reply) };
+            .reply = text_at(n, n->items[i].reply),
+            /* an attempt that is still open: it failed for want of an answer to its final dot */
+            .in_doubt =
+                rc != 0 && m->recipients[n->items[i].recipient].attempt == ATTEMPT_TRANSFER };
     }
     task_leave(s, n->task);
     leave(n); /* its reader first: the message may be freed with the record */

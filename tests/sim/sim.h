@@ -88,7 +88,7 @@ struct sim {
     struct fake_disk *disk;
     struct loop *loop;
     struct queue *q;
-    bool open_done, dead, quiet, low, fault_met, calm, single;
+    bool open_done, dead, quiet, low, fault_met, calm, single, starved;
     int open_status, failure;
     char text[512], at[96]; /* at: where in the scenario, for the report */
     struct message *messages;
@@ -121,6 +121,9 @@ dice(struct sim *s, uint64_t sides)
 {
     return fake_random(&s->random) % sides;
 }
+/* With --trace: what happens to a message, as it happens. */
+extern bool sim_trace;
+void sim_tell(const struct sim *s, msg_id id, unsigned recipient, const char *what, int rc);
 void sim_violation(struct sim *s, const struct message *m, const char *what);
 
 /* ---- sim_model.c */
@@ -175,8 +178,9 @@ void explore_on_boundary(void *ctx);
 void explore_probe(struct sim *s, bool power);
 
 /* ---- sim_fault.c, sim_rot.c: all of one seed */
-void fault_sweep(uint64_t seed, struct counts *n);
-void memory_sweep(uint64_t seed, struct counts *n);
+/* at: only the fault with this number; 0: all. */
+void fault_sweep(uint64_t seed, uint64_t at, struct counts *n);
+void memory_sweep(uint64_t seed, uint64_t at, struct counts *n);
 void rot_sweep(uint64_t seed, struct counts *n);
 
 /* ---- sim_wrap.c */
@@ -190,6 +194,7 @@ enum broken {
     BROKEN_EARLY_TIDY,  /* freed before SURVIVORS is durable (I7) */
     BROKEN_NO_SEAL,     /* the valid lengths of a SEAL are ignored (I6) */
     BROKEN_NO_CRC,      /* payloads are believed (I11) */
+    BROKEN_NO_ATTEMPT,  /* the final dot goes out, and no ATTEMPT says so (I14) */
     BROKEN_DEAF,        /* a failed sync is taken for a good one (I5) */
     BROKEN_KINDS
 };

@@ -92,6 +92,7 @@ sweep_one(uint64_t seed, const struct sweep *w, uint64_t nth, struct counts *n, 
         if (power) {
             life_cut(s, CUT_SOME);
         }
+        s->starved = w->memory;
         n->states[w->kind]++;
         explore_probe(s, power);
     }
@@ -100,26 +101,28 @@ sweep_one(uint64_t seed, const struct sweep *w, uint64_t nth, struct counts *n, 
 }
 
 static void
-sweep_all(uint64_t seed, const struct sweep *w, struct counts *n)
+sweep_all(uint64_t seed, const struct sweep *w, uint64_t at, struct counts *n)
 {
-    uint64_t nth = 1;
+    uint64_t nth = MAX(at, (uint64_t)1);
     bool was_met;
 
+    /* once without: what is allocated only once in a process must not shift the numbers */
+    sweep_one(seed, w, UINT64_MAX, n, &was_met);
     do {
         sweep_one(seed, w, nth++, n, &was_met);
-    } while (was_met);
+    } while (was_met && at == 0);
 }
 
 void
-fault_sweep(uint64_t seed, struct counts *n)
+fault_sweep(uint64_t seed, uint64_t at, struct counts *n)
 {
     for (size_t i = 0; i < ARRAY_LEN(disk_sweeps); i++) {
-        sweep_all(seed, &disk_sweeps[i], n);
+        sweep_all(seed, &disk_sweeps[i], at, n);
     }
 }
 
 void
-memory_sweep(uint64_t seed, struct counts *n)
+memory_sweep(uint64_t seed, uint64_t at, struct counts *n)
 {
-    sweep_all(seed, &memory_sweep_kind, n);
+    sweep_all(seed, &memory_sweep_kind, at, n);
 }

@@ -59,6 +59,7 @@ sim_fork(struct sim *s, struct fake_disk *disk, uint64_t random)
 
     f->seed = s->seed;
     f->quiet = s->quiet;
+    f->starved = s->starved;
     f->boot_ns = s->boot_ns;
     f->wall_ms = s->wall_ms;
     f->disk = disk;

@@ -29,6 +29,18 @@ sim_violation(struct sim *s, const struct message *m, const char *what)
     }
 }
 
+bool sim_trace;
+
+void
+sim_tell(const struct sim *s, msg_id id, unsigned recipient, const char *what, int rc)
+{
+    if (sim_trace) {
+        printf("%llu ms, epoch %u: %llx/%u %s%s%s\n", (unsigned long long)(s->boot_ns / NS_PER_MS),
+            s->q != NULL ? s->q->epoch : 0, (unsigned long long)id, recipient, what,
+            rc < 0 ? ": " : "", rc < 0 ? error_text(rc) : "");
+    }
+}
+
 struct message *
 model_find(struct sim *s, msg_id id)
 {
@@ -172,6 +184,16 @@ __wrap_queue_record(
         check_outcome(sim, m, &outcomes[i]);
     }
     rc = __real_queue_record(q, qm, outcomes, count);
+    for (uint32_t i = 0; sim_trace && i < count; i++) {
+        static const char *const kinds[] = { "delivered", "deferred", "failed", "expanded",
+            "removed" };
+
+        sim_tell(sim, id, outcomes[i].recipient,
+            outcomes[i].settled    ? "settled"
+            : outcomes[i].in_doubt ? "deferred in doubt"
+                                   : kinds[outcomes[i].kind],
+            rc);
+    }
     if (rc < 0) {
         return rc;
     }

@@ -102,6 +102,7 @@ take(struct sim *s, struct message *m, unsigned r)
     }
     s->n->again += p->delivered > 0;
     s->n->delivered++;
+    sim_tell(s, m->id, r, "the network has it", 0);
     p->delivered = 1;
     p->has_it = true;
     p->again_ok = false;

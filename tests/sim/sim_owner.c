@@ -5,7 +5,7 @@
  * works, is perhaps frozen itself while A thaws. Clocks run up to 10 % apart. Whatever either
  * acknowledged must be there in the end, in the eyes of a third owner after a power cut.
  *
- *   sim_owner [--seeds N] [--seed S] [--trust] [--verbose]
+ *   sim_owner [--seeds N] [--seed S | --first S] [--trust] [--verbose]
  *
  * --trust: acknowledge without looking at the lease; violations must then be found (main does that,
  * too). */
@@ -437,15 +437,16 @@ main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 28); /* not back to the kernel after each of its lives */
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 28);
     for (int i = 1; i < argc; i++) {
-        uint64_t *number = strcmp(argv[i], "--seeds") == 0  ? &seeds
-                           : strcmp(argv[i], "--seed") == 0 ? &first
-                                                            : NULL;
+        bool one = strcmp(argv[i], "--seed") == 0;
+        uint64_t *number = strcmp(argv[i], "--seeds") == 0          ? &seeds
+                           : one || strcmp(argv[i], "--first") == 0 ? &first
+                                                                    : NULL;
 
         if (number != NULL && i + 1 < argc) {
             if (slice_u64(slice_of(argv[++i]), UINT64_MAX, number) < 0) {
                 return 2;
             }
-            seeds = number == &first ? 1 : seeds;
+            seeds = one ? 1 : seeds;
         } else {
             trust = trust || strcmp(argv[i], "--trust") == 0;
             verbose = verbose || strcmp(argv[i], "--verbose") == 0;

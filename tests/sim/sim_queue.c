@@ -1,14 +1,15 @@
 /* The store's simulation: see sim.h, docs/testing.md.
  *
  *   sim_queue [cuts] [faults] [memory] [rot] [--seed S | --first S] [--seeds N] [--states N]
- *             [--subsets K] [--wild] [--broken NAME] [--quiet]
+ *             [--subsets K] [--wild] [--broken NAME] [--at N] [--trace] [--quiet]
  *
- * Without words all four. --seed S runs that seed alone: what it prints is what it printed before.
+ * Without words all four. --seed S runs that seed alone: what it prints is what it printed before;
+ * --at N only fault number N of it; --trace tells what happens to each message.
  * --wild: names that were not synced come in any subset, not only in the order they were made; else
  * only with every third seed.
  * --states: no new seed once so many states were tried. --broken: the queue is broken in one place
- * (no-sync, late-sync, no-dir-sync, no-needs, early-free, early-tidy, no-seal, no-crc, deaf), and
- * the exit status says whether that was found. */
+ * (no-sync, late-sync, no-dir-sync, no-needs, early-free, early-tidy, no-seal, no-crc, no-attempt,
+ * deaf), and the exit status says whether that was found. */
 #include "fake_pages.h"
 #include "sim.h"
 #include <malloc.h>
@@ -36,7 +37,7 @@ static const char *const kind_names[STATE_KINDS] = {
 
 struct arguments {
     unsigned run;
-    uint64_t first, seeds, states, subsets;
+    uint64_t first, seeds, states, subsets, at;
     bool quiet, wild;
 };
 
@@ -73,13 +74,41 @@ run_seed(const struct arguments *a, uint64_t seed, struct counts *n)
         cuts(seed, a, n);
     }
     if ((a->run & RUN_FAULTS) != 0) {
-        fault_sweep(seed, n);
+        fault_sweep(seed, a->at, n);
     }
     if ((a->run & RUN_MEMORY) != 0) {
-        memory_sweep(seed, n);
+        memory_sweep(seed, a->at, n);
     }
     if ((a->run & RUN_ROT) != 0) {
         rot_sweep(seed, n);
+    }
+}
+
+/* Seeds that failed once. at 0: all faults of it. */
+static const struct {
+    unsigned run;
+    uint64_t seed, at;
+    const char *what;
+} cases[] = {
+    { RUN_FAULTS, 39, 0, "an end of the daemon right behind a failed renewal" },
+    { RUN_MEMORY, 205129000403, 0, "no memory for the notice of a bounce that hit a lost answer" },
+};
+
+static void
+run_cases(const struct arguments *a, struct counts *n)
+{
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if ((a->run & cases[i].run) != 0) {
+            struct arguments one = {
+                .run = cases[i].run, .at = cases[i].at, .subsets = a->subsets
+            };
+            uint64_t before = n->violations;
+
+            run_seed(&one, cases[i].seed, n);
+            if (n->violations > before) {
+                printf("a fixed case fails again: %s\n", cases[i].what);
+            }
+        }
     }
 }
 
@@ -154,6 +183,10 @@ read_arguments(struct arguments *a, int argc, char **argv)
             a->wild = a->wild || argv[i][2] == 'w';
             continue;
         }
+        if (strcmp(argv[i], "--trace") == 0) {
+            sim_trace = true;
+            continue;
+        }
         if (argv[i][0] != '-') {
             if (!read_word(a, argv[i])) {
                 return false;
@@ -171,6 +204,8 @@ read_arguments(struct arguments *a, int argc, char **argv)
             ok = read_number(next, &a->states);
         } else if (strcmp(argv[i], "--subsets") == 0) {
             ok = read_number(next, &a->subsets);
+        } else if (strcmp(argv[i], "--at") == 0) {
+            ok = read_number(next, &a->at);
         } else if (strcmp(argv[i], "--broken") == 0) {
             ok = read_broken(next);
         } else {
@@ -200,6 +235,9 @@ main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 28); /* not back to the kernel after each of its lives */
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 28);
     broken = wrap_broken != BROKEN_NOTHING;
+    if (!broken && a.first == 1) {
+        run_cases(&a, &n);
+    }
     for (seed = a.first; seed < a.first + a.seeds && states(&n) < a.states; seed++) {
         run_seed(&a, seed, &n);
         if (broken && n.violations > 0) {

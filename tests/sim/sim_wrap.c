@@ -17,6 +17,7 @@ const char *const wrap_broken_names[BROKEN_KINDS] = {
     [BROKEN_EARLY_TIDY] = "early-tidy",
     [BROKEN_NO_SEAL] = "no-seal",
     [BROKEN_NO_CRC] = "no-crc",
+    [BROKEN_NO_ATTEMPT] = "no-attempt",
     [BROKEN_DEAF] = "deaf",
 };
 
@@ -163,6 +164,14 @@ int __real_segtab_need(struct segtab *t, struct segment *s, uint64_t seq);
 int __wrap_segtab_need(struct segtab *t, struct segment *s, uint64_t seq);
 int __real_journal_wait(struct journal *j, const struct journal_wait *w);
 int __wrap_journal_wait(struct journal *j, const struct journal_wait *w);
+int __real_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
+    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx);
+int __wrap_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
+    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx);
+int __real_queue_withdraw(
+    struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count);
+int __wrap_queue_withdraw(
+    struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count);
 int __real_seal_get(struct slice payload, struct seal_head *h, struct seal_entry *entries);
 int __wrap_seal_get(struct slice payload, struct seal_head *h, struct seal_entry *entries);
 bool __real_record_payload_valid(const uint8_t *at, const struct record_head *h, uint32_t seed);
@@ -205,6 +214,34 @@ __wrap_journal_wait(struct journal *j, const struct journal_wait *w)
         return 0;
     }
     return __real_journal_wait(j, w);
+}
+
+int
+__wrap_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
+    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx)
+{
+    int rc;
+
+    if (wrap_broken == BROKEN_NO_ATTEMPT) {
+        return cb != NULL ? queue_sync(q, cb, ctx) : 0;
+    }
+    rc = __real_queue_attempt(q, m, recipients, count, kind, cb, ctx);
+    for (uint32_t i = 0; i < count; i++) {
+        sim_tell(sim, m->id, recipients[i], "attempt", rc);
+    }
+    return rc;
+}
+
+int
+__wrap_queue_withdraw(
+    struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count)
+{
+    int rc = __real_queue_withdraw(q, m, recipients, count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        sim_tell(sim, m->id, recipients[i], "withdrawn", rc);
+    }
+    return rc;
 }
 
 int
