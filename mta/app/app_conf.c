@@ -211,8 +211,8 @@ add_vip(struct pass *p, struct slice text, const char *key)
 {
     struct netaddr a;
 
-    if (netaddr_parse(text, &a) < 0) {
-        fault(p, key, "Write an IPv4 or IPv6 address without prefix length.",
+    if (netaddr_parse(text, &a) < 0 || netaddr_is_any(&a)) {
+        fault(p, key, "Write one IPv4 or IPv6 address, without prefix length.",
             "\"%.*s\" is not an address", SLICE_FMT(text));
     } else if (vip_known(p->c, &a)) {
         fault(p, key, "Remove one of the two.", "\"%.*s\" is listed twice", SLICE_FMT(text));

@@ -52,9 +52,9 @@ keeper_log_open(const struct app_conf *c, char *text, size_t cap)
     log_options_of(c, ident, &o);
     rc = log_open(&o);
     if (rc < 0) {
-        (void)snprintf(text, cap,
-            "log.to: %s cannot be opened: %s. Make its directory; the file may not be a link",
-            c->log_to, error_text(rc));
+        (void)snprintf(text, cap, "log.to: %s cannot be opened: %s. %s", c->log_to, error_text(rc),
+            geteuid() != 0 ? "Run bridgeheadd as root"
+                           : "Make its directory; the file may not be a link");
         return rc;
     }
     give_log_file(c);

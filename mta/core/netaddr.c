@@ -171,6 +171,14 @@ netaddr_is_loopback(const struct netaddr *a)
     return a->family == AF_INET6 && memcmp(a->bytes, v6_loopback, sizeof(v6_loopback)) == 0;
 }
 
+bool
+netaddr_is_any(const struct netaddr *a)
+{
+    static const uint8_t zeros[16];
+
+    return a->family != 0 && memcmp(a->bytes, zeros, address_bytes(a)) == 0;
+}
+
 socklen_t
 netaddr_to_sockaddr(const struct netaddr *a, struct sockaddr_storage *out)
 {

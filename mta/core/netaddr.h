@@ -21,6 +21,8 @@ void netaddr_text(const struct netaddr *a, char out[NETADDR_TEXT_CAP]);      /* 
 void netaddr_text_port(const struct netaddr *a, char out[NETADDR_TEXT_CAP]); /* "[…]:25" */
 bool netaddr_eq(const struct netaddr *a, const struct netaddr *b);           /* address only */
 bool netaddr_is_loopback(const struct netaddr *a);
+/* "0.0.0.0" or "::": to bind(2) every address, to connect(2) this host; of no host its own. */
+bool netaddr_is_any(const struct netaddr *a);
 socklen_t netaddr_to_sockaddr(const struct netaddr *a, struct sockaddr_storage *out);
 int netaddr_from_sockaddr(
     const struct sockaddr *sa, struct netaddr *out) MUST_USE; /* v4-mapped becomes v4 */

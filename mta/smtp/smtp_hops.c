@@ -24,15 +24,6 @@ smtp_hops_literal(struct slice destination, uint16_t port, struct netaddr *out)
     return 0;
 }
 
-/* "0.0.0.0" and "::", by which connect(2) means this host. */
-static bool
-is_unspecified(const struct netaddr *a)
-{
-    static const uint8_t zeros[16];
-
-    return memcmp(a->bytes, zeros, a->family == AF_INET ? 4 : 16) == 0;
-}
-
 /* At another port somebody else may live on our address. */
 bool
 smtp_hops_is_self(const struct smtp_hops_self *self, const struct netaddr *a)
@@ -45,7 +36,7 @@ smtp_hops_is_self(const struct smtp_hops_self *self, const struct netaddr *a)
             return true;
         }
     }
-    return netaddr_is_loopback(a) || is_unspecified(a);
+    return netaddr_is_loopback(a) || netaddr_is_any(a);
 }
 
 void

@@ -82,17 +82,49 @@ const struct tool_command tool_commands[] = {
 };
 const size_t tool_command_count = ARRAY_LEN(tool_commands);
 
+/* "queue" of "queue list"; "": of all. */
+static bool
+in_family(const struct tool_command *c, const char *family)
+{
+    size_t n = strlen(family);
+
+    return n == 0 || (strncmp(c->name, family, n) == 0 && c->name[n] == ' ');
+}
+
+static bool
+is_family(const char *word)
+{
+    for (size_t i = 0; i < tool_command_count; i++) {
+        if (word[0] != '\0' && in_family(&tool_commands[i], word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Up to the full stop; a dot in a file's name is none. */
+static int
+first_sentence_bytes(const char *help)
+{
+    size_t n = strcspn(help, ".");
+
+    while (help[n] != '\0' && help[n + 1] != ' ' && help[n + 1] != '\0') {
+        n += 1 + strcspn(help + n + 1, ".");
+    }
+    return (int)n;
+}
+
 static void
-print_help(FILE *to)
+print_help(FILE *to, const char *family)
 {
     (void)fputs(
         "usage: bridgehead [--config FILE | --instance NAME] [--json] COMMAND [ARGUMENTS]\n\n", to);
     for (size_t i = 0; i < tool_command_count; i++) {
         const struct tool_command *c = &tool_commands[i];
-        const char *dot = strchr(c->help, '.');
 
-        (void)fprintf(
-            to, "  %-18s %.*s\n", c->name, (int)(dot != NULL ? dot - c->help : 60), c->help);
+        if (in_family(c, family)) {
+            (void)fprintf(to, "  %-18s %.*s\n", c->name, first_sentence_bytes(c->help), c->help);
+        }
     }
     (void)fputs(
         "\n  bridgehead COMMAND --help explains one command. Exit codes: bridgehead(8).\n", to);
@@ -140,7 +172,7 @@ set_instance(struct tool *t, const char *value, bool is_config)
     if (is_config && n > 5 && strcmp(base + n - 5, ".conf") == 0) {
         n -= 5;
     }
-    if (n == 0 || n >= sizeof(t->instance)) {
+    if (n == 0 || n >= sizeof(t->instance) || strchr(base, '/') != NULL) {
         (void)fprintf(stderr, "bridgehead: \"%s\" names no instance\n", value);
         return BRIDGEHEAD_EXIT_USAGE;
     }
@@ -173,6 +205,22 @@ take_globals(struct tool *t, int argc, char **argv, bool *help)
     return left;
 }
 
+/* No command by that name, or the name of several. */
+static int
+no_command(int argc, char **argv, bool help)
+{
+    const char *family = is_family(argv[0]) ? argv[0] : "";
+
+    if (help && family[0] != '\0') {
+        print_help(stdout, family);
+        return 0;
+    }
+    (void)fprintf(stderr, "bridgehead: there is no command \"%s%s%s\"\n", argv[0],
+        family[0] != '\0' && argc > 1 ? " " : "", family[0] != '\0' && argc > 1 ? argv[1] : "");
+    print_help(stderr, family);
+    return BRIDGEHEAD_EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -183,11 +231,11 @@ main(int argc, char **argv)
     int left = take_globals(&t, argc - 1, argv + 1, &help);
 
     if (left < 0) {
-        print_help(stderr);
+        print_help(stderr, "");
         return BRIDGEHEAD_EXIT_USAGE;
     }
     if (left == 0) {
-        print_help(help ? stdout : stderr);
+        print_help(help ? stdout : stderr, "");
         return help ? 0 : BRIDGEHEAD_EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {
@@ -196,9 +244,7 @@ main(int argc, char **argv)
     }
     c = find_command(left, argv + 1, &words);
     if (c == NULL) {
-        (void)fprintf(stderr, "bridgehead: there is no command \"%s\"\n", argv[1]);
-        print_help(stderr);
-        return BRIDGEHEAD_EXIT_USAGE;
+        return no_command(left, argv + 1, help);
     }
     if (help) {
         (void)printf("usage: bridgehead [--config FILE | --instance NAME] [--json] %s %s\n\n%s\n",

@@ -218,6 +218,11 @@ cmd_stop(struct tool *t, int argc, char **argv)
             return BRIDGEHEAD_EXIT_USAGE;
         }
     }
+    if (tool_lock_held(t, "keeper.lock") < 0) {
+        return tool_fail(t, BRIDGEHEAD_EXIT_FAILED,
+            tool_error(
+                BRIDGEHEAD_EXIT_FAILED, "no permission to stop the daemon", "Run it as root."));
+    }
     if (!end_daemon(t, timeout_s * 1000)) {
         return tool_fail(t, BRIDGEHEAD_EXIT_TIMEOUT,
             tool_error(BRIDGEHEAD_EXIT_TIMEOUT, "a process of the instance cannot be ended",

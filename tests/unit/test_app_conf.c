@@ -169,6 +169,7 @@ static const struct fault_row {
     { LOG, "log = { to = \"paper\"; };", "log.to", "paper", "syslog", EV_CONF_INVALID },
     { MORE, "instance = \"other\";", "instance", "base name", "rename", EV_CONF_INVALID },
     { VIP, "vip = [\"192.0.2.10/24\"];", "vip", "not an address", "prefix", EV_CONF_INVALID },
+    { VIP, "vip = [\"0.0.0.0\"];", "vip", "not an address", "one IPv4", EV_CONF_INVALID },
     { VIP, "vip = [\"192.0.2.10\", \"192.0.2.10\"];", "vip", "twice", "one of the two",
         EV_CONF_INVALID },
     { VIP, "vip = [];", "vip", "no virtual IP", "--vip", EV_CONF_INVALID },

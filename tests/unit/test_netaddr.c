@@ -186,7 +186,24 @@ loopback_is_known(void)
     CU_ASSERT_FALSE(netaddr_is_loopback(&a));
 }
 
+static void
+the_address_of_no_host_is_known(void)
+{
+    static const struct {
+        const char *text;
+        bool any;
+    } rows[] = { { "0.0.0.0", true }, { "::", true }, { "::ffff:0.0.0.0", true },
+        { "0.0.0.1", false }, { "::1", false }, { "1::", false } };
+    struct netaddr a = { 0 };
+
+    CU_ASSERT_FALSE(netaddr_is_any(&a)); /* it is none at all */
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CU_ASSERT_EQUAL_FATAL(parse(rows[i].text, &a), 0);
+        CU_ASSERT_EQUAL(netaddr_is_any(&a), rows[i].any);
+    }
+}
+
 TEST_MAIN("netaddr", TEST(text_and_value_are_inverse), TEST(what_is_no_address_is_refused),
     TEST(a_port_may_follow), TEST(the_longest_text_fits), TEST(a_sockaddr_goes_there_and_back),
     TEST(a_prefix_holds_its_addresses_only), TEST(a_prefix_with_host_bits_is_refused),
-    TEST(loopback_is_known))
+    TEST(loopback_is_known), TEST(the_address_of_no_host_is_known))

@@ -65,6 +65,12 @@ expect 7 "the same as JSON" bh status --json
 expect 2 "no command" bh
 expect 2 "an unknown command" bh frobnicate
 says frobnicate
+expect 2 "half a command" bh queue
+says "queue list"
+! grep -q "store init" <<<"$out" || fail "the help of queue names other commands: $out"
+expect 0 "the help of half a command" bh store --help
+says "Make a store in the (mounted, empty) directory store.path"
+expect 2 "an instance that is a path" bridgehead --instance ../relay status
 expect 2 "an unknown option" bh queue list --frobnicate
 expect 2 "an unknown option of status" bh status --frobnicate
 expect 2 "--config without a file" bridgehead --config
@@ -227,6 +233,9 @@ if id -u stranger >/dev/null 2>&1; then
     wait_for 10 "the refusal in the log" logged "2001 ctl.refused"
     stranger=(setpriv --reuid stranger --regid bridgehead --clear-groups)
     expect 0 "a process of the group" "${stranger[@]}" bridgehead --config /mnt/relay.conf status
+    expect 1 "its stop" "${stranger[@]}" bridgehead --config /mnt/relay.conf stop
+    says "no permission"
+    serving || fail "a stranger's stop ended the daemon"
 fi
 
 # ---- reload, handoff
