@@ -92,6 +92,9 @@ struct queue_options {
      * NULL. */
     void (*in_line)(void *ctx, uint64_t ns);
     struct queue_fenced fenced;
+    bool whole_journal; /* use no snapshot: a repair wants to know of all damage */
+    /* Each finding of the recovery, beside its event; from any thread. NULL: nobody asks. */
+    queue_finding_fn *on_finding;
     /* A message became durable (after its commit callback), or was recovered: in turns of the loop
      * after opened. */
     void (*on_message)(void *ctx, struct queue_message *m);

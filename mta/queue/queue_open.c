@@ -364,7 +364,11 @@ claim(struct queue_opening *op, const char *boot_id)
 static void
 on_finding(void *ctx, const struct queue_finding *f)
 {
-    (void)ctx;
+    const struct queue_options *o = ctx;
+
+    if (o->on_finding != NULL) {
+        o->on_finding(o->ctx, f);
+    }
     if (finding_is_damage(f->kind)) {
         log_event(EV_QUEUE_DAMAGED, LF_STR("finding", finding_name(f->kind)),
             LF_STR("segment", f->file), LF_UINT("offset", f->offset), LF_UINT("bytes", f->length),
@@ -563,6 +567,25 @@ take_snapshots(struct queue *q, const struct recovery *r)
 }
 
 static int
+each_set_aside(void *ctx, const char *name)
+{
+    (void)name;
+    *(bool *)ctx = true;
+    return 0;
+}
+
+/* What a repair set aside waits for an operator. */
+static bool
+quarantine_holds(const struct queue *q)
+{
+    char dir[STORE_PATH_CAP];
+    bool any = false;
+
+    return store_path(dir, q->store, "quarantine") == 0 &&
+           io_list(dir, each_set_aside, &any) == 0 && any;
+}
+
+static int
 recover_and_seal(struct queue_opening *op, const struct owner_record *last)
 {
     struct queue *q = op->q;
@@ -571,10 +594,11 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
         .segment_bytes = q->segment_bytes,
         .sealed_lsn = last->state == OWNER_RELEASED ? last->sealed_lsn : 0,
         .sync_tail = true,
-        .use_snapshots = true,
+        .use_snapshots = !op->o.whole_journal,
         .segments = &q->segments,
         .index = &q->index,
         .finding = on_finding,
+        .ctx = &op->o,
     };
     int rc;
 
@@ -593,7 +617,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
     q->claim.torn_bytes = r.torn_bytes;
     q->claim.late_bytes = r.late_bytes;
     q->claim.late_segments = r.stray_count;
-    q->claim.quarantined = r.damaged;
+    q->claim.quarantined = r.damaged + quarantine_holds(q);
     take_snapshots(q, &r);
     rc = seal(q, r.next_seq);
     if (rc == 0) {

@@ -28,6 +28,7 @@ enum record_type {
     RECORD_SNAPSHOT = 10,
     /* 11 … 14 are reserved: docs/formats/journal.md */
     RECORD_STATE = 15,
+    RECORD_REPAIRED = 17,
 };
 
 struct record_head {
@@ -47,7 +48,8 @@ record_padded(uint64_t length)
 static inline uint8_t
 record_flags(enum record_type type)
 {
-    return type == RECORD_ATTEMPT || type == RECORD_SNAPSHOT || type == RECORD_STATE
+    return type == RECORD_REPAIRED || type == RECORD_ATTEMPT || type == RECORD_SNAPSHOT ||
+                   type == RECORD_STATE
                ? RECORD_FLAG_OPTIONAL
                : 0;
 }

@@ -35,6 +35,14 @@ struct run {
     uint32_t named_count;
     uint64_t from; /* position of the snapshot that was loaded; 0: none */
     struct window window;
+    struct finding_kept *kept; /* findings so far: what was repaired is taken out again */
+    uint32_t kept_count, kept_capacity;
+};
+
+struct finding_kept {
+    struct queue_finding f; /* its file and detail are below */
+    char file[SEGMENT_NAME_CAP], detail[96];
+    uint64_t seq; /* of a segment; 0: of none */
 };
 
 /* The newest snapshot that counts and can be read, into table and index; without one run->from

@@ -263,6 +263,17 @@ on_state(struct replay *r, struct segment *in, uint64_t lsn, struct slice payloa
     return rc == BH_ETOOBIG ? BH_EDAMAGED : rc;
 }
 
+/* It has to outlive the segment that it is about, whose damage would come back without it. What it
+ * says of findings is recover.c's. */
+static int
+on_repaired(struct replay *r, struct segment *in, struct slice payload)
+{
+    struct reader rd = reader_of(payload);
+    uint64_t seq = read_u64(&rd);
+
+    return rd.bad ? BH_EDAMAGED : segtab_need(r->segments, in, seq);
+}
+
 int
 replay_record(
     struct replay *r, struct segment *in, const struct record_head *h, struct slice payload)
@@ -275,6 +286,8 @@ replay_record(
         return 0;
     case RECORD_SEAL:
         return on_seal(r, payload);
+    case RECORD_REPAIRED:
+        return on_repaired(r, in, payload);
     case RECORD_STATE:
         return on_state(r, in, h->lsn, payload);
     case RECORD_COMMIT:

@@ -1,5 +1,6 @@
 /* tools/cmd_store_dump.c - store dump: records for people and programs. */
 #include "core/ticks.h"
+#include "queue/repaired.h"
 #include "queue/segment.h"
 #include "queue/state.h"
 #include "queue/store_tools.h"
@@ -256,6 +257,29 @@ add_state(json_t *a, struct slice payload)
 }
 
 static bool
+add_repaired(json_t *a, struct slice payload)
+{
+    struct repaired_place *places = calloc(REPAIRED_PLACES_MAX, sizeof(*places));
+    json_t *list = json_array();
+    struct repaired r;
+    char name[SEGMENT_NAME_CAP];
+    bool good = places != NULL && repaired_get(payload, &r, places) == 0;
+
+    if (good) {
+        segment_name(name, r.seq, r.epoch);
+        (void)json_object_set_new(a, "about", json_string(name));
+    }
+    for (uint32_t i = 0; good && i < r.count; i++) {
+        (void)json_array_append_new(
+            list, json_pack("{s:I,s:i}", "offset", (json_int_t)places[i].offset, "number",
+                      (int)places[i].kind));
+    }
+    (void)json_object_set_new(a, "places", list);
+    free(places);
+    return good;
+}
+
+static bool
 add_payload(const struct dump *d, json_t *a, const struct store_record *r)
 {
     switch (r->head.type) {
@@ -273,6 +297,8 @@ add_payload(const struct dump *d, json_t *a, const struct store_record *r)
         return add_survivors(a, r->payload);
     case RECORD_ATTEMPT:
         return add_attempt(a, r->payload);
+    case RECORD_REPAIRED:
+        return add_repaired(a, r->payload);
     case RECORD_STATE:
         return add_state(a, r->payload);
     default:
@@ -287,7 +313,7 @@ type_name(uint8_t type)
 {
     static const char *const names[] = { "UNKNOWN", "CONTENT", "COMMIT", "OUTCOME", "MARK", "SEAL",
         "END", "PAD", "SURVIVORS", "ATTEMPT", "SNAPSHOT", "COPIED_CONTENT", "COPIED_COMMIT",
-        "CHECKPOINT", "X400_CHECKPOINT", "STATE" };
+        "CHECKPOINT", "X400_CHECKPOINT", "STATE", "UNKNOWN", "REPAIRED" };
 
     return type < ARRAY_LEN(names) ? names[type] : names[0];
 }

@@ -127,6 +127,7 @@ int cmd_store_owner(struct tool *t, int argc, char **argv);
 int cmd_store_check(struct tool *t, int argc, char **argv);
 int cmd_store_stat(struct tool *t, int argc, char **argv);
 int cmd_store_dump(struct tool *t, int argc, char **argv);
+int cmd_store_repair(struct tool *t, int argc, char **argv);
 int cmd_completion(struct tool *t, int argc, char **argv);
 
 #endif

@@ -1,0 +1,238 @@
+#!/usr/bin/env bash
+# Each kind of damage: found and named by the check, survived or refused by the daemon as designed, set aside by the repair; nothing
+# damaged is ever sent.
+# shellcheck disable=SC2119 # most arguments of daemon.sh are optional
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/integration/daemon.sh
+. "$here/../daemon.sh"
+own_host "$@"
+store=/mnt/relay.store
+doc=$tests/../docs/formats/json.md
+
+submit() { # SIZE RECIPIENT: prints the id
+    /usr/bin/python3 - "$@" <<'PY'
+import smtplib, sys
+size, to = int(sys.argv[1]), sys.argv[2]
+with smtplib.SMTP("192.0.2.10", 25) as s:
+    s.ehlo("client.example.org")
+    s.mail("a@one.example")
+    s.rcpt(to)
+    code, text = s.data(b"Subject: " + to.encode() + b"\r\n\r\n" + (b"x" * 70 + b"\r\n") * (size // 72))
+    assert code == 250, text
+PY
+    bh queue list --json | tail -n 1 | field id
+}
+# place ID TYPE: "FILE OFFSET" of the message's first record of that type
+place() {
+    bh store dump --message "$1" --json | /usr/bin/python3 -c 'import json, sys
+for line in sys.stdin:
+    r = json.loads(line)
+    if r.get("type") == sys.argv[1]:
+        print("journal/" + r["segment"], r["offset"])
+        break' "$2"
+}
+harm() { "$here/harm" $store "$@"; }
+found() { # NUMBER NAME [ID]: the check ends with 6 and has that finding
+    expect 6 "check finds $2" bh store check
+    says "$1 $2"
+    [[ -z ${3:-} ]] || says "message $3"
+}
+whole() { expect 0 "check: ${1:-nothing is damaged}" bh store check; }
+begin() { # a fresh store with three messages of which the second is large
+    stop_daemon >/dev/null 2>&1 || true
+    rm -rf $store
+    mkdir $store
+    bh store init --segment 1MiB >/dev/null
+    start_daemon
+    bh connector suspend up >/dev/null
+    one=$(submit 3000 one@two.example)
+    two=$(submit 400000 two@two.example)
+    three=$(submit 3000 three@two.example)
+}
+held_is() { [[ $(bh queue show "$1" --json | field held) = "$2" ]]; }
+repair() {
+    expect 6 "repair without --yes lists its steps" bh store repair
+    says "--yes"
+    expect 0 "repair" bh store repair --yes
+    whole "after the repair"
+}
+is_here() { bh queue list --json | grep -q "\"id\":\"$1\""; }
+# serves ID...: exactly these are in the queue
+serves() {
+    local id
+
+    (($(bh queue list --json | wc -l) == $#)) || fail "not these in the queue: $*: $(bh queue list)"
+    for id in "$@"; do is_here "$id" || fail "$id is not in the queue"; done
+}
+
+# ---- content: its message is held, the rest serves
+write_config
+begin
+expect 5 "repair of a store that is owned" bash -c 'bridgehead --config /mnt/relay.conf store repair --yes; rc=$?; ((rc == 0)) && exit 5; exit $rc'
+stop_daemon
+whole
+expect 0 "repair of what is whole" bh store repair --yes
+says "nothing is damaged"
+read -r file offset < <(place "$two" CONTENT)
+harm "$file" $((offset + 100))
+found 302 record.damaged
+found 401 message.content.damaged "$two"
+start_daemon
+wait_for 10 "degraded: quarantine-not-empty" degraded quarantine-not-empty
+logged "1404 queue.damaged finding=\"record.damaged\"" || fail "the damage is not in the log"
+held_is "$two" true || fail "the damaged message is not held"
+expect 5 "repair while the daemon runs" bh store repair --yes
+sink_start
+bh connector resume up >/dev/null
+left_one() { (($(bh queue list --json | wc -l) == 1)); }
+wait_for 20 "the others to be delivered" left_one
+bh queue release "$two" >/dev/null
+wait_for 20 "a try to read the damaged content" logged "1406 queue.read.failed"
+grep -q "two@two.example" /mnt/sink && fail "the damaged message was delivered"
+bh queue export "$two" --output /mnt/damaged.eml >/mnt/out 2>&1 && fail "damaged content was exported"
+bh connector suspend up >/dev/null
+stop_daemon
+repair
+begin
+stop_daemon
+read -r file offset < <(place "$two" CONTENT)
+harm "$file" $((offset + 100))
+bh store repair --yes --json >/mnt/out
+tail -n 1 /mnt/out | "$here/../42-control/fields" "$doc" "store repair"
+[[ -s $store/quarantine/$two.eml && -s $store/quarantine/$two.json ]] || fail "not set aside: $(ls $store/quarantine)"
+[[ $(field complete <"$store/quarantine/$two.json") = false ]] || fail "said to be complete"
+[[ $(stat -c %U "$store/quarantine") = bridgehead ]] || fail "quarantine/ is not the account's"
+expect 6 "dump shows what does not validate" bh store dump
+cp /mnt/out /mnt/dump
+grep -q REPAIRED /mnt/dump || fail "no REPAIRED record"
+start_daemon
+wait_for 10 "degraded: quarantine-not-empty" degraded quarantine-not-empty
+serves "$one" "$three"
+expect 1 "import of what is not complete" bh queue import "$store/quarantine/$two.eml"
+says "missing"
+expect 0 "unless forced" bh queue import "$store/quarantine/$two.eml" --force
+serves "$one" "$two" "$three"
+stop_daemon
+mv $store/quarantine /mnt/set-aside
+start_daemon
+status_is serving || fail "still degraded: $(bh status)"
+
+# ---- a record's header: the rest of its segment is given up
+begin
+stop_daemon
+read -r file offset < <(place "$three" CONTENT)
+harm "$file" $((offset + 9))
+found 301 record.header.damaged
+start_daemon
+wait_for 10 "degraded: quarantine-not-empty" degraded quarantine-not-empty
+serves "$one" "$two"
+stop_daemon
+repair
+start_daemon
+serves "$one" "$two"
+
+# ---- a segment's header: nothing of it counts
+begin
+four=$(submit 1500000 four@two.example)
+stop_daemon
+read -r file offset < <(place "$four" COMMIT)
+harm "$file" 20
+found 201 segment.header.damaged
+start_daemon
+wait_for 10 "degraded: quarantine-not-empty" degraded quarantine-not-empty
+is_here "$one" || fail "$one is gone"
+stop_daemon
+repair
+[[ -e $store/quarantine/$(basename "$file") ]] || fail "the segment is not in quarantine/"
+[[ ! -e $store/$file ]] || fail "the segment is still in the journal"
+
+# ---- a segment that is not there
+begin
+big=$(submit 1500000 big@two.example)
+stop_daemon
+read -r file offset < <(place "$big" CONTENT)
+mv "$store/$file" /mnt/lost.seg
+found 206 segment.missing
+found 402 message.content.missing "$big"
+start_daemon
+wait_for 10 "degraded: quarantine-not-empty" degraded quarantine-not-empty
+held_is "$big" true || fail "a message without its content is not held"
+stop_daemon
+mv /mnt/lost.seg "$store/$file"
+repair_or_whole() { bh store check >/dev/null || bh store repair --yes >/dev/null; }
+repair_or_whole || fail "neither whole nor to be repaired"
+
+# ---- files of elsewhere
+begin
+stop_daemon
+cp -r $store /mnt/other.store
+rm -rf /mnt/foreign && mkdir /mnt/foreign
+write_config foreign "store = { path = \"/mnt/foreign\"; };"
+bridgehead --config /mnt/foreign.conf store init --segment 1MiB >/dev/null
+start_daemon foreign
+stop_daemon foreign
+segment=$(basename "$(find /mnt/foreign/journal -name '*.seg' | head -n 1)")
+cp "/mnt/foreign/journal/$segment" $store/journal/00000000000000ff-00000009.seg
+chown bridgehead: $store/journal/*
+found 202 segment.foreign
+start_daemon
+serves "$one" "$two" "$three"
+[[ -e $store/journal/00000000000000ff-00000009.seg ]] || fail "a foreign file was deleted"
+stop_daemon
+repair
+[[ -e $store/quarantine/00000000000000ff-00000009.seg ]] || fail "the foreign segment is not in quarantine/"
+start_daemon
+serves "$one" "$two" "$three"
+stop_daemon
+rm -rf $store/quarantine
+owner=$(find $store -maxdepth 1 -name 'owner.*' -printf '%f\n' | sort -V | tail -n 1)
+cp "$(find /mnt/foreign -maxdepth 1 -name 'owner.*' | head -n 1)" "$store/$owner"
+expect 6 "a foreign owner file is refused" start_daemon
+bh store check >/mnt/out || true
+grep -q "10[34] owner" /mnt/out || fail "the owner file is not found: $(</mnt/out)"
+repair
+start_daemon
+serves "$one" "$two" "$three"
+stop_daemon
+
+# ---- the owner file, both slots
+rm -rf $store/quarantine
+owner=$(find $store -maxdepth 1 -name 'owner.*' -printf '%f\n' | sort -V | tail -n 1)
+harm "$owner" 40
+harm "$owner" 4136
+found 103 owner.damaged
+expect 6 "a daemon does not guess who owns the store" start_daemon
+repair
+start_daemon
+serves "$one" "$two" "$three"
+stop_daemon
+rm -rf $store/quarantine
+
+# ---- other formats, no store
+cp $store/STORE /mnt/STORE
+harm STORE 40
+found 101 store.damaged
+expect 6 "a damaged STORE is refused" start_daemon
+expect 6 "no repair of STORE" bh store repair --yes
+cp /mnt/STORE $store/STORE
+harm version STORE 508
+found 102 store.newer
+expect 6 "a newer STORE is refused" start_daemon
+cp /mnt/STORE $store/STORE
+segment=$(find $store/journal -name '*.seg' -printf '%f\n' | sort | tail -n 1)
+cp "$store/journal/$segment" /mnt/segment
+harm version "journal/$segment" 124
+found 204 segment.newer
+expect 6 "a newer segment is refused" start_daemon
+cp /mnt/segment "$store/journal/$segment"
+whole
+mv $store/STORE /mnt/STORE
+expect 4 "no STORE, no store" bh store check
+expect 4 "nor for the daemon" start_daemon
+expect 4 "nor to stat" bh store stat
+expect 4 "nor to dump" bh store dump
+expect 4 "nor to repair" bh store repair --yes
+cp /mnt/STORE $store/STORE
+chown bridgehead: $store/STORE
+start_daemon
+serves "$one" "$two" "$three"
