@@ -67,15 +67,16 @@ queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **o
     return 0;
 }
 
-/* Of an earlier epoch only: then nobody is being given it now, and its COMMIT of then lies before
- * all that this epoch writes, a snapshot's beginning included. */
+/* Not while recovered messages are told in order of their ids: it would be told twice. Of an
+ * earlier epoch only: then nobody is being given it now, and its COMMIT of then lies before all
+ * that this epoch writes, a snapshot's beginning included. */
 bool
 queue_intake_again(struct queue_intake *in, msg_id id)
 {
     uint64_t epoch = id >> QUEUE_ID_EPOCH_SHIFT;
 
-    if (epoch == 0 || epoch >= in->q->epoch || in->chunk_count > 0 || in->staged > 0 ||
-        msgindex_find(&in->q->index, id) != NULL) {
+    if (in->q->feed_after != UINT64_MAX || epoch == 0 || epoch >= in->q->epoch ||
+        in->chunk_count > 0 || in->staged > 0 || msgindex_find(&in->q->index, id) != NULL) {
         return false;
     }
     in->id = id;

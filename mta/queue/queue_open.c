@@ -567,25 +567,6 @@ take_snapshots(struct queue *q, const struct recovery *r)
 }
 
 static int
-each_set_aside(void *ctx, const char *name)
-{
-    (void)name;
-    *(bool *)ctx = true;
-    return 0;
-}
-
-/* What a repair set aside waits for an operator. */
-static bool
-quarantine_holds(const struct queue *q)
-{
-    char dir[STORE_PATH_CAP];
-    bool any = false;
-
-    return store_path(dir, q->store, "quarantine") == 0 &&
-           io_list(dir, each_set_aside, &any) == 0 && any;
-}
-
-static int
 recover_and_seal(struct queue_opening *op, const struct owner_record *last)
 {
     struct queue *q = op->q;
@@ -617,7 +598,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
     q->claim.torn_bytes = r.torn_bytes;
     q->claim.late_bytes = r.late_bytes;
     q->claim.late_segments = r.stray_count;
-    q->claim.quarantined = r.damaged + quarantine_holds(q);
+    q->claim.quarantined = r.damaged + store_quarantine_holds(q->store);
     take_snapshots(q, &r);
     rc = seal(q, r.next_seq);
     if (rc == 0) {

@@ -150,6 +150,24 @@ queue_store_init(
     return rc < 0 ? say(text, cap, rc, path, "The store could not be made") : 0;
 }
 
+static int
+each_set_aside(void *ctx, const char *name)
+{
+    (void)name;
+    *(bool *)ctx = true;
+    return 0;
+}
+
+bool
+store_quarantine_holds(const char *path)
+{
+    char dir[STORE_PATH_CAP];
+    bool any = false;
+
+    return store_path(dir, path, "quarantine") == 0 && io_list(dir, each_set_aside, &any) == 0 &&
+           any;
+}
+
 /* ---- its owner */
 
 static void

@@ -1,7 +1,6 @@
 /* Invariants (docs/formats/journal.md): I2 makes a later segment prove an earlier one; I6 says what
  * counts of older epochs; I7 is re-established as `needs` of each segment; I11 is the reader's. */
 #include "queue/recover_int.h"
-#include "queue/repaired.h"
 #include "queue/replay.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -108,108 +107,6 @@ look_at(struct run *run, const struct cursor *c, struct record_head *h, const ui
     return got == h->length && record_payload_valid(*at, h, c->seed) ? LOOK_GOOD : LOOK_BAD_PAYLOAD;
 }
 
-/* ---- findings */
-
-static void
-tell_now(struct run *run, const struct queue_finding *finding)
-{
-    run->r->damaged += finding_is_damage(finding->kind);
-    if (run->r->finding != NULL) {
-        run->r->finding(run->r->ctx, finding);
-    }
-}
-
-/* They are told at the end: a later REPAIRED record may say that one is dealt with. */
-static void
-tell(struct run *run, const struct queue_finding *finding)
-{
-    struct finding_kept *k;
-    uint32_t epoch;
-
-    if (run->kept_count == run->kept_capacity) {
-        uint32_t capacity = MAX(run->kept_capacity * 2, 16U);
-        struct finding_kept *grown = realloc(run->kept, capacity * sizeof(*grown));
-
-        if (grown == NULL) {
-            tell_now(run, finding);
-            return;
-        }
-        run->kept = grown;
-        run->kept_capacity = capacity;
-    }
-    k = &run->kept[run->kept_count++];
-    *k = (struct finding_kept){ .f = *finding };
-    (void)snprintf(k->file, sizeof(k->file), "%s", finding->file);
-    (void)snprintf(k->detail, sizeof(k->detail), "%s", finding->detail);
-    (void)!segment_name_parse(k->file, &k->seq, &epoch);
-}
-
-static void
-tell_all(struct run *run)
-{
-    for (uint32_t i = 0; i < run->kept_count; i++) {
-        struct finding_kept *k = &run->kept[i];
-
-        k->f.file = k->file;
-        k->f.detail = k->detail;
-        tell_now(run, &k->f);
-    }
-    free(run->kept);
-}
-
-static bool
-is_settled(const struct finding_kept *k, const struct repaired *r, const struct repaired_place *p)
-{
-    for (uint32_t i = 0; k->seq == r->seq && k->f.id == 0 && i < r->count; i++) {
-        if (k->f.offset == p[i].offset && (uint32_t)k->f.kind == p[i].kind) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A REPAIRED record: what it names is dealt with. A segment of which nothing else is known is as
- * good as any other. */
-static int
-settle(struct run *run, struct slice payload)
-{
-    struct repaired_place *places = calloc(REPAIRED_PLACES_MAX, sizeof(*places));
-    uint32_t left = 0, of_segment = 0;
-    struct segment *seg;
-    struct repaired r;
-    int rc = places != NULL ? repaired_get(payload, &r, places) : -ENOMEM;
-
-    if (rc < 0) {
-        free(places);
-        return rc;
-    }
-    for (uint32_t i = 0; i < run->kept_count; i++) {
-        if (!is_settled(&run->kept[i], &r, places)) {
-            of_segment += run->kept[i].seq == r.seq && finding_is_damage(run->kept[i].f.kind);
-            run->kept[left++] = run->kept[i];
-        }
-    }
-    run->kept_count = left;
-    seg = segtab_find(run->r->segments, r.seq);
-    if (seg != NULL && seg->epoch == r.epoch && of_segment == 0) {
-        seg->damaged = false;
-    }
-    free(places);
-    return 0;
-}
-
-/* length 0: not known. */
-static void
-report(struct run *run, const struct found *f, uint64_t offset, uint64_t length,
-    enum bridgehead_finding kind, const char *detail)
-{
-    char name[SEGMENT_NAME_CAP];
-    struct queue_finding finding = { kind, name, offset, length, 0, detail };
-
-    segment_name(name, f->seq, f->epoch);
-    tell(run, &finding);
-}
-
 static int
 fail(struct run *run, const struct found *f, uint64_t offset, int rc, const char *what)
 {
@@ -267,13 +164,13 @@ judge_place(struct run *run, struct found *f)
     if (memcmp(f->head.uuid, run->r->uuid, sizeof(f->head.uuid)) != 0) {
         f->stranger = true;
         f->fault = FINDING_SEGMENT_FOREIGN;
-        report(run, f, 0, f->size_bytes, f->fault, "");
+        recover_report(run, f, 0, f->size_bytes, f->fault, "");
     } else if (f->head.seq != f->seq || f->head.epoch != f->epoch ||
                f->head.segment_bytes != run->r->segment_bytes) {
         f->stranger = true;
         f->fault = FINDING_SEGMENT_MISPLACED;
         segment_name(name, f->head.seq, f->head.epoch);
-        report(run, f, 0, f->size_bytes, f->fault, name);
+        recover_report(run, f, 0, f->size_bytes, f->fault, name);
     }
     f->head_rc = f->stranger ? BH_EDAMAGED : 0;
 }
@@ -298,7 +195,7 @@ read_head(struct run *run, struct found *f)
     f->size_bytes = st.size_bytes;
     f->head_rc = segment_head_get(block, got, &f->head);
     if (f->head_rc == BH_EFORMAT) {
-        report(run, f, 0, 0, FINDING_SEGMENT_NEWER, "");
+        recover_report(run, f, 0, 0, FINDING_SEGMENT_NEWER, "");
         return fail(run, f, 0, BH_EFORMAT, "written by a newer release");
     }
     f->fault = FINDING_SEGMENT_HEADER;
@@ -563,7 +460,7 @@ report_lost_seal(struct run *run)
         const struct found *f = &run->found[i];
 
         if (f->epoch == run->r->epoch && f->head_rc == 0 && f->head.seal_lsn == 0) {
-            report(run, f, SEGMENT_HEADER_BYTES, 0, FINDING_SEAL_DAMAGED, "");
+            recover_report(run, f, SEGMENT_HEADER_BYTES, 0, FINDING_SEAL_DAMAGED, "");
         }
     }
 }
@@ -619,7 +516,7 @@ add_strays(struct run *run)
 
         if (!f->counts && f->head_rc == 0) {
             segment_name(r->strays[r->stray_count++], f->seq, f->epoch);
-            report(run, f, 0, f->size_bytes, FINDING_SEGMENT_STRAY, "");
+            recover_report(run, f, 0, f->size_bytes, FINDING_SEGMENT_STRAY, "");
         }
     }
     return 0;
@@ -642,7 +539,7 @@ add_to_table(struct run *run)
                 return -ENOMEM;
             }
             f->counts = false;
-            report(run, f, 0, f->size_bytes, FINDING_SEGMENT_DUPLICATE, "");
+            recover_report(run, f, 0, f->size_bytes, FINDING_SEGMENT_DUPLICATE, "");
             continue;
         }
         s->closed = true;
@@ -651,7 +548,7 @@ add_to_table(struct run *run)
         if (f->head_rc < 0) {
             s->damaged = true;
             s->valid_bytes = f->size_bytes;
-            report(run, f, 0, f->size_bytes, f->fault, "");
+            recover_report(run, f, 0, f->size_bytes, f->fault, "");
         }
     }
     return 0;
@@ -745,16 +642,16 @@ apply(struct run *run, const struct cursor *c, struct segment *seg, const struct
     int rc = replay_record(&replay, seg, h, payload);
 
     if (rc == 0 && h->type == RECORD_REPAIRED) {
-        rc = settle(run, payload);
+        rc = recover_settle(run, payload);
     }
     run->r->records++;
     if (rc == BH_EDAMAGED) {
-        report(run, c->f, c->offset, h->length, FINDING_RECORD_CONTRADICTS, "");
+        recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_CONTRADICTS, "");
         seg->damaged = true;
         return 0;
     }
     if (rc == BH_EFORMAT) {
-        report(run, c->f, c->offset, h->length, FINDING_RECORD_NEWER, "");
+        recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_NEWER, "");
         return fail(run, c->f, c->offset, rc, "record of a newer release");
     }
     return rc;
@@ -774,20 +671,20 @@ bad_record(struct run *run, struct cursor *c, struct segment *seg, const struct 
     if (rc == 0) {
         if (t.good_end > c->offset) {
             run->r->torn_bytes += t.good_end - c->offset;
-            report(run, c->f, c->offset, t.good_end - c->offset, FINDING_TAIL_TORN, "");
+            recover_report(run, c->f, c->offset, t.good_end - c->offset, FINDING_TAIL_TORN, "");
         }
         return 0;
     }
     seg->damaged = true;
     if (look == LOOK_BAD_PAYLOAD) {
-        report(run, c->f, c->offset, h->length, FINDING_RECORD_DAMAGED, "");
+        recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_DAMAGED, "");
         c->offset += record_padded(h->length);
         return 1;
     }
     if (c->offset + RECORD_HEADER_BYTES > c->f->size_bytes) {
-        report(run, c->f, c->offset, c->limit - c->offset, FINDING_SEGMENT_SHORT, "");
+        recover_report(run, c->f, c->offset, c->limit - c->offset, FINDING_SEGMENT_SHORT, "");
     } else {
-        report(run, c->f, c->offset, MIN(c->limit, c->f->size_bytes) - c->offset,
+        recover_report(run, c->f, c->offset, MIN(c->limit, c->f->size_bytes) - c->offset,
             FINDING_RECORD_HEADER, "");
     }
     c->offset = c->limit;
@@ -926,7 +823,7 @@ report_missing(struct run *run, uint64_t seq)
     if (run->missing_seq != seq) {
         run->missing_seq = seq;
         (void)snprintf(number, sizeof(number), "segment number %016llx", (unsigned long long)seq);
-        tell(run, &finding);
+        recover_tell(run, &finding);
     }
 }
 
@@ -949,7 +846,7 @@ hold(struct run *run, struct stored *s, uint32_t chunk)
     }
     s->damaged = true;
     msgindex_mark(run->r->index, s, &held);
-    tell(run, &finding);
+    recover_tell(run, &finding);
 }
 
 /* Messages with content in a place that is damaged or gone are held, so that nobody tries to send
@@ -992,7 +889,7 @@ recover_run(struct recovery *r)
     if (rc < 0 && r->text[0] == '\0') {
         (void)snprintf(r->text, sizeof(r->text), "reading the journal: %s", error_text(rc));
     }
-    tell_all(&run);
+    recover_tell_all(&run);
     seal_forget(&run);
     free(run.found);
     free(run.window.bytes);

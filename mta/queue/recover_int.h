@@ -45,6 +45,15 @@ struct finding_kept {
     uint64_t seq; /* of a segment; 0: of none */
 };
 
+/* recover_findings.c */
+void recover_tell(struct run *run, const struct queue_finding *finding);
+/* length 0: not known. */
+void recover_report(struct run *run, const struct found *f, uint64_t offset, uint64_t length,
+    enum bridgehead_finding kind, const char *detail);
+/* What a REPAIRED record names is dealt with. 0, -ENOMEM, BH_EDAMAGED. */
+int recover_settle(struct run *run, struct slice payload) MUST_USE;
+void recover_tell_all(struct run *run);
+
 /* The newest snapshot that counts and can be read, into table and index; without one run->from
  * stays 0. 0, -ENOMEM, or an error of reading the directory. */
 int recover_from_snapshot(struct run *run) MUST_USE;
