@@ -97,7 +97,8 @@
     X(EV_QUEUE_READ_FAILED, 1406, "queue.read.failed", ERROR, "Content of a message could not be read or its checksum failed; it is not sent.", "Check the disk; hold the message, and export or remove it.") \
     X(EV_QUEUE_SNAPSHOT, 1407, "queue.snapshot.written", INFO, "A snapshot was written: recovery begins there.", "None needed.") \
     X(EV_QUEUE_SNAPSHOT_FAILED, 1408, "queue.snapshot.failed", WARN, "A snapshot could not be written. No mail is touched by it; a recovery takes longer.", "Look at the error: room on the store's filesystem, or its disk. The next one is tried by itself.") \
-    X(EV_QUEUE_SNAPSHOT_UNREADABLE, 1409, "queue.snapshot.unreadable", WARN, "A snapshot could not be used; the named one took its place, which takes longer. No mail is touched by it.", "Check the disk: a snapshot was read back when it was written, so something changed it since.")
+    X(EV_QUEUE_SNAPSHOT_UNREADABLE, 1409, "queue.snapshot.unreadable", WARN, "A snapshot could not be used; the named one took its place, which takes longer. No mail is touched by it.", "Check the disk: a snapshot was read back when it was written, so something changed it since.") \
+    X(EV_QUEUE_COMPACT_BLOCKED, 1410, "queue.compact.blocked", WARN, "Segments of the journal cannot be freed, since damage is in them or in one that they must outlive: the store takes more of the disk than it should.", "bridgehead store check names the damage; export or remove the messages that are held for it, then bridgehead store repair.")
 
 #define BRIDGEHEAD_EVENTS_OWNER(X) \
     X(EV_OWNER_CLAIMED, 1500, "owner.claimed", INFO, "This daemon became the owner of the store under a new epoch.", "None needed.") \

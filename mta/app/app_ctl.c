@@ -135,11 +135,13 @@ queue_of(const struct app *a)
     if (a->sched != NULL) {
         sched_totals(a->sched, &t);
     }
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "messages",
-        (json_int_t)q.messages, "recipients", (json_int_t)q.recipients, "active",
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:b}",
+        "messages", (json_int_t)q.messages, "recipients", (json_int_t)q.recipients, "active",
         (json_int_t)t.active, "deferred", (json_int_t)t.deferred, "held", (json_int_t)q.held,
         "in_doubt", (json_int_t)q.in_doubt, "bytes", (json_int_t)q.bytes, "oldest_s",
-        (json_int_t)oldest_s(&q), "journal_bytes", (json_int_t)q.journal_bytes, "free_bytes",
+        (json_int_t)oldest_s(&q), "journal_bytes", (json_int_t)q.journal_bytes, "live_bytes",
+        (json_int_t)q.live_bytes, "copied_bytes", (json_int_t)q.copied_bytes, "compacting",
+        q.compacting, "compaction_blocked", (json_int_t)q.compaction_blocked, "free_bytes",
         (json_int_t)q.free_bytes, "quarantined", (json_int_t)q.quarantined, "reserve_in_use",
         q.space_low);
 }

@@ -281,6 +281,18 @@ stored_new(struct stored **out, struct slice commit_payload, uint64_t commit_lsn
     return 0;
 }
 
+uint64_t
+stored_commit_bytes(const struct stored *s)
+{
+    const uint64_t fixed = RECORD_HEADER_BYTES + COMMIT_HEAD_BYTES + 64, each = 12;
+    uint64_t bytes = fixed + s->m.sender.n + s->m.envid.n + s->m.client.n;
+
+    for (uint32_t i = 0; i < s->m.recipient_count; i++) {
+        bytes += each + s->m.recipients[i].address.n + s->m.recipients[i].orcpt.n;
+    }
+    return bytes + (uint64_t)COMMIT_CHUNK_BYTES * s->chunk_count;
+}
+
 void
 stored_free(struct msgindex *ix, struct stored *s)
 {

@@ -22,7 +22,8 @@ struct stored {
     uint32_t *chunk_bytes;
     uint32_t chunk_count;
     uint16_t readers;
-    bool touched; /* some record speaks about it beside its COMMIT */
+    bool moving;  /* its copy is in the journal, not yet durable */
+    bool stays;   /* cannot be copied: compaction leaves it where it is */
     bool durable; /* its COMMIT is on disk: visible */
     bool gone;    /* all recipients final; waits for its outcome's batch */
     bool lost;    /* gone is durable: freed when the last reader closes */
@@ -67,6 +68,13 @@ struct stored_room {
     uint32_t recipients, chunks;
 };
 struct stored *stored_alloc(const struct stored_room *need, char **strings) MUST_USE;
+/* Of the journal: its COMMIT record, about, whatever its state; and a record of so much content. */
+uint64_t stored_commit_bytes(const struct stored *s);
+static inline uint64_t
+stored_chunk_bytes(uint32_t content_bytes)
+{
+    return record_padded(RECORD_HEADER_BYTES + CONTENT_PREFIX_BYTES + (uint64_t)content_bytes);
+}
 void stored_free(struct msgindex *ix, struct stored *s); /* not in the index */
 
 /* 0, -ENOMEM, -EEXIST */

@@ -347,11 +347,8 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
             queue_message_unused(q, s);
         }
         break;
-    case WAIT_TIDY:
-        q->tidy.waiting = false;
-        if (status == 0 && q->tidy.active && q->tidy.complete) {
-            queue_tidied(q);
-        }
+    case WAIT_COMPACT:
+        queue_compacted(q, status);
         break;
     case WAIT_STATE:
         if (status == 0 && w->object != NULL) {
@@ -407,7 +404,7 @@ queue_reap(struct queue *q)
             open += seg->closed && !seg->freeing && seg->fd >= 0;
         }
     }
-    q->tidy_wanted = true;
+    q->compaction.wanted = true;
     close_some(q, open);
 }
 
@@ -423,8 +420,8 @@ queue_on_turn(void *ctx)
     if (q->reap_wanted && !q->releasing) {
         queue_reap(q);
     }
+    queue_compact(q);
     if (!q->releasing) {
-        queue_tidy(q);
         snapshot_make_turn(q);
     }
     if (journal_is_full(q->journal)) {
@@ -493,6 +490,7 @@ queue_on_wake(void *ctx)
     }
     if (q->reap_wanted && !q->releasing && q->failed == 0) {
         queue_reap(q);
+        queue_compact(q);
     }
 }
 
@@ -513,9 +511,8 @@ queue_lease_check(const struct queue *q)
 
 /* A record in `in` speaks about s: remember what it depends on (I7). */
 static void
-depend(struct queue *q, struct segment *in, struct stored *s)
+depend(struct queue *q, struct segment *in, const struct stored *s)
 {
-    s->touched = true;
     if (segtab_need(&q->segments, in, s->commit_lsn / q->segment_bytes) < 0) {
         in->damaged = true; /* no memory to note it: kept until the next start */
     }
@@ -543,9 +540,8 @@ entry_of(const struct stored *s, const struct queue_outcome *o)
     };
 }
 
-int
-queue_put_outcomes(
-    struct queue *q, struct stored *s, const struct outcome_entry *entries, uint32_t count)
+static int
+put_outcomes(struct queue *q, struct stored *s, const struct outcome_entry *entries, uint32_t count)
 {
     struct outcome_head head = { s->m.id, s->commit_lsn, count };
     uint64_t bytes = OUTCOME_HEAD_BYTES;
@@ -579,7 +575,7 @@ record_some(struct queue *q, struct stored *s, const struct queue_outcome *outco
     for (uint32_t i = 0; i < count; i++) {
         entries[i] = entry_of(s, &outcomes[i]);
     }
-    rc = queue_put_outcomes(q, s, entries, count);
+    rc = put_outcomes(q, s, entries, count);
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         int applied = msgindex_outcome(&q->index, s, &entries[i]);
 
@@ -618,8 +614,8 @@ queue_record(
     return rc;
 }
 
-int
-queue_put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value)
+static int
+put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value)
 {
     struct mark mark = { s->m.id, s->commit_lsn, value, what };
     struct journal_place place;
@@ -639,7 +635,7 @@ mark_message(struct queue *q, struct queue_message *m, enum mark_what what, uint
     struct mark mark = { s->m.id, s->commit_lsn, value, what };
     int rc = may_change(q, s);
 
-    rc = rc < 0 ? rc : queue_put_mark(q, s, what, value);
+    rc = rc < 0 ? rc : put_mark(q, s, what, value);
     if (rc == 0) {
         msgindex_mark(&q->index, s, &mark);
     }
@@ -672,8 +668,8 @@ queue_set_crashes(struct queue *q, struct queue_message *m, uint8_t crashes)
 
 /* ---- attempts (journal.md section 6a) */
 
-int
-queue_put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
+static int
+put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
     const uint32_t *recipients, uint32_t count)
 {
     struct attempt_head head = { s->m.id, s->commit_lsn, count, (uint8_t)kind };
@@ -702,7 +698,7 @@ attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, ui
     for (uint32_t i = 0; i < count; i++) {
         CHECK(recipients[i] < m->recipient_count);
     }
-    rc = rc < 0 ? rc : queue_put_attempt(q, s, kind, recipients, count);
+    rc = rc < 0 ? rc : put_attempt(q, s, kind, recipients, count);
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         CHECK(msgindex_attempt(&q->index, s, recipients[i], (uint8_t)kind) == 0);
     }
@@ -770,7 +766,7 @@ queue_stats(const struct queue *q, struct queue_stats *out)
 {
     const struct stored *oldest = msgindex_after(&q->index, 0);
     uint64_t end_ns = atomic_load(&q->renewal.lease.end_ns), now_ns = ticks_boot_ns();
-    uint64_t now_ms = ticks_ms();
+    uint64_t now_ms = ticks_ms(), live_bytes, journal_bytes = queue_journal_bytes(q, &live_bytes);
     struct journal_stats js;
 
     journal_stats(q->journal, &js);
@@ -782,7 +778,11 @@ queue_stats(const struct queue *q, struct queue_stats *out)
         .bytes = q->index.bytes,
         .oldest_wall_ms = oldest != NULL ? oldest->m.received_wall_ms : 0,
         .segments = q->segments.count,
-        .journal_bytes = q->segments.count * q->segment_bytes,
+        .journal_bytes = journal_bytes,
+        .live_bytes = live_bytes,
+        .copied_bytes = q->compaction.copied_bytes,
+        .compacting = q->compaction.active,
+        .compaction_blocked = q->compaction.blocked,
         .free_bytes = space_free_bytes(q->space),
         .appended = js.appended_bytes,
         .syncs = js.syncs,

@@ -88,6 +88,7 @@ struct queue_options {
     /* A snapshot is written when the journal has grown by so much since the last one, and by twice
      * its size; 0: only when asked. */
     uint64_t snapshot_bytes;
+    uint32_t slack_segments; /* of the bound on disk use (journal.md section 7b); 0: the usual */
     /* Simulation: no threads, disk calls happen in the loop's turns; called to let ns pass. Else
      * NULL. */
     void (*in_line)(void *ctx, uint64_t ns);
@@ -225,6 +226,10 @@ struct queue_stats {
     uint64_t messages, recipients, held, in_doubt, bytes; /* bytes: content of live messages */
     uint64_t oldest_wall_ms;
     uint64_t segments, journal_bytes, free_bytes;
+    /* Of journal_bytes, what messages that live need (journal.md section 7b); copied so far to let
+     * the rest go; segments that stay for damage alone. */
+    uint64_t live_bytes, copied_bytes, compaction_blocked;
+    bool compacting;
     uint64_t appended, syncs, batches, committed; /* counters */
     uint64_t oldest_sync_ms;                      /* age of the outstanding sync; 0: none */
     uint64_t quarantined;

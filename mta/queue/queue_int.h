@@ -13,13 +13,26 @@
 
 #define QUEUE_TEXT_CAP 512
 
-enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_TIDY, WAIT_STATE };
+enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_COMPACT, WAIT_STATE };
 
-/* What queue_tidy is at: which segment next, from where, and where its first record stands. */
-struct tidy {
-    uint64_t seq, first_seq;
-    uint32_t from;
-    bool active, waiting /* for a batch */, complete /* with that batch */;
+/* What compact.c is at. */
+struct compaction {
+    uint64_t seq;       /* the segment in hand, or the next one */
+    uint32_t guest;     /* in its guests */
+    bool active;        /* in a round */
+    bool waiting;       /* for a batch to be durable */
+    bool reading;       /* for the pool */
+    bool wanted;        /* something became free or dead: is a round due? */
+    uint64_t resume_at; /* not before so much is dead: the last round did not free what it should */
+    uint64_t before, gain; /* of a round: bytes when it began, and what it was to free of them */
+    uint64_t appended;     /* by the round so far */
+    struct stored *s;      /* the message that is being copied, … */
+    struct queue_reader *reader;
+    uint64_t *chunk_lsn; /* … and where its chunks are so far */
+    uint32_t chunk_count;
+    struct list moves; /* what is not durable yet */
+    /* for queue_stats */
+    uint64_t copied_bytes, blocked;
 };
 
 /* The thread that renews the lease, and all it touches. */
@@ -57,11 +70,11 @@ struct queue {
     struct loop_wake *wake; /* news from the space and renewal threads */
     struct list paused;     /* intakes that wait to resume */
     uint64_t commits_pending, committed;
-    struct tidy tidy;
+    struct compaction compaction;
     struct snapshot_state snapshots;
     struct loop_task feed_task; /* recovered messages to on_message */
     uint64_t feed_after;        /* id of the last one */
-    bool low, reap_wanted, tidy_wanted, releasing;
+    bool low, reap_wanted, releasing;
     int failed;
 
     uint8_t *buffers[READER_BUFFERS]; /* of readers, unused */
@@ -85,13 +98,6 @@ void queue_on_turn(void *ctx);
 void queue_on_failure(void *ctx, int rc);
 void queue_message_unused(struct queue *q, struct stored *s); /* last reader closed, or lost */
 
-/* One record each; what it says is not applied to the index. */
-int queue_put_outcomes(struct queue *q, struct stored *s, const struct outcome_entry *entries,
-    uint32_t count) MUST_USE;
-int queue_put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value) MUST_USE;
-int queue_put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
-    const uint32_t *recipients, uint32_t count) MUST_USE;
-
 /* queue_feed.c */
 void queue_feed_begin(struct queue *q);
 void queue_feed_stop(struct queue *q);
@@ -103,9 +109,15 @@ void queue_state_refresh(struct queue *q, const struct segment *seg);
 size_t queue_state_bytes(const struct queue *q);
 size_t queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind);
 
-/* tidy.c */
-void queue_tidy(struct queue *q);
-void queue_tidied(struct queue *q); /* all of it is durable */
+/* compact.c */
+void queue_compact(struct queue *q);               /* at the end of a turn: begin, or go on */
+void queue_compacted(struct queue *q, int status); /* what it appended is durable, or never */
+void queue_compact_stop(struct queue *q);          /* gives up the message in hand */
+void queue_compact_fini(struct queue *q);
+/* Where the chunk of a message that is moving can be read. */
+uint64_t queue_moving_chunk(const struct queue *q, const struct stored *s, uint32_t chunk);
+/* All segments' bytes on disk; *live: what of them messages that live need. */
+uint64_t queue_journal_bytes(const struct queue *q, uint64_t *live);
 
 /* queue_open.c */
 int renewal_step(struct renewal *r);
@@ -113,6 +125,10 @@ void renewal_stop(struct renewal *r);
 
 /* queue_read.c */
 void queue_buffers_free(struct queue *q);
+/* Go on with this chunk; not while the reader is busy. */
+void queue_reader_chunk(struct queue_reader *r, uint32_t chunk);
+/* The queue goes while r's read may be in the pool: it frees itself. */
+void queue_reader_orphan(struct queue_reader *r);
 
 /* queue_store.c */
 int store_read(const char *path, struct store_head *head, char *text, size_t cap) MUST_USE;

@@ -770,6 +770,7 @@ queue_alloc(struct queue **out, struct loop *l, const struct queue_options *o)
     q->o = *o;
     q->lock_fd = q->run_fd = q->renewal.owner.fd = -1;
     list_init(&q->paused);
+    list_init(&q->compaction.moves);
     segtab_init(&q->segments);
     msgindex_init(&q->index);
     q->replay = (struct replay){ &q->segments, &q->index, 0 };
@@ -939,6 +940,7 @@ queue_release(struct queue *q, queue_done_fn *cb, void *ctx)
         return rc;
     }
     q->releasing = true;
+    queue_compact_stop(q);
     q->release_cb = cb;
     q->release_ctx = ctx;
     loop_task_init(&q->release_task, release_begin, q);
@@ -966,6 +968,7 @@ queue_free(struct queue *q)
     }
     journal_free(q->journal);
     space_free(q->space);
+    queue_compact_fini(q);
     LIST_FOR(it, &q->segments.order)
     {
         struct segment *seg = CONTAINER_OF(it, struct segment, link);

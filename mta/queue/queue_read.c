@@ -17,8 +17,9 @@ struct queue_reader {
     struct loop_work work;
     char path[STORE_PATH_CAP];
     /* of the read in hand */
-    struct segment *segment;
-    uint64_t offset;
+    struct segment *segment; /* until the pool is done */
+    uint64_t lsn, offset;
+    uint32_t seed;
     size_t bytes;
     int fd; /* -1: open path first */
     int opened;
@@ -102,7 +103,17 @@ queue_reader_close(struct queue_reader *r)
     }
 }
 
-/* In the pool. The segment cannot go: the message holds it, and the reader the message. */
+void
+queue_reader_orphan(struct queue_reader *r)
+{
+    if (r != NULL && r->busy) {
+        r->q = NULL;
+    } else if (r != NULL) {
+        queue_reader_close(r);
+    }
+}
+
+/* In the pool. The segment cannot go: its count of readers holds it. */
 static void
 read_work(void *ctx)
 {
@@ -125,6 +136,12 @@ read_done(void *ctx, int status)
     struct queue_reader *r = ctx;
 
     r->busy = false;
+    if (r->q == NULL) {
+        io_close(&r->opened);
+        free(r->buffer);
+        free(r);
+        return;
+    }
     r->segment->readers--;
     if (r->opened >= 0 && r->segment->fd < 0) {
         r->segment->fd = r->opened;
@@ -170,7 +187,7 @@ static int
 damaged(const struct queue_reader *r, int rc)
 {
     log_event(EV_QUEUE_READ_FAILED, LF_ID("id", r->s->m.id), LF_UINT("chunk", r->next),
-        LF_UINT("lsn", r->s->chunk_lsn[r->next]), LF_ERR("error", rc));
+        LF_UINT("lsn", r->lsn), LF_ERR("error", rc));
     return rc;
 }
 
@@ -186,9 +203,9 @@ deliver(struct queue_reader *r, struct slice *out)
         return damaged(r, (int)r->got);
     }
     if ((size_t)r->got != r->bytes ||
-        record_head_get(r->buffer, r->bytes, r->segment->seed, r->s->chunk_lsn[r->next], &h) < 0 ||
-        h.type != RECORD_CONTENT || h.length != r->bytes ||
-        !record_payload_valid(r->buffer, &h, r->segment->seed) || get_le64(content) != r->s->m.id ||
+        record_head_get(r->buffer, r->bytes, r->seed, r->lsn, &h) < 0 ||
+        (h.type != RECORD_CONTENT && h.type != RECORD_COPIED_CONTENT) || h.length != r->bytes ||
+        !record_payload_valid(r->buffer, &h, r->seed) || get_le64(content) != r->s->m.id ||
         get_le32(content + 8) != r->next) {
         return damaged(r, BH_EDAMAGED);
     }
@@ -207,6 +224,14 @@ queue_reader_seek(struct queue_reader *r, uint64_t offset)
     return offset;
 }
 
+void
+queue_reader_chunk(struct queue_reader *r, uint32_t chunk)
+{
+    CHECK(!r->busy && chunk < r->s->chunk_count);
+    r->have = r->have && r->next == chunk; /* else it was read for nothing */
+    r->next = chunk;
+}
+
 int
 queue_reader_next(struct queue_reader *r, struct slice *out, loop_fn *ready, void *ctx)
 {
@@ -221,11 +246,14 @@ queue_reader_next(struct queue_reader *r, struct slice *out, loop_fn *ready, voi
     if (r->next == r->s->chunk_count) {
         return 0;
     }
-    r->segment = segtab_find(&r->q->segments, r->s->chunk_lsn[r->next] / r->q->segment_bytes);
+    /* a copy that is not yet on disk cannot be read: until then the old place holds (I10) */
+    r->lsn = r->s->moving ? queue_moving_chunk(r->q, r->s, r->next) : r->s->chunk_lsn[r->next];
+    r->segment = segtab_find(&r->q->segments, r->lsn / r->q->segment_bytes);
     if (r->segment == NULL || r->s->chunk_bytes[r->next] > CONTENT_BYTES_MAX) {
         return damaged(r, BH_EDAMAGED);
     }
-    r->offset = r->s->chunk_lsn[r->next] % r->q->segment_bytes;
+    r->seed = r->segment->seed;
+    r->offset = r->lsn % r->q->segment_bytes;
     r->bytes = RECORD_HEADER_BYTES + CONTENT_PREFIX_BYTES + r->s->chunk_bytes[r->next];
     if (r->segment->fd >= 0) {
         r->got = io_pread_nowait(r->segment->fd, r->buffer, r->bytes, r->offset);

@@ -23,6 +23,7 @@ put(struct queue *q, struct slice key, struct slice value)
         journal_void(&place);
         return rc;
     }
+    place.segment->has_state = true;
     w.object = before;
     rc = journal_wait(q->journal, &w);
     CHECK(rc == 0); /* reserved */
@@ -109,6 +110,7 @@ queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind)
         state_put(at + n + RECORD_HEADER_BYTES, state_key(e), state_value(e));
         record_finish(at + n, (uint32_t)(behind + n), q->first->seed);
         state_move(e, &q->segments, q->segment_bytes, q->first, h.lsn);
+        q->first->has_state = true;
         n += record_padded(h.length);
     }
     return n;

@@ -252,6 +252,35 @@ commit_recipient(struct slice bytes, struct envelope_recipient *out)
     return 0;
 }
 
+_Static_assert(COPIED_ORIGIN_BYTES == TLV_BYTES + 8, "a field with a u64");
+_Static_assert(COPIED_STATEMENT_BYTES == TLV_BYTES + 1, "a field with a u8 and a payload");
+
+uint8_t *
+copied_origin_put(uint8_t *at, uint64_t lsn)
+{
+    at = put_tlv(at, COMMIT_ORIGIN, 8);
+    put_le64(at, lsn);
+    return at + 8;
+}
+
+uint8_t *
+copied_statement_put(uint8_t *at, uint8_t type, uint64_t payload_bytes)
+{
+    at = put_tlv(at, COMMIT_STATEMENT, (size_t)payload_bytes + 1);
+    *at = type;
+    return at + 1;
+}
+
+int
+copied_statement_get(struct slice field, uint8_t *type, struct slice *payload)
+{
+    struct reader r = reader_of(field);
+
+    *type = read_u8(&r);
+    *payload = r.rest;
+    return r.bad ? BH_EDAMAGED : 0;
+}
+
 /* ---- OUTCOME, MARK */
 
 #define OUTCOME_FIXED_BYTES  18 /* after the length field */

@@ -26,7 +26,9 @@ enum record_type {
     RECORD_SURVIVORS = 8,
     RECORD_ATTEMPT = 9,
     RECORD_SNAPSHOT = 10,
-    /* 11 … 14 are reserved: docs/formats/journal.md */
+    RECORD_COPIED_CONTENT = 11,
+    RECORD_COPIED_COMMIT = 12,
+    /* 13 and 14 are reserved: docs/formats/journal.md */
     RECORD_STATE = 15,
     RECORD_REPAIRED = 17,
 };
@@ -91,6 +93,8 @@ enum commit_tag {
     COMMIT_CLIENT = 6,
     COMMIT_RECIPIENT = 7,
     COMMIT_CHUNKS = 8,
+    COMMIT_ORIGIN = 9,     /* of a COPIED_COMMIT: LSN of the COMMIT that it stands for */
+    COMMIT_STATEMENT = 10, /* of a COPIED_COMMIT: what OUTCOMEs and MARKs have said so far */
     COMMIT_MUST_UNDERSTAND = 0x8000,
 };
 #define COMMIT_HEAD_BYTES  16
@@ -117,6 +121,14 @@ int commit_walk_begin(
  * not. */
 int commit_walk_next(struct commit_walk *w) MUST_USE;
 int commit_recipient(struct slice bytes, struct envelope_recipient *out) MUST_USE;
+
+/* Behind what commit_encode wrote, in a COPIED_COMMIT. Each returns the next place. */
+#define COPIED_ORIGIN_BYTES    14
+#define COPIED_STATEMENT_BYTES 7 /* and the payload that follows */
+uint8_t *copied_origin_put(uint8_t *at, uint64_t lsn);
+uint8_t *copied_statement_put(uint8_t *at, uint8_t type, uint64_t payload_bytes);
+/* From such a field: a record of that type would have that payload. */
+int copied_statement_get(struct slice field, uint8_t *type, struct slice *payload) MUST_USE;
 
 struct outcome_head {
     uint64_t id, commit_lsn;

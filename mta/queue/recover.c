@@ -544,6 +544,7 @@ add_to_table(struct run *run)
         }
         s->closed = true;
         s->ready = true;
+        s->size_bytes = f->size_bytes;
         s->valid_bytes = f->sealed ? f->valid_bytes : SEGMENT_HEADER_BYTES;
         if (f->head_rc < 0) {
             s->damaged = true;
@@ -797,7 +798,7 @@ chunk_reads(struct run *run, const struct stored *s, uint32_t i)
     c.offset = s->chunk_lsn[i] % run->r->segment_bytes;
     look = look_at(run, &c, &h, &at);
     io_close(&run->window.fd);
-    return look == LOOK_GOOD && h.type == RECORD_CONTENT;
+    return look == LOOK_GOOD && (h.type == RECORD_CONTENT || h.type == RECORD_COPIED_CONTENT);
 }
 
 static bool

@@ -15,7 +15,11 @@ replay_hold(struct replay *r, struct stored *s)
     bool all = commit != NULL;
 
     if (commit != NULL) {
+        uint64_t bytes = stored_commit_bytes(s);
+
         commit->live++;
+        commit->live_bytes += bytes;
+        commit->commit_bytes += bytes;
         list_push_back(&commit->messages, &s->in_segment);
     }
     for (uint32_t i = 0; i < s->chunk_count; i++) {
@@ -23,6 +27,10 @@ replay_hold(struct replay *r, struct stored *s)
 
         if (seg != NULL) {
             seg->live++;
+            seg->live_bytes += stored_chunk_bytes(s->chunk_bytes[i]);
+        }
+        if (seg != NULL && seg != commit) {
+            segment_guest(seg, s->m.id);
         }
         all = all && seg != NULL;
     }
@@ -32,23 +40,35 @@ replay_hold(struct replay *r, struct stored *s)
 /* Looks up the same segments: none of them can have gone, since they were held. A chunk's segment
  * that was not there then is not there now: numbers are never used again. */
 bool
-replay_let_go(struct replay *r, struct stored *s)
+replay_let_go_of(
+    struct replay *r, const struct stored *s, uint64_t commit_lsn, const uint64_t *chunk_lsn)
 {
-    struct segment *commit = segment_at(r, s->commit_lsn);
+    struct segment *commit = segment_at(r, commit_lsn);
     bool empty = false;
 
     if (commit != NULL) {
+        uint64_t bytes = stored_commit_bytes(s);
+
         empty = --commit->live == 0;
-        list_remove(&s->in_segment);
+        commit->live_bytes -= bytes;
+        commit->commit_bytes -= bytes;
     }
     for (uint32_t i = 0; i < s->chunk_count; i++) {
-        struct segment *seg = segment_at(r, s->chunk_lsn[i]);
+        struct segment *seg = segment_at(r, chunk_lsn[i]);
 
         if (seg != NULL) {
             empty = --seg->live == 0 || empty;
+            seg->live_bytes -= stored_chunk_bytes(s->chunk_bytes[i]);
         }
     }
     return empty;
+}
+
+bool
+replay_let_go(struct replay *r, struct stored *s)
+{
+    list_remove(&s->in_segment);
+    return replay_let_go_of(r, s, s->commit_lsn, s->chunk_lsn);
 }
 
 static void
@@ -83,8 +103,8 @@ on_commit(struct replay *r, const struct record_head *h, struct slice payload)
         return rc;
     }
     known = msgindex_find(r->index, s->m.id);
-    if (known != NULL && known->commit_lsn == h->lsn) {
-        stored_free(r->index, s); /* from a snapshot, which is later */
+    if (known != NULL && known->commit_lsn >= h->lsn) {
+        stored_free(r->index, s); /* from a snapshot, which is later: perhaps it was copied since */
         return 0;
     }
     rc = s->m.id != 0 && replay_plausible(r, s) ? msgindex_add(r->index, s) : BH_EDAMAGED;
@@ -105,9 +125,6 @@ subject(struct replay *r, struct segment *in, uint64_t id, uint64_t commit_lsn, 
     struct stored *s = msgindex_find(r->index, id);
 
     *out = s != NULL && s->commit_lsn == commit_lsn ? s : NULL;
-    if (*out != NULL) {
-        s->touched = true;
-    }
     return segtab_need(r->segments, in, commit_lsn / r->segment_bytes);
 }
 
@@ -187,6 +204,148 @@ on_attempt(struct replay *r, struct segment *in, struct slice payload)
     }
     s->m.attempt_order = ++r->index->attempt_order;
     return rc;
+}
+
+/* ---- COPIED_COMMIT */
+
+static int
+outcomes_check(const struct stored *s, struct reader *r, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct outcome_entry e;
+        int rc = outcome_entry_get(r, &e);
+
+        if (rc < 0 || !msgindex_outcome_valid(s, &e)) {
+            return BH_EDAMAGED;
+        }
+    }
+    return 0;
+}
+
+static int
+attempts_check(const struct stored *s, struct reader *r, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (read_u32(r) >= s->m.recipient_count) {
+            return BH_EDAMAGED;
+        }
+    }
+    return 0;
+}
+
+/* Would this statement be a record about s, and about nobody else? */
+static int
+statement_check(const struct stored *s, uint8_t type, struct slice payload)
+{
+    struct reader r = reader_of(payload);
+    uint64_t id = read_u64(&r), lsn = read_u64(&r);
+    struct outcome_head outcome;
+    struct attempt_head attempt;
+    struct mark mark;
+    int rc;
+
+    if (r.bad || id != s->m.id || lsn != s->commit_lsn) {
+        return BH_EDAMAGED;
+    }
+    r = reader_of(payload);
+    switch (type) {
+    case RECORD_OUTCOME:
+        rc = outcome_head_get(&r, &outcome);
+        return rc < 0 ? rc : outcomes_check(s, &r, outcome.count);
+    case RECORD_ATTEMPT:
+        rc = attempt_head_get(&r, &attempt);
+        return rc < 0 ? rc : attempts_check(s, &r, attempt.count);
+    case RECORD_MARK:
+        return mark_get(payload, &mark);
+    default:
+        return BH_EFORMAT;
+    }
+}
+
+/* The fields that a COMMIT has not; 0 and *origin, or why it cannot be taken. */
+static int
+copied_check(const struct stored *s, struct slice payload, uint64_t *origin)
+{
+    struct commit_head head;
+    struct commit_walk w;
+    int rc = commit_walk_begin(&w, payload, &head);
+
+    *origin = 0;
+    while (rc == 0 && (rc = commit_walk_next(&w)) > 0) {
+        struct slice inside;
+        uint8_t type;
+
+        rc = 0;
+        if (w.tag == COMMIT_ORIGIN) {
+            struct reader r = reader_of(w.bytes);
+
+            *origin = read_u64(&r);
+        } else if (w.tag == COMMIT_STATEMENT) {
+            rc = copied_statement_get(w.bytes, &type, &inside);
+            rc = rc < 0 ? rc : statement_check(s, type, inside);
+        }
+    }
+    return rc < 0 ? rc : *origin == 0 || *origin >= s->commit_lsn ? BH_EDAMAGED : 0;
+}
+
+/* Its statements, as the records that they stand for. */
+static int
+say_again(struct replay *r, struct segment *in, struct slice payload)
+{
+    struct commit_head head;
+    struct commit_walk w;
+    int rc = commit_walk_begin(&w, payload, &head);
+
+    while (rc == 0 && (rc = commit_walk_next(&w)) > 0) {
+        struct slice inside;
+        uint8_t type;
+
+        rc = 0;
+        if (w.tag == COMMIT_STATEMENT) {
+            rc = copied_statement_get(w.bytes, &type, &inside);
+            rc = rc < 0                   ? rc
+                 : type == RECORD_MARK    ? on_mark(r, in, inside)
+                 : type == RECORD_ATTEMPT ? on_attempt(r, in, inside)
+                                          : on_outcome(r, in, inside);
+        }
+    }
+    return rc;
+}
+
+/* It takes the place of what is known of that message, all of it. Where nothing is known, the
+ * segment of its COMMIT is gone, or nobody could read it. */
+static int
+on_copied_commit(
+    struct replay *r, struct segment *in, const struct record_head *h, struct slice payload)
+{
+    struct stored *s, *known;
+    uint64_t origin;
+    int rc = stored_new(&s, payload, h->lsn);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = s->m.id != 0 && replay_plausible(r, s) ? copied_check(s, payload, &origin) : BH_EDAMAGED;
+    rc = rc < 0 ? rc : segtab_need(r->segments, in, origin / r->segment_bytes);
+    known = msgindex_find(r->index, s->m.id);
+    if (rc == 0 && known != NULL && known->commit_lsn >= h->lsn) {
+        stored_free(r->index, s);
+        return 0; /* what is known is younger: from a snapshot */
+    }
+    if (rc == 0 && known != NULL) {
+        rc = segtab_need(r->segments, in, known->commit_lsn / r->segment_bytes);
+    }
+    if (rc == 0 && known != NULL) {
+        drop(r, known);
+    }
+    rc = rc < 0 ? rc : msgindex_add(r->index, s);
+    if (rc < 0) {
+        stored_free(r->index, s);
+        return rc;
+    }
+    s->durable = true;
+    s->damaged = !replay_hold(r, s);
+    return say_again(r, in, payload);
 }
 
 static int
@@ -280,6 +439,7 @@ replay_record(
 {
     switch (h->type) {
     case RECORD_CONTENT:
+    case RECORD_COPIED_CONTENT:
     case RECORD_END:
     case RECORD_PAD:
     case RECORD_SNAPSHOT:
@@ -292,6 +452,8 @@ replay_record(
         return on_state(r, in, h->lsn, payload);
     case RECORD_COMMIT:
         return on_commit(r, h, payload);
+    case RECORD_COPIED_COMMIT:
+        return on_copied_commit(r, in, h, payload);
     case RECORD_OUTCOME:
         return on_outcome(r, in, payload);
     case RECORD_MARK:

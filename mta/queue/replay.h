@@ -24,5 +24,8 @@ bool replay_plausible(const struct replay *r, const struct stored *s);
 bool replay_hold(struct replay *r, struct stored *s);
 /* True: some segment holds nothing that lives any more. */
 bool replay_let_go(struct replay *r, struct stored *s);
+/* The same for a place where s was until its copy became durable: it is in no list there. */
+bool replay_let_go_of(
+    struct replay *r, const struct stored *s, uint64_t commit_lsn, const uint64_t *chunk_lsn);
 
 #endif

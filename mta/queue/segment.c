@@ -162,6 +162,7 @@ segment_free(struct segment *s)
     if (s != NULL) {
         io_close(&s->fd);
         free(s->needs);
+        free(s->guests);
         free(s);
     }
 }
@@ -248,6 +249,25 @@ segment_need_no_more(struct segment *s, uint64_t seq)
         memmove(s->needs + at, s->needs + at + 1, (s->need_count - at - 1) * sizeof(*s->needs));
         s->need_count--;
     }
+}
+
+void
+segment_guest(struct segment *s, uint64_t id)
+{
+    if (s->guest_count > 0 && s->guests[s->guest_count - 1] == id) {
+        return; /* its chunk before was here, too */
+    }
+    if (s->guest_count == s->guest_capacity) {
+        uint32_t capacity = MAX(s->guest_capacity * 2, 4U);
+        uint64_t *grown = realloc(s->guests, capacity * sizeof(*grown));
+
+        if (grown == NULL) {
+            return;
+        }
+        s->guests = grown;
+        s->guest_capacity = capacity;
+    }
+    s->guests[s->guest_count++] = id;
 }
 
 void

@@ -57,15 +57,21 @@ struct segment {
     struct list job;  /* in one list of space.c */
     uint64_t seq, salt;
     uint64_t valid_bytes; /* of an older segment; of our own once closed */
+    uint64_t size_bytes;  /* of an older segment's file; 0: it is our own */
     uint64_t limit_bytes; /* of a first segment on a full disk: its size; 0: segment_bytes */
     uint32_t epoch, seed;
-    int fd;           /* -1: not open */
-    int status;       /* of its preparation */
-    uint32_t live;    /* content and commit records of messages that live or are being received, and
-                         STATE records that count */
-    uint32_t state;   /* those */
-    uint32_t readers; /* pool reads under way */
-    struct list messages;   /* struct stored, by in_segment: whose COMMIT is here and who live */
+    int fd;         /* -1: not open */
+    int status;     /* of its preparation */
+    uint32_t live;  /* content and commit records of messages that live or are being received, and
+                       STATE records that count */
+    uint32_t state; /* those */
+    uint64_t live_bytes;   /* of messages that live, … */
+    uint64_t commit_bytes; /* … and what of it are commits */
+    uint32_t readers;      /* pool reads under way */
+    struct list messages;  /* struct stored, by in_segment: whose COMMIT is here and who live */
+    uint64_t *guests;      /* ids of messages with content here and their COMMIT elsewhere, some
+                              of them gone or moved by now */
+    uint32_t guest_count, guest_capacity;
     bool ready;             /* prepared: fd is set, the name durable; space.c's mutex */
     bool want_zero;         /* while it waits for its file: how to make it … */
     uint64_t want_seal_lsn; /* … and what its header says */
@@ -74,7 +80,8 @@ struct segment {
     bool closed;            /* nothing is written to it any more, and all of it is durable */
     bool damaged;           /* kept for ever */
     bool freeing;
-    bool wanted;     /* tidy.c's own */
+    bool has_state;  /* a STATE record of this epoch was put here, whether it counts or not */
+    uint8_t wanted;  /* compact.c's own */
     uint64_t *needs; /* sorted: segments (by seq) that must be gone before this one */
     uint32_t need_count, need_capacity;
 };
@@ -95,6 +102,8 @@ void segment_free(struct segment *s); /* one that is in no table */
 /* s says something about a commit in segment `seq`: s must outlive it (I7, I8). 0 or -ENOMEM.
  * seq of no or of the same segment: nothing to do. */
 int segtab_need(struct segtab *t, struct segment *s, uint64_t seq) MUST_USE;
+/* A message of this id has content in s. Without memory for it, s is not compacted. */
+void segment_guest(struct segment *s, uint64_t id);
 void segment_need_no_more(struct segment *s, uint64_t seq);
 bool segment_needs(const struct segment *s, uint64_t seq);
 /* Ends so near to the length of a segment that what is left is not worth giving back. */

@@ -13,7 +13,6 @@
 #define RECIPIENT_TAIL_BYTES 17 /* state … number of the reply */
 
 #define SEGMENT_FLAG_DAMAGED  1u
-#define MESSAGE_FLAG_TOUCHED  1u
 #define RECIPIENT_FLAG_DOUBT  1u
 #define RECIPIENT_FLAG_WARNED 2u
 
@@ -355,7 +354,7 @@ put_message_head(uint8_t *at, const struct stored *s, size_t strings)
     put_le32(at + 40, (uint32_t)strings);
     at[44] = s->m.body;
     at[45] = s->m.hops;
-    at[46] = s->touched ? MESSAGE_FLAG_TOUCHED : 0;
+    at[46] = 0;
     at[47] = s->m.held;
     put_le64(at + 48, s->m.crashes);
     return at + MESSAGE_ENTRY_BYTES;
@@ -663,7 +662,6 @@ snapshot_message_get(struct slice bytes, const struct snapshot_replies *replies,
     f.s->m.received_wall_ms = get_le64(at + 24);
     f.s->m.body = at[44];
     f.s->m.hops = at[45];
-    f.s->touched = (at[46] & MESSAGE_FLAG_TOUCHED) != 0;
     f.s->m.held = (uint8_t)(at[47] > HOLD_POISON ? HOLD_OPERATOR : at[47]);
     f.s->m.crashes = at[48];
     f.s->durable = true;

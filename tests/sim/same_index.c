@@ -65,7 +65,6 @@ same_message(const struct stored *a, const struct stored *b)
                           : a->m.held != b->m.held                           ? "held"
                           : a->m.crashes != b->m.crashes                     ? "crashes"
                           : a->damaged != b->damaged                         ? "damaged"
-                          : b->touched && !a->touched                        ? "touched"
                           : a->chunk_count != b->chunk_count                 ? "chunks"
                                                                              : NULL;
 

@@ -80,7 +80,7 @@ enum state_kind {
 struct counts {
     uint64_t states[STATE_KINDS], same; /* same: met before in this scenario, not tried again */
     uint64_t boundaries, scenarios, acked, delivered, again, notices, recoveries, refused, lapses;
-    uint64_t tidied, snapshots, read_snapshots, compared, full, failed_stop, violations;
+    uint64_t compacted, snapshots, read_snapshots, compared, full, failed_stop, violations;
 };
 
 struct sim {
@@ -90,6 +90,7 @@ struct sim {
     struct queue *q;
     bool open_done, dead, quiet, low, fault_met, calm, single, starved;
     int open_status, failure;
+    uint32_t slack;         /* segments: so few that compaction often runs */
     char text[512], at[96]; /* at: where in the scenario, for the report */
     struct message *messages;
     uint32_t count, capacity;
@@ -186,16 +187,16 @@ void rot_sweep(uint64_t seed, struct counts *n);
 /* ---- sim_wrap.c */
 enum broken {
     BROKEN_NOTHING,
-    BROKEN_NO_SYNC,     /* a sync does nothing */
-    BROKEN_LATE_SYNC,   /* acknowledged before the sync */
-    BROKEN_NO_DIR_SYNC, /* names are not synced */
-    BROKEN_NO_NEEDS,    /* a segment does not outlive those that its records are about (I7) */
-    BROKEN_EARLY_FREE,  /* freed before the last outcome is durable (I10) */
-    BROKEN_EARLY_TIDY,  /* freed before SURVIVORS is durable (I7) */
-    BROKEN_NO_SEAL,     /* the valid lengths of a SEAL are ignored (I6) */
-    BROKEN_NO_CRC,      /* payloads are believed (I11) */
-    BROKEN_NO_ATTEMPT,  /* the final dot goes out, and no ATTEMPT says so (I14) */
-    BROKEN_DEAF,        /* a failed sync is taken for a good one (I5) */
+    BROKEN_NO_SYNC,       /* a sync does nothing */
+    BROKEN_LATE_SYNC,     /* acknowledged before the sync */
+    BROKEN_NO_DIR_SYNC,   /* names are not synced */
+    BROKEN_NO_NEEDS,      /* a segment does not outlive those that its records are about (I7) */
+    BROKEN_EARLY_FREE,    /* freed before the last outcome is durable (I10) */
+    BROKEN_EARLY_COMPACT, /* freed before SURVIVORS is durable (I7) */
+    BROKEN_NO_SEAL,       /* the valid lengths of a SEAL are ignored (I6) */
+    BROKEN_NO_CRC,        /* payloads are believed (I11) */
+    BROKEN_NO_ATTEMPT,    /* the final dot goes out, and no ATTEMPT says so (I14) */
+    BROKEN_DEAF,          /* a failed sync is taken for a good one (I5) */
     BROKEN_KINDS
 };
 extern enum broken wrap_broken;

@@ -8,8 +8,8 @@
  * --wild: names that were not synced come in any subset, not only in the order they were made; else
  * only with every third seed.
  * --states: no new seed once so many states were tried. --broken: the queue is broken in one place
- * (no-sync, late-sync, no-dir-sync, no-needs, early-free, early-tidy, no-seal, no-crc, no-attempt,
- * deaf), and the exit status says whether that was found. */
+ * (no-sync, late-sync, no-dir-sync, no-needs, early-free, early-compact, no-seal, no-crc,
+ * no-attempt, deaf), and the exit status says whether that was found. */
 #include "fake_pages.h"
 #include "sim.h"
 #include <malloc.h>
@@ -126,11 +126,13 @@ report(const struct counts *n, uint64_t first, uint64_t next)
         (unsigned long long)n->boundaries, (unsigned long long)n->same,
         (unsigned long long)n->recoveries);
     printf("  %llu acknowledged, %llu deliveries (%llu of them again), %llu notices, %llu refused, "
-           "%llu failed stop, %llu lapsed leases, %llu tidied, %llu stopped by a full disk\n",
+           "%llu failed stop, %llu lapsed leases, %llu pieces of compaction, %llu stopped by a "
+           "full disk\n",
         (unsigned long long)n->acked, (unsigned long long)n->delivered,
         (unsigned long long)n->again, (unsigned long long)n->notices,
         (unsigned long long)n->refused, (unsigned long long)n->failed_stop,
-        (unsigned long long)n->lapses, (unsigned long long)n->tidied, (unsigned long long)n->full);
+        (unsigned long long)n->lapses, (unsigned long long)n->compacted,
+        (unsigned long long)n->full);
     printf("  %llu snapshots written, %llu recoveries began at one, %llu compared with the whole "
            "journal\n",
         (unsigned long long)n->snapshots, (unsigned long long)n->read_snapshots,

@@ -14,7 +14,7 @@ const char *const wrap_broken_names[BROKEN_KINDS] = {
     [BROKEN_NO_DIR_SYNC] = "no-dir-sync",
     [BROKEN_NO_NEEDS] = "no-needs",
     [BROKEN_EARLY_FREE] = "early-free",
-    [BROKEN_EARLY_TIDY] = "early-tidy",
+    [BROKEN_EARLY_COMPACT] = "early-compact",
     [BROKEN_NO_SEAL] = "no-seal",
     [BROKEN_NO_CRC] = "no-crc",
     [BROKEN_NO_ATTEMPT] = "no-attempt",
@@ -202,14 +202,14 @@ __wrap_journal_wait(struct journal *j, const struct journal_wait *w)
 {
     struct queue *q = sim->q;
 
-    if (w->kind == WAIT_TIDY) {
-        sim->n->tidied++;
+    if (w->kind == WAIT_COMPACT) {
+        sim->n->compacted++;
     }
     if (wrap_broken == BROKEN_EARLY_FREE && w->kind == WAIT_GONE && q != NULL) {
         queue_on_done(q, w, 0);
         return 0;
     }
-    if (wrap_broken == BROKEN_EARLY_TIDY && w->kind == WAIT_TIDY && q != NULL) {
+    if (wrap_broken == BROKEN_EARLY_COMPACT && w->kind == WAIT_COMPACT && q != NULL) {
         queue_on_done(q, w, 0);
         return 0;
     }

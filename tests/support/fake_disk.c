@@ -411,7 +411,7 @@ fake_pwritev(int fd, const struct iovec *iov, int count, uint64_t offset)
         }
         /* sometimes not all of it: callers must go on */
         if (n > BLOCK && fake_random(&used->random) % 16 == 0) {
-            n = n / 2 / BLOCK * BLOCK;
+            n = MAX(n / 2 / BLOCK, (uint64_t)1) * BLOCK;
         }
         rc = write_some(i, iov[v].iov_base, n, offset);
         if (rc < 0) {

@@ -51,7 +51,11 @@ fake_loop_kill(struct loop *l)
     while (list_pop_front(&l->soon) != NULL || list_pop_front(&l->last) != NULL) {
     }
     while ((it = list_pop_front(&l->work)) != NULL) {
-        free(CONTAINER_OF(it, struct work_item, link));
+        struct work_item *item = CONTAINER_OF(it, struct work_item, link);
+        struct loop_work *w = item->w;
+
+        free(item);
+        w->done(w->ctx, -ECANCELED); /* what its owner left behind ends with it */
     }
     while ((it = list_pop_front(&l->timers)) != NULL) {
         free(CONTAINER_OF(it, struct timer_item, link));

@@ -158,6 +158,40 @@ unknown_fields_are_skipped_unless_they_must_be_understood(void)
     CU_ASSERT_EQUAL(commit_walk_next(&w), BH_EFORMAT);
 }
 
+/* What a COPIED_COMMIT has beside what a COMMIT has. */
+static void
+statements_are_read_as_written(void)
+{
+    struct mark m = { 1, 2, 77, MARK_NEXT }, m2;
+    struct commit_head head = { 5, 6 };
+    struct slice inside;
+    struct commit_walk w;
+    uint8_t *at, type;
+
+    put_le64(bytes, head.id);
+    put_le64(bytes + 8, head.size_bytes);
+    at = copied_origin_put(bytes + COMMIT_HEAD_BYTES, 4711);
+    CU_ASSERT_EQUAL(at - bytes, COMMIT_HEAD_BYTES + COPIED_ORIGIN_BYTES);
+    at = copied_statement_put(at, RECORD_MARK, MARK_BYTES);
+    CU_ASSERT_EQUAL(at - bytes, COMMIT_HEAD_BYTES + COPIED_ORIGIN_BYTES + COPIED_STATEMENT_BYTES);
+    mark_put(at, &m);
+    at += MARK_BYTES;
+    CU_ASSERT_EQUAL(
+        commit_walk_begin(&w, (struct slice){ (char *)bytes, (size_t)(at - bytes) }, &head), 0);
+    CU_ASSERT_EQUAL(commit_walk_next(&w), 1);
+    CU_ASSERT_EQUAL(w.tag, COMMIT_ORIGIN);
+    CU_ASSERT_EQUAL(w.bytes.n, 8);
+    CU_ASSERT_EQUAL(get_le64((const uint8_t *)w.bytes.p), 4711);
+    CU_ASSERT_EQUAL(commit_walk_next(&w), 1);
+    CU_ASSERT_EQUAL(w.tag, COMMIT_STATEMENT);
+    CU_ASSERT_EQUAL(copied_statement_get(w.bytes, &type, &inside), 0);
+    CU_ASSERT_EQUAL(type, RECORD_MARK);
+    CU_ASSERT_EQUAL(mark_get(inside, &m2), 0);
+    CU_ASSERT_EQUAL(m2.value, 77);
+    CU_ASSERT_EQUAL(commit_walk_next(&w), 0);
+    CU_ASSERT_EQUAL(copied_statement_get(SLICE_NONE, &type, &inside), BH_EDAMAGED);
+}
+
 static void
 outcomes_marks_seals_and_survivors_are_read_as_written(void)
 {
@@ -239,4 +273,5 @@ TEST_MAIN("record", TEST(a_record_has_the_documented_bytes), TEST(any_changed_bi
     TEST(a_record_of_another_life_or_place_is_none), TEST(a_commit_is_read_as_it_was_written),
     TEST(a_commit_beyond_the_limits_is_refused),
     TEST(unknown_fields_are_skipped_unless_they_must_be_understood),
+    TEST(statements_are_read_as_written),
     TEST(outcomes_marks_seals_and_survivors_are_read_as_written), TEST(a_long_reply_is_clipped))

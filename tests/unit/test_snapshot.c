@@ -32,7 +32,6 @@ make_message(struct msgindex *ix, uint64_t id)
     msgindex_mark(ix, s, &crashes);
     CU_ASSERT_EQUAL(msgindex_attempt(ix, s, 1, ATTEMPT_TRANSFER), 0);
     s->m.recipients[1].warned = true;
-    s->touched = true;
     return s;
 }
 
@@ -51,7 +50,6 @@ assert_same(const struct stored *a, const struct stored *b)
     CU_ASSERT_EQUAL(a->m.hops, b->m.hops);
     CU_ASSERT_EQUAL(a->m.held, b->m.held);
     CU_ASSERT_EQUAL(a->m.crashes, b->m.crashes);
-    CU_ASSERT_EQUAL(a->touched, b->touched);
     CU_ASSERT_EQUAL_FATAL(a->m.recipient_count, b->m.recipient_count);
     for (uint32_t i = 0; i < a->m.recipient_count; i++) {
         const struct queue_recipient *x = &a->m.recipients[i], *y = &b->m.recipients[i];

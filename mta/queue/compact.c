@@ -1,0 +1,900 @@
+/* Compaction: docs/formats/journal.md section 7b.
+ *
+ * The journal may take COMPACT_FACTOR times what its living messages need, and some segments more.
+ * Beyond, a round is begun: the segments are chosen that free most for what it costs (choose), and
+ * gone through, the oldest first, since a segment must outlive those that it speaks about (I7).
+ *
+ *   WANTED_COPY    what lives in it is copied into the present segment: it is dead when that is
+ *                  durable, and so goes by itself.
+ *   WANTED_RETIRE  mostly alive, but segments to be freed must outlive it for what they say about
+ *                  its messages. Only the COMMITs are copied, and SURVIVORS says that none of those
+ *                  here counts any more. When that is durable, nobody needs to outlive it but the
+ *                  segment where this is said.
+ *
+ * One piece at a time, of at most PIECE_BYTES, goes into a batch; the next one when it is durable.
+ * What a message held in its old place it holds until then (struct move); in the index it is in its
+ * new place at once, so that whatever is recorded from now on names the new COMMIT.
+ */
+#include "core/log.h"
+#include "queue/queue_int.h"
+#include <stdlib.h>
+
+#define COMPACT_FACTOR       2
+#define SLACK_SEGMENTS       8           /* a small queue is not copied about for a few megabytes */
+#define PIECE_BYTES          (256 * KIB) /* of a batch: it takes that much longer for those beside us */
+#define SKIP_BYTES           64  /* looking at a message that is passed by, in bytes of a piece */
+#define GUEST_BYTES          512 /* of a copied COMMIT, about */
+#define STATE_FACTOR_PERCENT 150 /* a copied COMMIT, with replies, of what the COMMIT has */
+
+enum { WANTED_NO, WANTED_COPY, WANTED_RETIRE };
+
+/* A copy on its way to the disk. s: from where it moves; NULL: segment seq is retired, and
+ * SURVIVORS says so in segment `in`. */
+struct move {
+    struct list link;
+    struct stored *s;
+    uint64_t seq, in, commit_lsn;
+    uint64_t chunk_lsn[];
+};
+
+/* ---- how large is it? */
+
+static uint64_t
+size_of(const struct queue *q, const struct segment *s)
+{
+    if (s->size_bytes != 0) {
+        return s->size_bytes;
+    }
+    if (s->closed && !s->zeroed) { /* cut to its length when it ended */
+        return (s->valid_bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
+    }
+    return s->limit_bytes != 0 ? s->limit_bytes : q->segment_bytes;
+}
+
+uint64_t
+queue_journal_bytes(const struct queue *q, uint64_t *live)
+{
+    uint64_t bytes = 0;
+
+    *live = 0;
+    LIST_FOR(it, &q->segments.order)
+    {
+        const struct segment *s = CONTAINER_OF(it, const struct segment, link);
+
+        *live += s->live_bytes;
+        bytes += size_of(q, s);
+    }
+    return bytes;
+}
+
+/* ---- choosing */
+
+struct candidate {
+    struct segment *s;
+    uint64_t bytes;
+};
+
+struct choice { /* of the first n candidates */
+    uint32_t n;
+    uint64_t freed, cost;
+};
+
+static int
+by_live(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    /* ratios, compared without division: both are below 2^31 times 2^31 */
+    uint64_t left = x->s->live_bytes * (y->bytes / KIB),
+             right = y->s->live_bytes * (x->bytes / KIB);
+
+    if (left == right) {
+        return x->s->seq < y->s->seq ? -1 : 1; /* the older one keeps fewer others waiting */
+    }
+    return left < right ? -1 : 1;
+}
+
+static struct segment *
+segment_of(struct list *it)
+{
+    return CONTAINER_OF(it, struct segment, link);
+}
+
+/* Must s outlive one that cannot be retired? */
+static bool
+is_blocked(const struct queue *q, const struct segment *s)
+{
+    for (uint32_t i = 0; i < s->need_count; i++) {
+        const struct segment *a = segtab_find(&q->segments, s->needs[i]);
+
+        if (a->damaged || !a->closed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The present and the next segment cannot be less, and of our epoch's first one the seal cannot be
+ * said again (I8). */
+static bool
+is_counted(const struct queue *q, const struct segment *s)
+{
+    return s->closed && s != q->first;
+}
+
+/* All that could be freed, the least alive first. */
+static uint32_t
+list_candidates(struct queue *q, struct candidate *list)
+{
+    uint32_t n = 0;
+    uint64_t blocked = 0;
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+        uint64_t bytes = size_of(q, s);
+
+        s->wanted = WANTED_NO;
+        if (!is_counted(q, s) || s->freeing || s->live_bytes >= bytes / COMPACT_FACTOR) {
+            continue;
+        }
+        if (s->damaged || is_blocked(q, s)) {
+            blocked++;
+            s->wanted = s->damaged && s->live > 0 ? WANTED_COPY : WANTED_NO;
+            continue;
+        }
+        list[n++] = (struct candidate){ s, bytes };
+    }
+    if (blocked > 0 && q->compaction.blocked == 0) {
+        log_event(EV_QUEUE_COMPACT_BLOCKED, LF_UINT("segments", blocked));
+    }
+    q->compaction.blocked = blocked;
+    qsort(list, n, sizeof(*list), by_live);
+    return n;
+}
+
+/* What is freed and written if s goes, too. */
+static void
+add_candidate(struct queue *q, const struct candidate *k, struct choice *sum)
+{
+    struct segment *s = k->s;
+
+    if (s->wanted == WANTED_RETIRE) {
+        sum->cost -= s->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
+    }
+    s->wanted = WANTED_COPY;
+    sum->n++;
+    sum->freed += k->bytes;
+    sum->cost += s->live_bytes + s->commit_bytes * (STATE_FACTOR_PERCENT - 100) / 100;
+    sum->cost += MIN(s->guest_count, s->live) * (uint64_t)GUEST_BYTES; /* COMMITs from elsewhere */
+    for (uint32_t i = 0; i < s->need_count; i++) {
+        struct segment *a = segtab_find(&q->segments, s->needs[i]);
+
+        if (a->wanted == WANTED_NO && !a->freeing) {
+            a->wanted = WANTED_RETIRE;
+            sum->cost += a->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
+        }
+    }
+}
+
+/* Is this better than what was found so far? It must free what is needed; on a full disk, which has
+ * only the reserve to write to, twice what it writes. */
+static bool
+is_better(const struct queue *q, const struct choice *c, const struct choice *best, uint64_t need)
+{
+    uint64_t enough = q->low ? c->cost * 2 : c->cost + need;
+
+    if (c->freed < enough || c->freed <= c->cost) {
+        return false;
+    }
+    return best->n == 0 ||
+           c->freed / KIB * (best->cost / KIB + 1) > best->freed / KIB * (c->cost / KIB + 1);
+}
+
+/* Mark what the round is to go through; false: nothing, or it does not pay. */
+static bool
+choose(struct queue *q, uint64_t need)
+{
+    struct candidate *list = calloc(q->segments.count, sizeof(*list));
+    struct choice sum = { 0 }, best = { 0 };
+    uint32_t n;
+
+    if (list == NULL) {
+        return false;
+    }
+    n = list_candidates(q, list);
+    for (uint32_t i = 0; i < n; i++) {
+        add_candidate(q, &list[i], &sum);
+        if (is_better(q, &sum, &best, need)) {
+            best = sum;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) { /* once more, up to the best */
+        list[i].s->wanted = WANTED_NO;
+    }
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+
+        s->wanted = s->wanted == WANTED_RETIRE || best.n == 0 ? WANTED_NO : s->wanted;
+    }
+    for (uint32_t i = 0; i < best.n; i++) {
+        add_candidate(q, &list[i], &sum);
+    }
+    q->compaction.gain = best.freed - best.cost;
+    free(list);
+    return best.n > 0;
+}
+
+/* Is there more than there may be? A round whose outcome is known and was less than half of what
+ * was promised (records fill segments badly, or something holds them that is no message) is not
+ * repeated before as much as a segment more is dead. */
+static bool
+round_is_due(struct queue *q, uint64_t *need)
+{
+    struct compaction *c = &q->compaction;
+    uint32_t slack = q->o.slack_segments != 0 ? q->o.slack_segments : SLACK_SEGMENTS;
+    uint64_t live = 0, bytes = 0, bound;
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        const struct segment *s = segment_of(it);
+
+        if (s->freeing) {
+            return false; /* asked again when it is gone, and what waits for it with it */
+        }
+        live += s->live_bytes;
+        bytes += is_counted(q, s) ? size_of(q, s) : 0;
+    }
+    if (c->before != 0 && bytes + c->gain / 2 >= c->before) {
+        c->resume_at = (bytes > live ? bytes - live : 0) + q->segment_bytes / (q->low ? 4 : 1);
+    }
+    c->before = 0;
+    if (c->resume_at > 0 && bytes < live + c->resume_at) {
+        return false;
+    }
+    c->resume_at = 0;
+    bound = live * COMPACT_FACTOR + slack * q->segment_bytes;
+    *need = bytes > bound ? bytes - bound : 0;
+    if (*need == 0 && !q->low) {
+        return false;
+    }
+    c->before = bytes;
+    c->gain = 0;
+    return true;
+}
+
+/* ---- what is on its way to the disk */
+
+uint64_t
+queue_moving_chunk(const struct queue *q, const struct stored *s, uint32_t chunk)
+{
+    LIST_FOR(it, &q->compaction.moves)
+    {
+        const struct move *m = CONTAINER_OF(it, const struct move, link);
+
+        if (m->s == s) {
+            return m->chunk_lsn[chunk];
+        }
+    }
+    CHECK(!"a message that moves has its move");
+    return 0;
+}
+
+/* Nobody needs to outlive the retired segment any more, but who says that it is retired, and the
+ * SEAL; and SURVIVORS says nothing of settings (section 6b). */
+static void
+retired(struct queue *q, const struct move *m)
+{
+    const struct segment *gone = segtab_find(&q->segments, m->seq);
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+        bool settings = gone != NULL && gone->has_state && s->has_state;
+
+        if (s->seq != m->in && s != q->first && !settings) {
+            segment_need_no_more(s, m->seq);
+        }
+    }
+}
+
+/* Its copy is durable: what it held in its old place can go. */
+static void
+move_done(struct queue *q, struct move *m)
+{
+    struct stored *s = m->s;
+
+    if (s != NULL) {
+        (void)replay_let_go_of(&q->replay, s, m->commit_lsn, m->chunk_lsn);
+        s->moving = false;
+        s->readers--;
+        queue_message_unused(q, s);
+        return;
+    }
+    retired(q, m);
+}
+
+void
+queue_compacted(struct queue *q, int status)
+{
+    struct list *it;
+
+    q->compaction.waiting = false;
+    if (status != 0) {
+        return; /* not known where they are: the process ends */
+    }
+    while ((it = list_pop_front(&q->compaction.moves)) != NULL) {
+        move_done(q, CONTAINER_OF(it, struct move, link));
+        free(CONTAINER_OF(it, struct move, link));
+    }
+    q->reap_wanted = true;
+}
+
+/* ---- the copied COMMIT */
+
+static bool
+is_as_at_first(const struct queue_recipient *r)
+{
+    return r->state == RECIPIENT_QUEUED && r->attempts == 0 && r->next_wall_ms == 0 &&
+           !r->in_doubt && r->last_reply.n == 0;
+}
+
+static struct outcome_entry
+entry_of(const struct stored *s, uint32_t recipient)
+{
+    static const uint8_t kind_of[] = {
+        [RECIPIENT_QUEUED] = OUTCOME_DEFERRED,
+        [RECIPIENT_DELIVERED] = OUTCOME_DELIVERED,
+        [RECIPIENT_FAILED] = OUTCOME_FAILED,
+        [RECIPIENT_EXPANDED] = OUTCOME_EXPANDED,
+        [RECIPIENT_REMOVED] = OUTCOME_REMOVED,
+    };
+    const struct queue_recipient *r = &s->m.recipients[recipient];
+
+    return (struct outcome_entry){ recipient, kind_of[r->state], r->in_doubt, r->attempts,
+        r->next_wall_ms, r->last_reply };
+}
+
+/* What the records about a message have said so far, taken together: one OUTCOME of all recipients
+ * that are not as at first, then (an outcome ends them) an ATTEMPT of each kind, then MARKs. */
+struct said {
+    uint64_t bytes, outcome_bytes;
+    uint32_t outcomes, attempts[ATTEMPT_READING + 1]; /* recipients, by kind */
+    uint32_t marks;
+    bool warned;
+};
+
+static struct said
+said_of(const struct stored *s)
+{
+    struct said st = { .outcome_bytes = OUTCOME_HEAD_BYTES };
+
+    for (uint32_t i = 0; i < s->m.recipient_count; i++) {
+        const struct queue_recipient *r = &s->m.recipients[i];
+        struct outcome_entry e = entry_of(s, i);
+
+        st.warned = st.warned || r->warned;
+        st.attempts[MIN(r->attempt, (uint8_t)ATTEMPT_READING)]++;
+        if (!is_as_at_first(r)) {
+            st.outcomes++;
+            st.outcome_bytes += outcome_entry_bytes(&e);
+        }
+    }
+    st.marks = (uint32_t)(s->m.held != HOLD_NO) + (s->m.crashes > 0) + st.warned;
+    st.bytes = st.marks * (uint64_t)(COPIED_STATEMENT_BYTES + MARK_BYTES);
+    st.bytes += st.outcomes > 0 ? COPIED_STATEMENT_BYTES + st.outcome_bytes : 0;
+    for (unsigned kind = ATTEMPT_TRANSFER; kind <= ATTEMPT_READING; kind++) {
+        if (st.attempts[kind] > 0) {
+            st.bytes += COPIED_STATEMENT_BYTES + ATTEMPT_HEAD_BYTES + 4 * st.attempts[kind];
+        }
+    }
+    return st;
+}
+
+static uint8_t *
+put_outcomes(uint8_t *at, const struct stored *s, const struct said *st, uint64_t lsn)
+{
+    struct outcome_head head = { s->m.id, lsn, st->outcomes };
+
+    if (st->outcomes == 0) {
+        return at;
+    }
+    at = copied_statement_put(at, RECORD_OUTCOME, st->outcome_bytes);
+    outcome_head_put(at, &head);
+    at += OUTCOME_HEAD_BYTES;
+    for (uint32_t i = 0; i < s->m.recipient_count; i++) {
+        if (!is_as_at_first(&s->m.recipients[i])) {
+            struct outcome_entry e = entry_of(s, i);
+
+            at = outcome_entry_put(at, &e);
+        }
+    }
+    return at;
+}
+
+static uint8_t *
+put_attempt(uint8_t *at, const struct stored *s, uint8_t kind, uint32_t count, uint64_t lsn)
+{
+    struct attempt_head head = { s->m.id, lsn, count, kind };
+
+    if (count == 0) {
+        return at;
+    }
+    at = copied_statement_put(at, RECORD_ATTEMPT, ATTEMPT_HEAD_BYTES + 4 * (uint64_t)count);
+    attempt_head_put(at, &head);
+    at += ATTEMPT_HEAD_BYTES;
+    for (uint32_t i = 0; i < s->m.recipient_count; i++) {
+        if (MIN(s->m.recipients[i].attempt, (uint8_t)ATTEMPT_READING) == kind) {
+            put_le32(at, i);
+            at += 4;
+        }
+    }
+    return at;
+}
+
+static uint8_t *
+put_mark(uint8_t *at, const struct stored *s, uint64_t lsn, enum mark_what what, uint64_t value)
+{
+    struct mark mark = { s->m.id, lsn, value, what };
+
+    at = copied_statement_put(at, RECORD_MARK, MARK_BYTES);
+    mark_put(at, &mark);
+    return at + MARK_BYTES;
+}
+
+static uint8_t *
+put_said(uint8_t *at, const struct stored *s, const struct said *st, uint64_t lsn)
+{
+    at = put_outcomes(at, s, st, lsn);
+    for (uint8_t kind = ATTEMPT_TRANSFER; kind <= ATTEMPT_READING; kind++) {
+        at = put_attempt(at, s, kind, st->attempts[kind], lsn);
+    }
+    if (s->m.crashes > 0) {
+        at = put_mark(at, s, lsn, MARK_CRASHES, s->m.crashes);
+    }
+    if (st->warned) {
+        at = put_mark(at, s, lsn, MARK_WARNED, 0);
+    }
+    return s->m.held != HOLD_NO ? put_mark(at, s, lsn, MARK_HELD, s->m.held) : at;
+}
+
+struct copied { /* a message as commit_encode takes it */
+    struct envelope e;
+    struct commit_chunk *chunks;
+    uint64_t commit_bytes; /* of the payload, before what a COMMIT has not */
+};
+
+static int
+copied_of(const struct stored *s, const uint64_t *chunk_lsn, struct copied *out)
+{
+    uint32_t n = s->m.recipient_count;
+    struct envelope_recipient *to = calloc(n, sizeof(*to));
+    struct commit_chunk *chunks = calloc(s->chunk_count + (size_t)1, sizeof(*chunks));
+
+    if (to == NULL || chunks == NULL) {
+        free(to);
+        free(chunks);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct queue_recipient *r = &s->m.recipients[i];
+
+        to[i] = (struct envelope_recipient){ r->address, r->orcpt, r->notify };
+    }
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        chunks[i] = (struct commit_chunk){ chunk_lsn[i], s->chunk_bytes[i] };
+    }
+    *out = (struct copied){ .chunks = chunks,
+        .e = { .sender = s->m.sender,
+            .envid = s->m.envid,
+            .body = s->m.body,
+            .hops = s->m.hops,
+            .received_wall_ms = s->m.received_wall_ms,
+            .client = s->m.client,
+            .recipient_count = n,
+            .recipients = to } };
+    out->commit_bytes = commit_payload_bytes(&out->e, s->chunk_count);
+    return 0;
+}
+
+static int
+put_copied_commit(
+    struct queue *q, struct stored *s, const uint64_t *chunk_lsn, struct journal_place *place)
+{
+    struct commit_head head = { s->m.id, s->m.size_bytes };
+    struct said st = said_of(s);
+    struct copied c;
+    uint64_t bytes;
+    int rc = copied_of(s, chunk_lsn, &c);
+
+    if (rc < 0) {
+        return rc;
+    }
+    bytes = c.commit_bytes + COPIED_ORIGIN_BYTES + st.bytes;
+    rc = c.commit_bytes == 0 ? BH_ETOOBIG
+                             : journal_add(q->journal, RECORD_COPIED_COMMIT, bytes, place);
+    if (rc == 0) {
+        uint8_t *at = place->payload;
+
+        commit_encode(at, &head, &c.e, c.chunks, s->chunk_count);
+        at = copied_origin_put(at + c.commit_bytes, s->commit_lsn);
+        at = put_said(at, s, &st, place->lsn);
+        CHECK((uint64_t)(at - place->payload) == bytes);
+        q->compaction.appended += bytes;
+        q->compaction.copied_bytes += bytes;
+    }
+    free((void *)(uintptr_t)c.e.recipients);
+    free(c.chunks);
+    return rc;
+}
+
+/* s lives in a new place from here on, its content where chunk_lsn says. */
+static int
+rehome(struct queue *q, struct stored *s, const uint64_t *chunk_lsn)
+{
+    size_t lsns = s->chunk_count * sizeof(*chunk_lsn);
+    struct move *m = calloc(1, sizeof(*m) + lsns);
+    struct journal_place place;
+    int rc = m == NULL ? -ENOMEM : put_copied_commit(q, s, chunk_lsn, &place);
+
+    if (rc < 0) {
+        free(m);
+        s->stays = s->stays || rc == BH_ETOOBIG;
+        return rc == BH_ETOOBIG ? 0 : rc;
+    }
+    m->s = s;
+    m->commit_lsn = s->commit_lsn;
+    if (s->chunk_count > 0) {
+        memcpy(m->chunk_lsn, s->chunk_lsn, lsns);
+        memcpy(s->chunk_lsn, chunk_lsn, lsns);
+    }
+    list_push_back(&q->compaction.moves, &m->link);
+    s->commit_lsn = place.lsn;
+    s->moving = true;
+    s->readers++;
+    list_remove(&s->in_segment);
+    (void)replay_hold(&q->replay, s);
+    if (segtab_need(&q->segments, place.segment, m->commit_lsn / q->segment_bytes) < 0) {
+        place.segment->damaged = true; /* no memory to note it: kept until the next start */
+    }
+    return 0;
+}
+
+/* ---- copying one message */
+
+static void
+give_up_message(struct queue *q)
+{
+    struct compaction *c = &q->compaction;
+
+    for (uint32_t i = 0; i < c->chunk_count; i++) {
+        segtab_find(&q->segments, c->chunk_lsn[i] / q->segment_bytes)->live--;
+    }
+    free(c->chunk_lsn);
+    c->chunk_lsn = NULL;
+    c->chunk_count = 0;
+    c->reader = NULL;
+    c->s = NULL;
+    c->reading = false;
+}
+
+static void
+on_ready(void *ctx)
+{
+    struct queue *q = ctx;
+
+    q->compaction.reading = false;
+    queue_compact(q);
+}
+
+static int
+put_content(struct queue *q, struct slice bytes)
+{
+    struct compaction *c = &q->compaction;
+    struct journal_place place;
+    uint64_t n = CONTENT_PREFIX_BYTES + bytes.n;
+    int rc = journal_add(q->journal, RECORD_COPIED_CONTENT, n, &place);
+
+    if (rc == 0) {
+        put_le64(place.payload, c->s->m.id);
+        put_le32(place.payload + 8, c->chunk_count);
+        put_le32(place.payload + 12, 0);
+        memcpy(place.payload + CONTENT_PREFIX_BYTES, bytes.p, bytes.n);
+        place.segment->live++;
+        c->chunk_lsn[c->chunk_count++] = place.lsn;
+        c->appended += n;
+        c->copied_bytes += n;
+    }
+    return rc;
+}
+
+/* Its checksum failed: the message stays where it is, and so does the segment (I11). */
+static void
+on_unreadable(struct queue *q, struct stored *s, uint32_t chunk)
+{
+    struct segment *seg = segtab_find(&q->segments, s->chunk_lsn[chunk] / q->segment_bytes);
+
+    s->damaged = true;
+    if (seg != NULL) {
+        seg->damaged = true;
+    }
+}
+
+/* The chunk stays where it is: in a segment that does not go. */
+static void
+keep_chunk(struct queue *q, struct segment *seg)
+{
+    struct compaction *c = &q->compaction;
+
+    seg->live++;
+    c->chunk_lsn[c->chunk_count] = c->s->chunk_lsn[c->chunk_count];
+    c->chunk_count++;
+}
+
+/* One chunk of the message in hand; BH_EBUSY; or why it cannot be copied. */
+static int
+copy_chunk(struct queue *q)
+{
+    struct compaction *c = &q->compaction;
+    struct segment *seg =
+        segtab_find(&q->segments, c->s->chunk_lsn[c->chunk_count] / q->segment_bytes);
+    struct slice bytes;
+    int rc;
+
+    if (seg != NULL && seg->wanted != WANTED_COPY) {
+        keep_chunk(q, seg);
+        return 0;
+    }
+    queue_reader_chunk(c->reader, c->chunk_count);
+    rc = queue_reader_next(c->reader, &bytes, on_ready, q);
+    return rc > 0 ? put_content(q, bytes) : rc;
+}
+
+/* One step with the message in hand. 0, BH_EBUSY, or an error that ends the round. */
+static int
+copy_some(struct queue *q)
+{
+    struct compaction *c = &q->compaction;
+    struct stored *s = c->s;
+    struct queue_reader *reader = c->reader;
+    int rc = s->gone ? -ECANCELED : 0;
+
+    if (rc == 0 && c->chunk_count < s->chunk_count) {
+        rc = copy_chunk(q);
+        c->reading = rc == BH_EBUSY;
+        if (rc == 0 || rc == BH_EBUSY) {
+            return rc;
+        }
+        if (rc == BH_EDAMAGED || rc == -EIO) {
+            on_unreadable(q, s, c->chunk_count);
+            rc = 0;
+        }
+    } else if (rc == 0) {
+        rc = rehome(q, s, c->chunk_lsn);
+    }
+    give_up_message(q); /* what was copied is held by s by now, or by nobody */
+    q->reap_wanted = q->reap_wanted || !s->moving;
+    queue_reader_close(reader);
+    return rc == -ECANCELED ? 0 : rc;
+}
+
+static int
+begin_message(struct queue *q, struct stored *s)
+{
+    struct compaction *c = &q->compaction;
+    int rc;
+
+    c->chunk_lsn = calloc(s->chunk_count + (size_t)1, sizeof(*c->chunk_lsn));
+    if (c->chunk_lsn == NULL) {
+        return -ENOMEM;
+    }
+    rc = queue_reader_open(q, &s->m, &c->reader);
+    if (rc < 0) {
+        free(c->chunk_lsn);
+        c->chunk_lsn = NULL;
+        return rc;
+    }
+    c->chunk_count = 0;
+    c->s = s;
+    return 0;
+}
+
+/* ---- going through the segments */
+
+static bool
+has_content_in(const struct queue *q, const struct stored *s, const struct segment *seg)
+{
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        if (s->chunk_lsn[i] / q->segment_bytes == seg->seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next message that is to leave seg; NULL: there is none. */
+static struct stored *
+next_message(struct queue *q, struct segment *seg, uint64_t *looked)
+{
+    struct compaction *c = &q->compaction;
+
+    LIST_FOR(it, &seg->messages)
+    {
+        struct stored *s = CONTAINER_OF(it, struct stored, in_segment);
+
+        if (!s->gone && !s->stays && !s->moving && !(s->damaged && seg->damaged)) {
+            return s;
+        }
+    }
+    while (seg->wanted == WANTED_COPY && c->guest < seg->guest_count && *looked < PIECE_BYTES) {
+        struct stored *s = msgindex_find(&q->index, seg->guests[c->guest++]);
+
+        *looked += SKIP_BYTES;
+        if (s != NULL && !s->stays && !s->damaged && !s->moving && has_content_in(q, s, seg)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_emptied(const struct queue *q, const struct segment *seg)
+{
+    LIST_FOR(it, &seg->messages)
+    {
+        if (!CONTAINER_OF(it, const struct stored, in_segment)->gone) {
+            return false;
+        }
+    }
+    return !seg->damaged && seg->wanted == WANTED_RETIRE && q->failed == 0;
+}
+
+/* No COMMIT in seg counts any more: its living messages have theirs elsewhere. */
+static int
+put_retired(struct queue *q, struct segment *seg)
+{
+    struct survivors_head head = { seg->seq, seg->epoch, 0, (uint32_t)q->segment_bytes, 0 };
+    struct move *m = calloc(1, sizeof(*m));
+    struct journal_place place;
+    int rc = m == NULL ? -ENOMEM
+                       : journal_add(q->journal, RECORD_SURVIVORS, SURVIVORS_HEAD_BYTES, &place);
+
+    if (rc < 0) {
+        free(m);
+        return rc;
+    }
+    survivors_head_put(place.payload, &head);
+    m->seq = seg->seq;
+    m->in = place.segment->seq;
+    list_push_back(&q->compaction.moves, &m->link);
+    q->compaction.appended += SURVIVORS_HEAD_BYTES;
+    return segtab_need(&q->segments, place.segment, seg->seq);
+}
+
+static struct segment *
+segment_in_hand(struct queue *q)
+{
+    struct compaction *c = &q->compaction;
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+
+        if (s->seq >= c->seq && s->wanted != WANTED_NO && !s->freeing) {
+            c->guest = s->seq == c->seq ? c->guest : 0;
+            c->seq = s->seq;
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* One step of the round: 1 go on; 0 it is over; BH_EBUSY; or an error that ends it. */
+static int
+advance(struct queue *q, uint64_t *looked)
+{
+    struct compaction *c = &q->compaction;
+    struct segment *seg;
+    struct stored *s;
+    int rc;
+
+    if (c->s != NULL) {
+        rc = copy_some(q);
+        return rc < 0 ? rc : 1;
+    }
+    seg = segment_in_hand(q);
+    if (seg == NULL) {
+        return 0;
+    }
+    s = next_message(q, seg, looked);
+    if (s != NULL) {
+        rc = seg->wanted == WANTED_COPY && !s->damaged ? begin_message(q, s)
+                                                       : rehome(q, s, s->chunk_lsn);
+    } else if (seg->wanted == WANTED_COPY && c->guest < seg->guest_count) {
+        return 1; /* enough for one piece */
+    } else {
+        rc = is_emptied(q, seg) ? put_retired(q, seg) : 0;
+        seg->wanted = WANTED_NO;
+        c->seq = seg->seq + 1;
+        c->guest = 0;
+    }
+    return rc < 0 ? rc : 1;
+}
+
+static uint64_t
+piece_bytes(const struct queue *q)
+{
+    return MIN((uint64_t)PIECE_BYTES, q->segment_bytes / 8);
+}
+
+static void
+piece(struct queue *q)
+{
+    struct journal_wait w = { WAIT_COMPACT, NULL, NULL, NULL };
+    struct compaction *c = &q->compaction;
+    uint64_t before = c->appended, looked = 0;
+    int rc = journal_reserve_waits(q->journal, 1);
+
+    rc = rc < 0 ? rc : 1;
+    while (rc > 0 && c->appended - before + looked < piece_bytes(q)) {
+        rc = advance(q, &looked);
+    }
+    if (q->failed == 0 && (c->appended > before || looked >= piece_bytes(q))) {
+        c->waiting = true;
+        CHECK(journal_wait(q->journal, &w) == 0); /* reserved */
+    }
+    if (rc <= 0 && rc != BH_EBUSY) {
+        c->active = false; /* over; or no memory, or the queue has failed: nothing was lost */
+    }
+}
+
+void
+queue_compact(struct queue *q)
+{
+    struct compaction *c = &q->compaction;
+    uint64_t need;
+
+    if (q->failed != 0 || q->releasing || c->waiting || c->reading || journal_is_full(q->journal)) {
+        return;
+    }
+    if (!c->active) {
+        if (!c->wanted) {
+            return;
+        }
+        c->wanted = false;
+        if (!round_is_due(q, &need)) {
+            return;
+        }
+        c->seq = 0;
+        c->guest = 0;
+        c->appended = 0;
+        c->active = choose(q, need);
+        if (!c->active) {
+            return;
+        }
+    }
+    piece(q);
+}
+
+void
+queue_compact_stop(struct queue *q)
+{
+    struct queue_reader *reader = q->compaction.reader;
+
+    if (q->compaction.s != NULL) {
+        give_up_message(q);
+        queue_reader_orphan(reader);
+    }
+    q->compaction.active = false;
+}
+
+void
+queue_compact_fini(struct queue *q)
+{
+    struct list *it;
+
+    queue_compact_stop(q);
+    while ((it = list_pop_front(&q->compaction.moves)) != NULL) {
+        free(CONTAINER_OF(it, struct move, link));
+    }
+}
