@@ -98,6 +98,29 @@ start_daemon() {
 
 stop_daemon() { bridgehead --config "/mnt/${1:-$instance}.conf" stop; }
 
+# postfix_own DIR: directories of a Postfix of the test's own, and the head of its conf/main.cf; the host's is not touched
+postfix_own() {
+    mkdir -p "$1/conf" "$1/queue" "$1/data"
+    chown postfix "$1/data"
+    cat >"$1/conf/main.cf" <<CONF
+compatibility_level = 3.6
+queue_directory = $1/queue
+data_directory = $1/data
+command_directory = /usr/sbin
+daemon_directory = $(postconf -d -h daemon_directory)
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = $1/maillog
+maillog_file_prefixes = $1
+myhostname = postfix.test
+mydestination =
+alias_maps =
+alias_database =
+inet_protocols = ipv4
+smtp_dns_support_level = disabled
+CONF
+}
+
 keeper_pid() { cat "/run/bridgehead/${1:-$instance}/pid"; }
 # The server is the keeper's child that runs the same program.
 server_pid() { pgrep -P "$(keeper_pid "${1:-$instance}")" -x bridgeheadd; }

@@ -1,5 +1,6 @@
 #include "net/conn.h"
 
+#include "run_a_while.h"
 #include "test_main.h"
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -122,24 +123,6 @@ rig_stop(struct rig *r)
 }
 
 static void
-rig_stop_loop(void *ctx)
-{
-    struct rig *r = ctx;
-
-    loop_stop(r->loop);
-}
-
-/* A few turns, for what must not happen. */
-static void
-rig_run_a_while(struct rig *r)
-{
-    loop_timer_init(r->loop, &r->timer, rig_stop_loop, r);
-    loop_timer_start(&r->timer, 20);
-    CU_ASSERT_EQUAL(loop_run(r->loop), 0);
-    loop_timer_stop(&r->timer);
-}
-
-static void
 peer_send(struct rig *r, const char *text)
 {
     CU_ASSERT_EQUAL(send(r->peer, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
@@ -206,7 +189,7 @@ a_paused_connection_reads_neither_bytes_nor_end(void)
     peer_send(&r, "later");
     close(r.peer);
     r.peer = -1;
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(r.total_bytes, 0);
     CU_ASSERT_EQUAL(r.ended, 0);
     conn_set_reading(r.conn, true);
@@ -244,7 +227,7 @@ peer_reads_all(struct rig *r, const char *expected, size_t n)
         ssize_t got = recv(r->peer, buffer, sizeof(buffer), 0);
 
         if (got < 0 && errno == EAGAIN) {
-            loop_timer_init(r->loop, &r->timer, rig_stop_loop, r);
+            loop_timer_init(r->loop, &r->timer, run_a_while_over, r->loop);
             loop_timer_start(&r->timer, 1);
             loop_run(r->loop);
             loop_timer_stop(&r->timer);
@@ -271,11 +254,11 @@ more_than_the_kernel_takes_waits_and_arrives_in_order(void)
         } else {
             conn_send(r.conn, (struct slice){ bytes, MANY_BYTES });
         }
-        rig_run_a_while(&r);
+        run_a_while(r.loop);
         CU_ASSERT_TRUE(conn_queued(r.conn) > CONN_HIGH_BYTES);
         CU_ASSERT_EQUAL(r.drained, 0);
         peer_reads_all(&r, bytes, MANY_BYTES);
-        rig_run_a_while(&r);
+        run_a_while(r.loop);
         CU_ASSERT_EQUAL(conn_queued(r.conn), 0);
         CU_ASSERT_EQUAL(r.drained, 1);
         rig_stop(&r);
@@ -367,11 +350,11 @@ a_deadline_ends_the_connection_unless_set_anew(void)
     conn_set_reading(r.conn, true);
     conn_set_deadline(r.conn, 1);
     conn_set_deadline(r.conn, 0);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(r.ended, 0);
     conn_set_deadline(r.conn, 1);
     conn_set_deadline(r.conn, 100000); /* the timer fires early and finds the later deadline */
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(r.ended, 0);
     conn_set_deadline(r.conn, 2); /* earlier than the timer's time */
     loop_run(r.loop);
@@ -393,7 +376,7 @@ close_flushes_while_the_peer_takes_it(void)
     CU_ASSERT_EQUAL(conn_count(), 1);
     peer_reads_all(&r, bytes, MANY_BYTES);
     while (conn_count() > 0) {
-        rig_run_a_while(&r);
+        run_a_while(r.loop);
     }
     CU_ASSERT_EQUAL(recv(r.peer, &end, 1, 0), 0);
     rig_stop(&r);
@@ -411,7 +394,7 @@ close_gives_up_when_the_linger_time_is_over(void)
     rig_close(&r, 1);
     free(bytes); /* it was copied */
     while (conn_count() > 0) {
-        rig_run_a_while(&r);
+        run_a_while(r.loop);
     }
     rig_stop(&r);
 }
@@ -429,11 +412,11 @@ loop_free_does_not_wait_for_lingering(void)
 
     rig_start(&r); /* borrowed memory is not touched after close, so nothing lingers */
     conn_send_borrowed(r.conn, (struct slice){ bytes, MANY_BYTES });
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     rig_close(&r, 600000);
     free(bytes);
     while (conn_count() > 0) {
-        rig_run_a_while(&r);
+        run_a_while(r.loop);
     }
     rig_stop(&r);
 }
@@ -460,13 +443,13 @@ who_lingers_does_not_take_all_descriptors(void)
         conn_send(c, SLICE_LIT("421"));
         conn_close(c, 600000);
     }
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(conn_count(), 1 + CONN_LINGERING_MAX); /* r.conn is no such one */
     for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
         close(peers[i]);
     }
     while (conn_count() > 1) {
-        rig_run_a_while(&r);
+        run_a_while(r.loop);
     }
     rig_stop(&r);
 }
@@ -480,7 +463,7 @@ bytes_we_did_not_read_do_not_cost_the_peer_our_last_reply(void)
 
     rig_start(&r);
     peer_send(&r, "pipelined beyond what we want");
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     conn_send(r.conn, SLICE_LIT("421"));
     rig_close(&r, 600000);
     CU_ASSERT_EQUAL(recv(r.peer, got, sizeof(got), 0), 3);
@@ -489,7 +472,7 @@ bytes_we_did_not_read_do_not_cost_the_peer_our_last_reply(void)
     close(r.peer);
     r.peer = -1;
     while (conn_count() > 0) {
-        rig_run_a_while(&r);
+        run_a_while(r.loop);
     }
     rig_stop(&r);
 }
@@ -557,7 +540,7 @@ a_cut_connection_sends_nothing_more(void)
     CU_ASSERT_EQUAL(r.status, BH_ENOVIP);
     conn_send(r.conn, SLICE_LIT("never"));
     conn_set_reading(r.conn, true);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(conn_count(), 1); /* until its user closes it */
     CU_ASSERT_EQUAL(recv(r.peer, got, sizeof(got), 0), -1);
     CU_ASSERT_EQUAL(r.ended, 1);

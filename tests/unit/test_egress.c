@@ -1,6 +1,7 @@
 #include "net/egress.h"
 
 #include "net/listener.h"
+#include "run_a_while.h"
 #include "test_main.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,7 +21,6 @@ struct rig {
     struct egress_attempt *attempt;
     unsigned calls, ended;
     int status, end_status;
-    struct loop_timer timer;
 };
 
 static void
@@ -120,23 +120,6 @@ rig_connect(struct rig *r, const struct netaddr *sources, size_t count)
 }
 
 static void
-rig_stop_loop(void *ctx)
-{
-    struct rig *r = ctx;
-
-    loop_stop(r->loop);
-}
-
-static void
-rig_run_a_while(struct rig *r)
-{
-    loop_timer_init(r->loop, &r->timer, rig_stop_loop, r);
-    loop_timer_start(&r->timer, 10);
-    CU_ASSERT_EQUAL(loop_run(r->loop), 0);
-    loop_timer_stop(&r->timer);
-}
-
-static void
 the_peer_sees_the_vip(void)
 {
     struct rig r;
@@ -148,7 +131,7 @@ the_peer_sees_the_vip(void)
     CU_ASSERT_EQUAL(r.calls, 1);
     CU_ASSERT_EQUAL(r.status, 0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(r.conn);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_TRUE(netaddr_eq(&r.seen_peer, &r.vips[0]));
     CU_ASSERT_TRUE(netaddr_eq(conn_local(r.conn), &r.vips[0]));
     CU_ASSERT_TRUE(netaddr_eq(conn_peer(r.conn), &r.to));
@@ -164,7 +147,7 @@ the_source_is_of_the_destinations_family(void)
     CU_ASSERT_EQUAL_FATAL(rig_connect(&r, r.vips, 3), 0);
     loop_run(r.loop);
     CU_ASSERT_EQUAL(r.status, 0);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_TRUE(netaddr_eq(&r.seen_peer, &r.vips[2]));
     rig_stop(&r);
 }
@@ -180,7 +163,7 @@ without_a_present_source_there_is_no_attempt(void)
     CU_ASSERT_EQUAL(rig_connect(&r, &r.vips[2], 1), BH_ENOVIP); /* other family */
     CU_ASSERT_EQUAL(rig_connect(&r, NULL, 0), BH_ENOVIP);
     CU_ASSERT_EQUAL(rig_connect(&r, &stranger, 1), BH_ENOVIP);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(r.calls, 0);
     CU_ASSERT_EQUAL(r.accepted_fd, -1);
     rig_stop(&r);
@@ -197,7 +180,7 @@ an_absent_first_source_is_passed_over(void)
     sources[1] = r.vips[0];
     CU_ASSERT_EQUAL_FATAL(rig_connect(&r, sources, 2), 0);
     loop_run(r.loop);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_TRUE(netaddr_eq(&r.seen_peer, &r.vips[0]));
     rig_stop(&r);
 }
@@ -253,7 +236,7 @@ an_attempt_ends_at_its_time_or_is_cancelled_or_forbidden(void)
 
     CU_ASSERT_EQUAL_FATAL(rig_connect(&r, r.vips, 1), 0);
     egress_cancel(r.attempt);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(r.calls, 1);
 
     CU_ASSERT_EQUAL_FATAL(rig_connect(&r, r.vips, 1), 0);

@@ -1,5 +1,6 @@
 #include "net/listener.h"
 
+#include "run_a_while.h"
 #include "test_main.h"
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,7 +18,6 @@ struct rig {
     bool free_in_accept, pause_in_accept;
     int last_fd;
     struct netaddr last_peer;
-    struct loop_timer timer;
 };
 
 static void
@@ -89,23 +89,6 @@ client(const struct rig *r)
 }
 
 static void
-rig_stop_loop(void *ctx)
-{
-    struct rig *r = ctx;
-
-    loop_stop(r->loop);
-}
-
-static void
-rig_run_a_while(struct rig *r)
-{
-    loop_timer_init(r->loop, &r->timer, rig_stop_loop, r);
-    loop_timer_start(&r->timer, 10);
-    CU_ASSERT_EQUAL(loop_run(r->loop), 0);
-    loop_timer_stop(&r->timer);
-}
-
-static void
 a_connection_is_handed_over_without_delay_and_not_inheritable(void)
 {
     static const char *const rows[] = { "127.0.0.1", "::1" };
@@ -161,7 +144,7 @@ while_paused_connections_wait_in_the_kernel(void)
     }
     loop_run(r.loop);
     CU_ASSERT_EQUAL(r.accepted, 1); /* paused in the first: the others wait, unrefused */
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(r.accepted, 1);
     r.pause_in_accept = false;
     r.stop_at = 3;
@@ -233,7 +216,7 @@ without_descriptors_connections_wait(void)
     tight = old;
     tight.rlim_cur = (rlim_t)fd; /* all below are in use, or will be by nobody */
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &tight), 0);
-    rig_run_a_while(&r);
+    run_a_while(r.loop);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &old), 0);
     if (r.accepted == 0) {
         loop_run(r.loop);

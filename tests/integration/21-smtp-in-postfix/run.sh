@@ -10,26 +10,10 @@ own_host "$@"
 
 dir=/mnt/postfix
 write_postfix() {
-    mkdir -p $dir/conf $dir/queue $dir/data
-    chown postfix $dir/data
-    cat >$dir/conf/main.cf <<CONF
-compatibility_level = 3.6
-queue_directory = $dir/queue
-data_directory = $dir/data
-command_directory = /usr/sbin
-daemon_directory = $(postconf -d -h daemon_directory)
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = $dir/maillog
-maillog_file_prefixes = $dir
-myhostname = postfix.test
-mydestination =
-alias_maps =
-alias_database =
+    postfix_own $dir
+    cat >>$dir/conf/main.cf <<CONF
 inet_interfaces = loopback-only
-inet_protocols = ipv4
 smtp_bind_address = 192.0.2.11
-smtp_dns_support_level = disabled
 relayhost = [$vip]:25
 message_size_limit = 0
 mailbox_size_limit = 0

@@ -15,28 +15,13 @@ ip addr add $postfix/32 dev lo
 write_postfix() {
     local dir=/mnt/postfix
 
-    mkdir -p $dir/conf $dir/queue $dir/data $dir/mail
-    chown postfix $dir/data
+    postfix_own $dir
+    mkdir -p $dir/mail
     chown nobody $dir/mail
-    cat >$dir/conf/main.cf <<CONF
-compatibility_level = 3.6
-queue_directory = $dir/queue
-data_directory = $dir/data
-command_directory = /usr/sbin
-daemon_directory = $(postconf -d -h daemon_directory)
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = $dir/maillog
-maillog_file_prefixes = $dir
-myhostname = postfix.test
-mydestination =
-alias_maps =
-alias_database =
+    cat >>$dir/conf/main.cf <<CONF
 inet_interfaces = $postfix
-inet_protocols = ipv4
 mynetworks = 192.0.2.0/24
 smtpd_peername_lookup = no
-smtp_dns_support_level = disabled
 virtual_mailbox_domains = ok.test, old.test
 virtual_mailbox_base = $dir/mail
 virtual_mailbox_maps = texthash:$dir/conf/boxes
