@@ -616,7 +616,7 @@ open_log(const struct app *a, const char *run_dir)
 
 /* From root to the account of the configuration; and die with the keeper from here on. */
 static int
-drop_privileges(const struct app *a, gid_t *gid)
+drop_privileges(const struct app *a)
 {
     const struct passwd *pw = getpwnam(a->conf->user);
     pid_t keeper = getppid();
@@ -624,7 +624,6 @@ drop_privileges(const struct app *a, gid_t *gid)
     if (pw == NULL) {
         return BH_ECONFIG;
     }
-    *gid = pw->pw_gid;
     if (geteuid() == 0 && (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 ||
                               setuid(pw->pw_uid) < 0)) {
         return -errno;
@@ -666,11 +665,10 @@ start_parts(struct app *a)
 }
 
 static int
-start(struct app *a, gid_t gid)
+start(struct app *a)
 {
     int rc = loop_new(&a->loop);
 
-    (void)gid;
     if (rc == 0) {
         loop_timer_init(a->loop, &a->role_timer, on_role_timer, a);
         loop_timer_init(a->loop, &a->tick, on_tick, a);
@@ -711,7 +709,6 @@ app_main(const struct app_args *args)
     static struct app app; /* the one struct; too big for the stack */
     struct app *a = &app;
     char run_dir[APP_PATH_CAP];
-    gid_t gid = 0;
     int rc;
 
     a->args = args;
@@ -731,13 +728,13 @@ app_main(const struct app_args *args)
     app_run_dir(a->conf, run_dir);
     rc = open_log(a, run_dir);
     if (rc == 0) {
-        rc = drop_privileges(a, &gid);
+        rc = drop_privileges(a);
     }
     if (rc == 0) {
         log_event(EV_APP_STARTED, LF_STR("process", "server"),
             LF_STR("version", BRIDGEHEAD_VERSION), LF_STR("instance", a->conf->instance),
             LF_STR("node", args->node));
-        rc = start(a, gid);
+        rc = start(a);
     }
     if (rc < 0) {
         app_fail(a, rc, "the server cannot start");

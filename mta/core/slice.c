@@ -35,18 +35,6 @@ slice_ieq(struct slice a, struct slice b)
     return true;
 }
 
-int
-slice_cmp(struct slice a, struct slice b)
-{
-    size_t n = MIN(a.n, b.n);
-    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-    if (order != 0) {
-        return order < 0 ? -1 : 1;
-    }
-    return (a.n > b.n) - (a.n < b.n);
-}
-
 bool
 slice_starts(struct slice s, struct slice prefix)
 {

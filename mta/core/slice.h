@@ -18,7 +18,6 @@ struct slice {
 struct slice slice_of(const char *cstr); /* NULL gives an empty slice */
 bool slice_eq(struct slice a, struct slice b);
 bool slice_ieq(struct slice a, struct slice b); /* ASCII case folded */
-int slice_cmp(struct slice a, struct slice b);  /* bytewise, shorter first on a common prefix */
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);
 bool slice_iends(struct slice s, struct slice suffix);

@@ -280,22 +280,3 @@ address_is_postmaster(const struct address *a)
     }
     return slice_ieq(local, SLICE_LIT("postmaster"));
 }
-
-int
-address_domain_lower(struct slice domain, char out[ADDRESS_DOMAIN_BYTES_MAX + 1])
-{
-    if (domain.n > 0 && domain.p[domain.n - 1] == '.') {
-        domain.n--;
-    }
-    if (domain.n > ADDRESS_DOMAIN_BYTES_MAX) {
-        return BH_ETOOBIG;
-    }
-    for (size_t i = 0; i < domain.n; i++) {
-        out[i] = domain.p[i];
-        if (out[i] >= 'A' && out[i] <= 'Z') {
-            out[i] = (char)(out[i] | 0x20);
-        }
-    }
-    out[domain.n] = '\0';
-    return 0;
-}

@@ -24,8 +24,5 @@ int address_parse_path(struct slice s, bool null_ok, bool postmaster_ok, struct 
     struct slice *rest) MUST_USE;
 bool address_is_postmaster(const struct address *a);
 bool address_domain_valid(struct slice domain); /* LDH labels, or an address literal */
-/* The normal form of a domain for routing and comparison: lower case, no trailing dot. BH_ETOOBIG.
- */
-int address_domain_lower(struct slice domain, char out[ADDRESS_DOMAIN_BYTES_MAX + 1]) MUST_USE;
 
 #endif

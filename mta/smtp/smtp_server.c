@@ -87,8 +87,6 @@ smtp_server_farewell(struct smtp_server *s, enum smtp_server_farewell why)
         return close_with(s, SLICE_LIT("421 4.4.2 Timeout\r\n"));
     case SMTP_SERVER_NO_MEMORY:
         return close_with(s, SLICE_LIT("421 4.3.0 Out of memory, try again\r\n"));
-    case SMTP_SERVER_TOO_MANY:
-        return close_with(s, SLICE_LIT("421 4.7.0 Too many connections, try again\r\n"));
     }
     return close_with(s, SLICE_NONE);
 }

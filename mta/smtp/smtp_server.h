@@ -109,12 +109,7 @@ void smtp_server_write_failed(struct smtp_server *s, int rc);
 struct smtp_server_action smtp_server_committed(struct smtp_server *s, int rc, uint64_t id);
 
 /* 421 of our own accord, in any state but COMMIT. */
-enum smtp_server_farewell {
-    SMTP_SERVER_DRAINING,
-    SMTP_SERVER_TIMED_OUT,
-    SMTP_SERVER_NO_MEMORY,
-    SMTP_SERVER_TOO_MANY
-};
+enum smtp_server_farewell { SMTP_SERVER_DRAINING, SMTP_SERVER_TIMED_OUT, SMTP_SERVER_NO_MEMORY };
 struct smtp_server_action smtp_server_farewell(
     struct smtp_server *s, enum smtp_server_farewell why);
 

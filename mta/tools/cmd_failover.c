@@ -24,9 +24,12 @@ tool_print_failover(const json_t *f)
     if (!json_is_object(f)) {
         return;
     }
-    (void)printf("last failover  %s, epoch %lld (before: %lld on %s), opened %s\n",
-        tool_str(f, "cause"), tool_int(f, "epoch"), tool_int(f, "previous_epoch"),
-        tool_str(f, "previous_node"), tool_str(f, "opened"));
+    (void)printf("last failover  %s, epoch %lld", tool_str(f, "cause"), tool_int(f, "epoch"));
+    if (tool_int(f, "previous_epoch") > 0) {
+        (void)printf(
+            " (before: %lld on %s)", tool_int(f, "previous_epoch"), tool_str(f, "previous_node"));
+    }
+    (void)printf(", opened %s\n", tool_str(f, "opened"));
     (void)printf("               ");
     for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
         print_seconds(json_object_get(f, "phases"), phases[i][0], phases[i][1]);
