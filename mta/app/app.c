@@ -12,6 +12,7 @@
 #include "core/map.h"
 #include "core/ticks.h"
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define TICK_MS            1000
+#define HEAP_STEP_BYTES    (16 * 1024 * 1024)
 #define HANDOFF_TAIL_MIN   MIB /* of journal: read faster than a snapshot is written */
 #define DRAIN_DATA_MS      200 /* for a client in the middle of a message: nothing was promised yet */
 #define RESTARTED_SHOWN_MS (5 * 60 * 1000)
@@ -714,6 +716,10 @@ app_main(const struct app_args *args)
     a->args = args;
     (void)prctl(PR_SET_NAME, "bridgeheadd"); /* executed as /proc/self/exe */
     a->failover.started_wall_ms = ticks_wall_ms();
+    /* One heap that grows in large steps: a million recovered messages in the heap of a thread of
+     * their own cost a system call for each 4 KiB, and the loop is what frees them. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
     seed_maps(); /* before the first map, that of the configuration */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN); /* the keeper decides; a terminal's ^C reaches both */

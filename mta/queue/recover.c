@@ -555,6 +555,39 @@ add_to_table(struct run *run)
     return 0;
 }
 
+/* The record that a segment begins with is only written when all segments before it are durable
+ * (I2): those can be read through the page cache. */
+static int
+find_complete(struct run *run)
+{
+    bool behind = false;
+
+    for (uint32_t i = run->count; i-- > 0;) {
+        struct found *f = &run->found[i];
+        struct record_head h;
+        const uint8_t *at;
+        struct cursor c;
+        int rc;
+
+        if (!f->counts || f->epoch != run->r->epoch || f->head_rc < 0) {
+            continue;
+        }
+        f->complete = behind;
+        if (behind) {
+            continue;
+        }
+        c = cursor_of(run->r, f);
+        rc = window_open(&run->window, run->r, f, true);
+        rc = rc < 0 ? rc : look_at(run, &c, &h, &at);
+        io_close(&run->window.fd);
+        if (rc < 0) {
+            return fail(run, f, 0, rc, "cannot be read");
+        }
+        behind = rc == LOOK_GOOD;
+    }
+    return 0;
+}
+
 /* A killed process leaves pages behind that are not on disk, and that a read would show: first they
  * are written, then they are dropped, then we read the disk itself. */
 static int
@@ -564,7 +597,7 @@ sync_tail(struct run *run)
         const struct found *f = &run->found[i];
         int rc;
 
-        if (!f->counts || f->epoch != run->r->epoch || recover_knows(run, f)) {
+        if (!f->counts || f->epoch != run->r->epoch || f->complete || recover_knows(run, f)) {
             continue; /* what a snapshot knows was durable before it */
         }
         rc = window_open(&run->window, run->r, f, false);
@@ -696,7 +729,7 @@ static int
 read_segment(struct run *run, const struct found *f, struct segment *seg)
 {
     struct cursor c = cursor_of(run->r, f);
-    int rc = window_open(&run->window, run->r, f, f->epoch == run->r->epoch);
+    int rc = window_open(&run->window, run->r, f, f->epoch == run->r->epoch && !f->complete);
     uint64_t told = 0, begin;
     bool more = true;
 
@@ -882,6 +915,7 @@ recover_run(struct recovery *r)
     }
     rc = rc < 0 ? rc : add_to_table(&run);
     rc = rc < 0 ? rc : recover_from_snapshot(&run);
+    rc = rc < 0 ? rc : find_complete(&run);
     rc = rc < 0 ? rc : sync_tail(&run);
     rc = rc < 0 ? rc : read_all(&run);
     if (rc == 0) {

@@ -9,6 +9,7 @@ struct found { /* a segment's file */
     uint64_t seq, valid_bytes, size_bytes;
     uint32_t epoch;
     bool counts, sealed; /* sealed: valid_bytes are exact */
+    bool complete;       /* of the last epoch, and a record behind it proves it durable (I2) */
     bool stranger;       /* its header is good, and of another store or place: never counts */
     int head_rc;
     enum bridgehead_finding fault; /* of a bad header */

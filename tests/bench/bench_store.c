@@ -15,6 +15,7 @@
 #include "queue/queue.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -321,6 +322,8 @@ main(int argc, char **argv)
     if (!opt.open) {
         fill();
     }
+    (void)mallopt(M_ARENA_MAX, 1); /* as the server */
+    (void)mallopt(M_TOP_PAD, 16 << 20);
     bench.rss_before = resident();
     open_queue();
     report();
