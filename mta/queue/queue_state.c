@@ -33,15 +33,13 @@ put(struct queue *q, struct slice key, struct slice value)
 int
 queue_state_set(struct queue *q, struct slice key, struct slice value)
 {
-    const struct state_entry *e = state_find(&q->index.state, key);
-
     if (q->failed != 0 || q->releasing) {
         return q->failed != 0 ? q->failed : BH_ESTATE;
     }
     if (key.n == 0 || key.n > STATE_KEY_BYTES_MAX || value.n > STATE_VALUE_BYTES_MAX) {
         return BH_ETOOBIG;
     }
-    if (e == NULL ? value.n == 0 : slice_eq(state_value(e), value)) {
+    if (slice_eq(queue_state_get(q, key), value)) {
         return 0;
     }
     return put(q, key, value);
@@ -94,7 +92,7 @@ queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind)
 {
     size_t n = 0;
 
-    LIST_FOR(it, &q->index.state.entries)
+    LIST_FOR_SAFE(it, tmp, &q->index.state.entries)
     {
         struct state_entry *e = CONTAINER_OF(it, struct state_entry, link);
         uint64_t payload = state_payload_bytes(state_key(e), state_value(e));
@@ -106,6 +104,10 @@ queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind)
             .epoch = q->epoch,
         };
 
+        if (e->value_bytes == 0) { /* the SEAL says so */
+            state_drop(&q->index.state, &q->segments, q->segment_bytes, e);
+            continue;
+        }
         record_begin(at + n, &h);
         state_put(at + n + RECORD_HEADER_BYTES, state_key(e), state_value(e));
         record_finish(at + n, (uint32_t)(behind + n), q->first->seed);

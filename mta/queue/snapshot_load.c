@@ -321,7 +321,7 @@ load_state(struct load *l, struct slice bytes)
     if (in == NULL) {
         return rc; /* it was said again since: behind P */
     }
-    rc = set.value.n == 0 || state_find(&into->index->state, set.key) != NULL ? BH_EDAMAGED : 0;
+    rc = state_find(&into->index->state, set.key) != NULL ? BH_EDAMAGED : 0;
     return rc < 0 ? rc
                   : state_apply(&into->index->state, into->segments, into->segment_bytes, in,
                         set.lsn, set.key, set.value, &before);

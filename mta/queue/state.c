@@ -113,31 +113,31 @@ int
 state_apply(struct state *st, struct segtab *t, uint64_t segment_bytes, struct segment *in,
     uint64_t lsn, struct slice key, struct slice value, struct segment **before)
 {
-    struct state_entry *old = state_find(st, key), *e = NULL;
-    int rc = 0;
+    struct state_entry *old = state_find(st, key), *e;
 
-    if (value.n > 0) {
-        e = entry_new(key, value, lsn);
-        rc = e == NULL ? -ENOMEM : old == NULL && st->count == STATE_KEYS_MAX ? BH_ETOOBIG : 0;
+    if (old == NULL && st->count == STATE_KEYS_MAX) {
+        return BH_ETOOBIG;
     }
-    if (rc == 0 && old != NULL) {
-        rc = segtab_need(t, in, old->lsn / segment_bytes);
-    }
-    if (rc < 0) {
-        free(e);
-        return rc;
+    e = entry_new(key, value, lsn);
+    if (e == NULL) {
+        return -ENOMEM;
     }
     *before = NULL;
     if (old != NULL) {
         *before = segtab_find(t, old->lsn / segment_bytes);
         forget(st, old);
     }
-    if (e != NULL) {
-        list_push_back(&st->entries, &e->link);
-        st->count++;
-        hold(in);
-    }
+    list_push_back(&st->entries, &e->link);
+    st->count++;
+    hold(in);
     return 0;
+}
+
+void
+state_drop(struct state *st, struct segtab *t, uint64_t segment_bytes, struct state_entry *e)
+{
+    state_let_go(segtab_find(t, e->lsn / segment_bytes));
+    forget(st, e);
 }
 
 void
@@ -153,9 +153,6 @@ void
 state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes)
 {
     while (!list_empty(&st->entries)) {
-        struct state_entry *e = CONTAINER_OF(st->entries.next, struct state_entry, link);
-
-        state_let_go(segtab_find(t, e->lsn / segment_bytes));
-        forget(st, e);
+        state_drop(st, t, segment_bytes, CONTAINER_OF(st->entries.next, struct state_entry, link));
     }
 }

@@ -1,5 +1,6 @@
 /* queue/state.h - settings that move with the queue: STATE records, docs/formats/journal.md section
- * 6b. Pure. The table says of each set key in which record it stands, and holds that segment. */
+ * 6b. Pure. The table says of each key in which record it stands, and holds that segment; of unset
+ * ones as well, until the next epoch begins: an older record that is still there says otherwise. */
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
 
@@ -14,7 +15,7 @@
 struct state_entry {
     struct list link;
     uint64_t lsn; /* of its last record */
-    uint16_t key_bytes, value_bytes;
+    uint16_t key_bytes, value_bytes; /* no value: unset */
     char text[]; /* key, value */
 };
 static inline struct slice
@@ -43,7 +44,7 @@ void state_put(uint8_t *at, struct slice key, struct slice value);
 int state_get(struct slice payload, struct slice *key, struct slice *value) MUST_USE;
 
 /* What a record at lsn in segment `in` says becomes so. The segment of the key's record before it
- * (if the key was set) is not let go: *before, NULL if there was none, for state_let_go. 0; -ENOMEM
+ * (if it had one) is not let go: *before, NULL if there was none, for state_let_go. 0; -ENOMEM
  * and BH_ETOOBIG (too many keys): nothing happened. */
 int state_apply(struct state *st, struct segtab *t, uint64_t segment_bytes, struct segment *in,
     uint64_t lsn, struct slice key, struct slice value, struct segment **before) MUST_USE;
@@ -51,6 +52,8 @@ void state_let_go(struct segment *before); /* NULL is fine */
 /* Its record is at lsn in `to` from now on. */
 void state_move(struct state_entry *e, struct segtab *t, uint64_t segment_bytes, struct segment *to,
     uint64_t lsn);
+void state_drop(
+    struct state *st, struct segtab *t, uint64_t segment_bytes, struct state_entry *e);
 /* A new epoch begins: all keys are unset, their segments let go. */
 void state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes);
 
