@@ -251,6 +251,28 @@ a_message_is_in_hand_while_it_is_read_for_a_notice(void)
 }
 
 static void
+a_doubt_outlives_a_notice_that_cannot_be_written(void)
+{
+    struct world *w = world_new();
+    struct queue_message *m = put(w, ATTEMPT_NONE, 0, 0);
+
+    (void)world_host(w, "ok.example", HOST_REFUSE);
+    world_start(w);
+    (void)world_run(w, w->now + SECOND, NULL);
+    (void)world_host(w, "ok.example", HOST_DOUBT);
+    m->received_wall_ms = w->now + 29 * SECOND - 5 * (uint64_t)DAY; /* expires at the next try */
+    w->notify_rc = -ENOSPC;
+    (void)world_run(w, w->now + 40 * SECOND, NULL);
+    CU_ASSERT_TRUE(m->recipients[0].in_doubt && m->recipients[1].in_doubt);
+    CU_ASSERT_EQUAL(m->recipients[0].attempt, ATTEMPT_NONE);
+    w->notify_rc = 0;
+    CU_ASSERT_TRUE(world_run(w, w->now + HOUR, world_empty));
+    CU_ASSERT_EQUAL(w->notices, 1);
+    CU_ASSERT_EQUAL(w->q->violations, 0);
+    world_free(w);
+}
+
+static void
 without_the_record_no_dot_goes_out(void)
 {
     struct world *w = world_new();
@@ -274,4 +296,5 @@ TEST_MAIN("sched_doubt", TEST(what_was_in_hand_is_in_doubt_and_nothing_else),
     TEST(a_retry_takes_the_doubt_as_well), TEST(what_never_came_to_its_dot_is_withdrawn),
     TEST(after_a_crash_nothing_is_touched_that_is_not_in_hand_on_disk),
     TEST(a_message_is_in_hand_while_it_is_read_for_a_notice),
+    TEST(a_doubt_outlives_a_notice_that_cannot_be_written),
     TEST(without_the_record_no_dot_goes_out))
