@@ -146,6 +146,19 @@ queue_of(const struct app *a)
         q.space_low);
 }
 
+/* Counters since the start. */
+static json_t *
+journal_of(const struct app *a)
+{
+    struct queue_stats q = { 0 };
+
+    if (a->queue != NULL) {
+        queue_stats(a->queue, &q);
+    }
+    return json_pack("{s:I,s:I,s:I,s:I}", "batches", (json_int_t)q.batches, "syncs",
+        (json_int_t)q.syncs, "bytes", (json_int_t)q.appended, "committed", (json_int_t)q.committed);
+}
+
 static json_t *
 smtp_of(const struct app *a)
 {
@@ -164,13 +177,13 @@ on_status(void *ctx, struct ctl_request *rq, const json_t *args)
 
     (void)args;
     ctl_reply(rq, 0,
-        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:I}", "instance",
+        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "instance",
             a->conf->instance, "version", BRIDGEHEAD_VERSION, "state",
             role_state_name(a->role.state), "reasons", reasons_of(a), "owner", "node",
             a->args->node, "epoch", (json_int_t)(a->queue != NULL ? a->claim.epoch : 0), "since",
-            app_ctl_time(a->since_wall_ms), "vips", vips_of(a), "queue", queue_of(a), "smtp",
-            smtp_of(a), "connectors", connectors_of(a), "last_failover", app_failover_json(a),
-            "pid", (json_int_t)getpid()));
+            app_ctl_time(a->since_wall_ms), "vips", vips_of(a), "queue", queue_of(a), "journal",
+            journal_of(a), "smtp", smtp_of(a), "connectors", connectors_of(a), "last_failover",
+            app_failover_json(a), "pid", (json_int_t)getpid()));
 }
 
 /* What the agent's monitor asks. It never touches the disk: it knows how long the oldest sync has
