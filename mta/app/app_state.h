@@ -77,7 +77,7 @@ struct app {
     struct app_conf *fresh;      /* of a reload that waits for the keeper */
     struct ctl_request *reload_request;
     uint64_t drain_until_ms; /* loop's clock; 0: no stop is asked for */
-    unsigned drain_waits; /* parts not yet drained */
+    unsigned drain_waits;    /* parts not yet drained */
     bool listeners_complete, ready_sent, releasing;
     int exit_code;
 };

@@ -65,7 +65,7 @@ struct transport_session {
     uint32_t results;
     struct slice piece; /* of content, not yet sent */
     bool has_piece, content_over, content_waits, dot_waits, begin_waits;
-    bool begin_due;    /* it may begin now */
+    bool begin_due; /* it may begin now */
     bool content_begun;
     bool data_taken;   /* 354 came: from here on what happens is a result */
     bool finished;     /* every recipient has its result; `done` is still to be called */
