@@ -39,6 +39,8 @@ names_message(const struct store_record *r, uint64_t id)
     case RECORD_OUTCOME:
     case RECORD_MARK:
     case RECORD_ATTEMPT:
+    case RECORD_COPIED_CONTENT:
+    case RECORD_COPIED_COMMIT:
         return r->payload.n >= sizeof(uint64_t) && get_le64((const uint8_t *)r->payload.p) == id;
     default:
         return false;

@@ -103,6 +103,9 @@ add_commit_field(json_t *a, json_t *recipients, json_t *chunks, uint16_t tag, st
     case COMMIT_CHUNKS:
         add_chunks(chunks, bytes);
         break;
+    case COMMIT_ORIGIN: /* of a COPIED_COMMIT: the one that it stands for */
+        (void)json_object_set_new(a, "commit", lsn_json(read_u64(&r)));
+        break;
     default:
         break;
     }
@@ -284,8 +287,10 @@ add_payload(const struct dump *d, json_t *a, const struct store_record *r)
 {
     switch (r->head.type) {
     case RECORD_CONTENT:
+    case RECORD_COPIED_CONTENT:
         return add_content(d, a, r->payload);
     case RECORD_COMMIT:
+    case RECORD_COPIED_COMMIT:
         return add_commit(a, r->payload);
     case RECORD_OUTCOME:
         return add_outcome(a, r->payload);
