@@ -135,6 +135,8 @@ int store_read(const char *path, struct store_head *head, char *text, size_t cap
 /* 0 and *fd; BH_EOWNED: another holds it. flags: O_CREAT for the server alone, who must be able to
  * open the file again: what an operator's command makes is root's. */
 int store_lock(const char *path, int flags, int *fd) MUST_USE;
+/* A segment goes to quarantine/. Where that fails it stays, and is a stray of the next start. */
+void store_set_aside(const char *path, const char *segment);
 /* Does what a repair set aside wait for an operator? */
 bool store_quarantine_holds(const char *path);
 int store_boot_id(char out[OWNER_BOOT_ID_CAP]) MUST_USE;

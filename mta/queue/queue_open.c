@@ -3,6 +3,7 @@
  * to 8, whose step numbers stand here. */
 #include "core/log.h"
 #include "core/ticks.h"
+#include "queue/census.h"
 #include "queue/distrust.h"
 #include "queue/queue_int.h"
 #include "queue/recover.h"
@@ -541,6 +542,10 @@ unlink_strays(const struct queue *q, const struct recovery *r)
     }
     for (uint32_t i = 0; i < r->stray_count; i++) {
         log_event(EV_QUEUE_STRAY, LF_STR("segment", r->strays[i]));
+        if (r->keep_strays && lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+            store_set_aside(q->store, r->strays[i]);
+            continue;
+        }
         if (store_path(path, dir, r->strays[i]) == 0 &&
             lease_valid(&q->renewal.lease, ticks_boot_ns())) {
             (void)!io_unlink(path);
@@ -934,8 +939,12 @@ release_on_sync(void *ctx, int status)
 int
 queue_release(struct queue *q, queue_done_fn *cb, void *ctx)
 {
-    int rc = q->releasing ? BH_ESTATE : queue_sync(q, release_on_sync, q);
+    int rc = q->releasing ? BH_ESTATE : q->failed;
 
+    if (rc == 0) {
+        (void)!census_put(q); /* the last word on which segments there are */
+        rc = queue_sync(q, release_on_sync, q);
+    }
     if (rc < 0) {
         return rc;
     }

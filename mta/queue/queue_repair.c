@@ -20,6 +20,16 @@ queue_piece_bytes(const struct queue_message *m, uint32_t i)
     return i < s->chunk_count ? s->chunk_bytes[i] : 0;
 }
 
+void
+queue_segment_moved(struct queue *q, uint64_t seq)
+{
+    struct segment *seg = segtab_find(&q->segments, seq);
+
+    if (seg != NULL) {
+        seg->freeing = true;
+    }
+}
+
 int
 queue_settle_damage(
     struct queue *q, uint64_t seq, const struct repaired_place *places, uint32_t count)

@@ -12,6 +12,8 @@ struct queue_message *queue_damaged_after(const struct queue *q, msg_id id);
 /* Bytes of its piece i; 0: there is none. Where it begins is the sum of those before it:
  * queue_reader_seek finds it. */
 uint32_t queue_piece_bytes(const struct queue_message *m, uint32_t i);
+/* Its file was moved away: it is not missed. */
+void queue_segment_moved(struct queue *q, uint64_t seq);
 /* Damage at these places of the segment is dealt with: durable with the next batch. Afterwards it
  * is not reported any more, and the segment is freed like any other. count <= REPAIRED_PLACES_MAX.
  */

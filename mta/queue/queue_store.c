@@ -158,6 +158,19 @@ each_set_aside(void *ctx, const char *name)
     return 0;
 }
 
+void
+store_set_aside(const char *path, const char *segment)
+{
+    char dir[STORE_PATH_CAP], from[STORE_PATH_CAP], to[STORE_PATH_CAP];
+
+    if (store_path(dir, path, "quarantine") == 0 && store_path(to, dir, segment) == 0 &&
+        store_path(dir, path, "journal") == 0 && store_path(from, dir, segment) == 0 &&
+        store_path(dir, path, "quarantine") == 0) {
+        (void)!io_mkdir(dir, DIR_MODE);
+        (void)!io_rename(from, to);
+    }
+}
+
 bool
 store_quarantine_holds(const char *path)
 {

@@ -31,6 +31,7 @@ enum record_type {
     /* 13 and 14 are reserved: docs/formats/journal.md */
     RECORD_STATE = 15,
     RECORD_REPAIRED = 17,
+    RECORD_CENSUS = 18,
 };
 
 struct record_head {
@@ -50,8 +51,8 @@ record_padded(uint64_t length)
 static inline uint8_t
 record_flags(enum record_type type)
 {
-    return type == RECORD_REPAIRED || type == RECORD_ATTEMPT || type == RECORD_SNAPSHOT ||
-                   type == RECORD_STATE
+    return type == RECORD_REPAIRED || type == RECORD_CENSUS || type == RECORD_ATTEMPT ||
+                   type == RECORD_SNAPSHOT || type == RECORD_STATE
                ? RECORD_FLAG_OPTIONAL
                : 0;
 }

@@ -677,6 +677,10 @@ apply(struct run *run, const struct cursor *c, struct segment *seg, const struct
 
     if (rc == 0 && h->type == RECORD_REPAIRED) {
         rc = recover_settle(run, payload);
+    } else if (rc == 0 && h->type == RECORD_CENSUS && c->f->epoch == run->r->epoch) {
+        rc = census_get(payload, &run->census);
+    } else if (h->type != RECORD_PAD && h->type != RECORD_END) {
+        run->census.known = false; /* of an owner that went on, and may have freed segments since */
     }
     run->r->records++;
     if (rc == BH_EDAMAGED) {
@@ -849,19 +853,6 @@ chunk_is_lost(struct run *run, const struct stored *s, uint32_t i)
 }
 
 static void
-report_missing(struct run *run, uint64_t seq)
-{
-    char number[32];
-    struct queue_finding finding = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, number };
-
-    if (run->missing_seq != seq) {
-        run->missing_seq = seq;
-        (void)snprintf(number, sizeof(number), "segment number %016llx", (unsigned long long)seq);
-        recover_tell(run, &finding);
-    }
-}
-
-static void
 hold(struct run *run, struct stored *s, uint32_t chunk)
 {
     struct mark held = { .what = MARK_HELD, .value = 1 };
@@ -876,7 +867,7 @@ hold(struct run *run, struct stored *s, uint32_t chunk)
         segment_name(name, seg->seq, seg->epoch);
     } else {
         finding.kind = FINDING_MESSAGE_MISSING;
-        report_missing(run, s->chunk_lsn[chunk] / run->r->segment_bytes);
+        recover_report_missing(run, s->chunk_lsn[chunk] / run->r->segment_bytes);
     }
     s->damaged = true;
     msgindex_mark(run->r->index, s, &held);
@@ -919,6 +910,7 @@ recover_run(struct recovery *r)
     rc = rc < 0 ? rc : sync_tail(&run);
     rc = rc < 0 ? rc : read_all(&run);
     if (rc == 0) {
+        recover_missing(&run);
         hold_damaged(&run);
     }
     if (rc < 0 && r->text[0] == '\0') {
@@ -926,6 +918,7 @@ recover_run(struct recovery *r)
     }
     recover_tell_all(&run);
     seal_forget(&run);
+    free(run.census.seqs);
     free(run.found);
     free(run.window.bytes);
     return rc;

@@ -35,6 +35,7 @@ struct recovery {
     uint64_t damaged;                 /* ranges, whole segments and messages */
     char (*strays)[SEGMENT_NAME_CAP]; /* segments that do not count: to be unlinked; malloced */
     uint32_t stray_count;
+    bool keep_strays; /* nobody can tell whether they count: not to be deleted but set aside */
     /* Snapshots that count, the newest first, but for unreadable ones: to be named behind the next
      * SEAL, all others to be deleted. */
     struct snapshot_ref snapshots[SNAPSHOT_REFS_MAX];

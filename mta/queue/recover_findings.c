@@ -103,3 +103,58 @@ recover_report(struct run *run, const struct found *f, uint64_t offset, uint64_t
     segment_name(name, f->seq, f->epoch);
     recover_tell(run, &finding);
 }
+
+/* Once for each. */
+void
+recover_report_missing(struct run *run, uint64_t seq)
+{
+    char number[32];
+    struct queue_finding finding = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, number };
+
+    (void)snprintf(number, sizeof(number), "segment number %016llx", (unsigned long long)seq);
+    for (uint32_t i = run->kept_count; i > 0; i--) {
+        if (run->kept[i - 1].f.kind == FINDING_SEGMENT_MISSING &&
+            strcmp(run->kept[i - 1].detail, number) == 0) {
+            return;
+        }
+    }
+    recover_tell(run, &finding);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = ((const struct found *)b)->seq;
+
+    return x < y ? -1 : x > y;
+}
+
+static bool
+is_there(const struct run *run, uint64_t seq)
+{
+    return run->count > 0 &&
+           bsearch(&seq, run->found, run->count, sizeof(*run->found), by_number) != NULL;
+}
+
+/* Who released the store said at the very end which segments there are. Nothing tells after a
+ * crash: segments may have been freed since. */
+void
+recover_missing(struct run *run)
+{
+    struct queue_finding f = { FINDING_SEAL_MISSING, "", 0, 0, 0, "" };
+    uint32_t missing = 0;
+
+    if (!run->census.known || run->r->sealed_lsn == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < run->census.count; i++) {
+        if (!is_there(run, run->census.seqs[i])) {
+            recover_report_missing(run, run->census.seqs[i]);
+            missing++;
+        }
+    }
+    if (run->r->stray_count > 0 && missing > 0) {
+        run->r->keep_strays = true;
+        recover_tell(run, &f);
+    }
+}

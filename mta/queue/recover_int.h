@@ -3,6 +3,7 @@
 #ifndef QUEUE_RECOVER_INT_H
 #define QUEUE_RECOVER_INT_H
 
+#include "queue/census.h"
 #include "queue/recover.h"
 
 struct found { /* a segment's file */
@@ -30,12 +31,13 @@ struct run {
     uint32_t count, capacity;
     struct seal_entry *seal; /* of the sealed epoch; NULL: its segment is gone or unreadable */
     uint32_t seal_count;
-    bool seal_lost;       /* there, but unreadable: older segments are read without it */
-    uint64_t missing_seq; /* the last one reported */
+    bool seal_lost; /* there, but unreadable: older segments are read without it */
     struct snapshot_ref named[SNAPSHOT_REFS_MAX]; /* behind that seal */
     uint32_t named_count;
     uint64_t from; /* position of the snapshot that was loaded; 0: none */
     struct window window;
+    struct census census;      /* the last one of the epoch */
+    bool seal_gone;            /* proved, and its segment is not there */
     struct finding_kept *kept; /* findings so far: what was repaired is taken out again */
     uint32_t kept_count, kept_capacity;
 };
@@ -53,6 +55,9 @@ void recover_report(struct run *run, const struct found *f, uint64_t offset, uin
     enum bridgehead_finding kind, const char *detail);
 /* What a REPAIRED record names is dealt with. 0, -ENOMEM, BH_EDAMAGED. */
 int recover_settle(struct run *run, struct slice payload) MUST_USE;
+void recover_report_missing(struct run *run, uint64_t seq);
+/* What the last census, or the seal, names and nobody has. */
+void recover_missing(struct run *run);
 void recover_tell_all(struct run *run);
 
 /* The newest snapshot that counts and can be read, into table and index; without one run->from

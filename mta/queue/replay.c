@@ -442,6 +442,7 @@ replay_record(
     case RECORD_COPIED_CONTENT:
     case RECORD_END:
     case RECORD_PAD:
+    case RECORD_CENSUS:
     case RECORD_SNAPSHOT:
         return 0;
     case RECORD_SEAL:

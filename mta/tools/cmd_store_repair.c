@@ -570,6 +570,9 @@ move_segments(struct repair *r)
         rc = queue_lease_check(r->q);
         rc = rc < 0 ? rc : io_rename(from, to);
         rc = rc == -ENOENT ? 0 : rc; /* two findings of one file */
+        if (rc == 0 && k->f.kind == FINDING_SEGMENT_HEADER) {
+            queue_segment_moved(r->q, k->seq);
+        }
         rc = rc < 0 ? rc : note(r, "moved", k, to);
         r->moved++;
     }

@@ -67,6 +67,15 @@ flip(uint64_t lsn, unsigned at)
     (void)close(fd);
 }
 
+static void
+path_of(char out[200], uint64_t seq, uint32_t epoch)
+{
+    char name[SEGMENT_NAME_CAP];
+
+    segment_name(name, seq, epoch);
+    (void)snprintf(out, 200, "%s/journal/%s", dir, name);
+}
+
 static const struct stored *
 stored(struct rig *r, msg_id id)
 {
@@ -245,6 +254,74 @@ a_missing_segment_holds_the_messages_that_had_content_there(void)
     store_end();
 }
 
+/* Also one of which no message that is left has a part: its messages are lost, and that is said. */
+static void
+a_missing_segment_is_missed_though_nothing_refers_to_it(void)
+{
+    struct rig r;
+    msg_id id, last = 0;
+    uint64_t seq;
+    char path[200];
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    for (unsigned i = 0; i < 40; i++) { /* some segments come and go */
+        id = rig_put(&r, 30000, 'a');
+        record(&r, id, 0, OUTCOME_DELIVERED, "");
+        record(&r, id, 1, OUTCOME_DELIVERED, "");
+    }
+    rig_sync(&r);
+    for (unsigned i = 0; i < 40; i++) {
+        last = rig_put(&r, 30000, 'z');
+    }
+    seq = stored(&r, last)->commit_lsn / SEGMENT - 2;
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    CU_ASSERT_EQUAL(check().damaged, 0);
+    path_of(path, seq, 1);
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    CU_ASSERT_TRUE(check().damaged >= 1);
+    CU_ASSERT_EQUAL(found.kind[0], FINDING_SEGMENT_MISSING);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_TRUE(r.claim.quarantined >= 1);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
+/* With the seal's segment everything older would be a stray, and be deleted. */
+static void
+without_the_seals_segment_nothing_is_deleted(void)
+{
+    struct rig r;
+    msg_id id;
+    uint64_t seq;
+    char path[200], aside[200], kept[240];
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    id = rig_put(&r, 3000, 'a');
+    seq = stored(&r, id)->commit_lsn / SEGMENT;
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        (void)rig_put(&r, 30000, 'z');
+    }
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    CU_ASSERT_EQUAL(check().damaged, 0);
+    path_of(path, r.claim.epoch == 2 ? seq + 1 : 0, 2);
+    while (access(path, F_OK) != 0 && seq < 50) { /* the epoch's first */
+        path_of(path, ++seq, 2);
+    }
+    (void)snprintf(aside, sizeof(aside), "%s.away", run_lock);
+    CU_ASSERT_EQUAL(rename(path, aside), 0);
+    CU_ASSERT_TRUE(check().damaged >= 2);
+    (void)snprintf(kept, sizeof(kept), "%s/quarantine", dir);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    CU_ASSERT_TRUE(count_files("quarantine", ".seg") > 0);
+    (void)unlink(aside);
+    store_end();
+}
+
 /* I6: what a stale owner writes after the seal does not exist. */
 static void
 a_segment_that_no_seal_lists_is_late(void)
@@ -279,15 +356,6 @@ a_segment_that_no_seal_lists_is_late(void)
     (void)rig_put(&r, 100, 'x'); /* seq 100 by now: the number was not used again */
     CU_ASSERT_EQUAL(rig_release(&r), 0);
     store_end();
-}
-
-static void
-path_of(char out[200], uint64_t seq, uint32_t epoch)
-{
-    char name[SEGMENT_NAME_CAP];
-
-    segment_name(name, seq, epoch);
-    (void)snprintf(out, 200, "%s/journal/%s", dir, name);
 }
 
 /* A good header of elsewhere proves that the file is not ours, whatever its name says: it takes
@@ -447,7 +515,9 @@ TEST_MAIN("recover", TEST(garbage_behind_the_end_is_a_torn_tail),
     TEST(a_sealed_position_makes_a_lost_tail_damage),
     TEST(a_segment_whose_header_is_damaged_is_set_aside_whole),
     TEST(a_missing_segment_holds_the_messages_that_had_content_there),
-    TEST(a_segment_that_no_seal_lists_is_late), TEST(a_segment_of_another_store_never_counts),
-    TEST(a_renamed_segment_is_told_its_name), TEST(a_shortened_segment_is_damage_where_it_ends),
+    TEST(a_missing_segment_is_missed_though_nothing_refers_to_it),
+    TEST(without_the_seals_segment_nothing_is_deleted), TEST(a_segment_that_no_seal_lists_is_late),
+    TEST(a_segment_of_another_store_never_counts), TEST(a_renamed_segment_is_told_its_name),
+    TEST(a_shortened_segment_is_damage_where_it_ends),
     TEST(a_record_of_a_newer_release_is_skipped_or_refused_as_it_asks),
     TEST(a_store_of_a_newer_format_is_refused))
