@@ -542,12 +542,11 @@ unlink_strays(const struct queue *q, const struct recovery *r)
     }
     for (uint32_t i = 0; i < r->stray_count; i++) {
         log_event(EV_QUEUE_STRAY, LF_STR("segment", r->strays[i]));
-        if (r->keep_strays && lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+        if (!lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+            return;
+        } else if (r->keep_strays) {
             store_set_aside(q->store, r->strays[i]);
-            continue;
-        }
-        if (store_path(path, dir, r->strays[i]) == 0 &&
-            lease_valid(&q->renewal.lease, ticks_boot_ns())) {
+        } else if (store_path(path, dir, r->strays[i]) == 0) {
             (void)!io_unlink(path);
         }
     }
@@ -939,12 +938,10 @@ release_on_sync(void *ctx, int status)
 int
 queue_release(struct queue *q, queue_done_fn *cb, void *ctx)
 {
-    int rc = q->releasing ? BH_ESTATE : q->failed;
+    int rc = q->releasing ? BH_ESTATE : q->failed != 0 ? q->failed : census_put(q);
 
-    if (rc == 0) {
-        (void)!census_put(q); /* the last word on which segments there are */
-        rc = queue_sync(q, release_on_sync, q);
-    }
+    rc = rc == BH_ETOOBIG || rc == -ENOMEM ? 0 : rc; /* of the segments nothing is said then */
+    rc = rc < 0 ? rc : queue_sync(q, release_on_sync, q);
     if (rc < 0) {
         return rc;
     }

@@ -36,8 +36,7 @@ struct run {
     uint32_t named_count;
     uint64_t from; /* position of the snapshot that was loaded; 0: none */
     struct window window;
-    struct census census;      /* the last one of the epoch */
-    bool seal_gone;            /* proved, and its segment is not there */
+    struct census census;      /* known: it is the journal's last word */
     struct finding_kept *kept; /* findings so far: what was repaired is taken out again */
     uint32_t kept_count, kept_capacity;
 };
