@@ -276,7 +276,7 @@ queue_moving_chunk(const struct queue *q, const struct stored *s, uint32_t chunk
             return m->chunk_lsn[chunk];
         }
     }
-    CHECK(!"a message that moves has its move");
+    CHECK(false); /* a message that moves has its move */
     return 0;
 }
 
