@@ -409,6 +409,9 @@ snapshot_undo(struct replay *into)
         struct segment *s = CONTAINER_OF(it, struct segment, link);
 
         s->live = 0;
+        s->live_bytes = 0;
+        s->commit_bytes = 0;
+        s->guest_count = 0;
         s->state = 0;
         s->need_count = 0;
     }

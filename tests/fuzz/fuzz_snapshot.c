@@ -153,7 +153,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     {
         const struct segment *s = CONTAINER_OF(it, struct segment, link);
 
-        CHECK(s->live == 0 && s->need_count == 0 && list_empty(&s->messages));
+        CHECK(s->live == 0 && s->live_bytes == 0 && s->commit_bytes == 0 && s->need_count == 0 &&
+              list_empty(&s->messages));
     }
     msgindex_fini(&index);
     segtab_fini(&segments);

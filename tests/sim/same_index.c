@@ -99,7 +99,8 @@ same_segments(const struct segtab *a, const struct segtab *b)
         if (x->valid_bytes != y->valid_bytes) {
             return "segment's end";
         }
-        if (x->live != y->live) {
+        if (x->live != y->live || x->live_bytes != y->live_bytes ||
+            x->commit_bytes != y->commit_bytes) {
             return "what lives in a segment";
         }
     }
