@@ -1,7 +1,8 @@
 /* nosync.c - a disk that forgets: syncs that do nothing, for the lab's negative control.
  *
- * Loaded into every process of the nodes by /etc/ld.so.preload (`lab up --nosync`). A power cut must then lose
- * acknowledged mail; if it does not, the lab's power cut loses nothing and proves nothing.
+ * Loaded into every process of the nodes by /etc/ld.so.preload (`lab up --nosync`). A power cut
+ * must then lose acknowledged mail; if it does not, the lab's power cut loses nothing and proves
+ * nothing.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

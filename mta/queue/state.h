@@ -14,9 +14,9 @@
 
 struct state_entry {
     struct list link;
-    uint64_t lsn; /* of its last record */
+    uint64_t lsn;                    /* of its last record */
     uint16_t key_bytes, value_bytes; /* no value: unset */
-    char text[]; /* key, value */
+    char text[];                     /* key, value */
 };
 static inline struct slice
 state_key(const struct state_entry *e)
@@ -52,8 +52,7 @@ void state_let_go(struct segment *before); /* NULL is fine */
 /* Its record is at lsn in `to` from now on. */
 void state_move(struct state_entry *e, struct segtab *t, uint64_t segment_bytes, struct segment *to,
     uint64_t lsn);
-void state_drop(
-    struct state *st, struct segtab *t, uint64_t segment_bytes, struct state_entry *e);
+void state_drop(struct state *st, struct segtab *t, uint64_t segment_bytes, struct state_entry *e);
 /* A new epoch begins: all keys are unset, their segments let go. */
 void state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes);
 
