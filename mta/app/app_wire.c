@@ -121,11 +121,23 @@ old_out(const struct app *a, const char *name)
     return NULL;
 }
 
-/* The transports of c's connectors: those of the same name are kept with new options. A connector
+/* The transports that are not a's. */
+static void
+drop_outs(const struct app *a, const struct app_conf *c, struct smtp_out **outs)
+{
+    for (size_t i = 0; outs != NULL && i < c->connector_count; i++) {
+        if (outs[i] != NULL && old_out(a, c->connectors[i].name) == NULL) {
+            smtp_out_free(outs[i]); /* new: it has no session */
+        }
+    }
+    free(outs);
+}
+
+/* The transports of c's connectors: those of the same name are kept, with new options. A connector
  * that is gone keeps its transport until the process ends: its sessions may still run, and
- * configurations change rarely. */
-int
-app_make_outs(struct app *a, const struct app_conf *c)
+ * configurations change rarely. Nothing of a changes but the options. */
+static int
+make_outs(struct app *a, const struct app_conf *c, struct smtp_out ***out)
 {
     struct smtp_out **outs = calloc(c->connector_count + 1, sizeof(struct smtp_out *));
     struct smtp_out_hop hops[APP_HOPS_MAX];
@@ -143,17 +155,35 @@ app_make_outs(struct app *a, const struct app_conf *c)
                                    sched_transport_up());
     }
     if (rc < 0) {
-        free(outs);
+        drop_outs(a, c, outs);
         return rc;
     }
-    free(a->outs);
-    a->outs = outs;
-    a->out_count = c->connector_count;
+    *out = outs;
     return 0;
 }
 
+static void
+take_outs(struct app *a, const struct app_conf *c, struct smtp_out **outs)
+{
+    free(a->outs);
+    a->outs = outs;
+    a->out_count = c->connector_count;
+}
+
+int
+app_make_outs(struct app *a, const struct app_conf *c)
+{
+    struct smtp_out **outs;
+    int rc = make_outs(a, c, &outs);
+
+    if (rc == 0) {
+        take_outs(a, c, outs);
+    }
+    return rc;
+}
+
 static struct sched_connector *
-sched_connectors(const struct app *a, const struct app_conf *c)
+sched_connectors(struct smtp_out *const *outs, const struct app_conf *c)
 {
     struct sched_connector *list = calloc(c->connector_count + 1, sizeof(*list));
 
@@ -162,7 +192,7 @@ sched_connectors(const struct app *a, const struct app_conf *c)
 
         list[i] = (struct sched_connector){ .name = n->name,
             .protocol = n->protocol == APP_LMTP ? "lmtp" : "smtp",
-            .transport = smtp_out_transport(a->outs[i]),
+            .transport = smtp_out_transport(outs[i]),
             .per_domain = n->hop_count == 0,
             .concurrency = n->concurrency,
             .connector_limit = n->limit,
@@ -192,7 +222,7 @@ app_make_sched(struct app *a)
         .route = app_route,
         .wall_ms = app_wall_ms,
         .notify = app_notify };
-    struct sched_connector *list = sched_connectors(a, a->conf);
+    struct sched_connector *list = sched_connectors(a->outs, a->conf);
     struct sched_options o;
     int rc;
 
@@ -251,37 +281,58 @@ collect_error(void *ctx, const struct conf_error *e)
 }
 
 static int
+reconfigure_sched(struct app *a, const struct app_conf *fresh, struct smtp_out *const *outs)
+{
+    struct sched_connector *list = sched_connectors(outs, fresh);
+    struct sched_options so;
+    int rc;
+
+    if (list == NULL) {
+        return -ENOMEM;
+    }
+    sched_options_of(fresh, &so);
+    rc = sched_reconfigure(a->sched, &so, list, fresh->connector_count);
+    free(list);
+    return rc;
+}
+
+/* All of it or nothing: what can fail comes first. Routes, transports and the scheduler's
+ * connectors are numbered alike, so none of them may be of another configuration than the others.
+ * (Kept transports may have new options already when a later step fails: harmless, and the next
+ * reload sets them again.) */
+static int
 apply(struct app *a, struct app_conf *fresh)
 {
     struct smtp_in_options in;
-    struct sched_options so;
-    struct sched_connector *list;
-    struct route_table *routes;
+    struct route_table *routes, *old;
+    struct smtp_out **outs;
     int rc = app_make_routes(fresh, &routes);
 
-    if (rc == 0) {
-        rc = app_make_outs(a, fresh);
-        if (rc < 0) {
-            route_table_free(routes);
-        }
-    }
     if (rc < 0) {
         return rc;
     }
-    route_table_free(a->routes);
-    a->routes = routes;
-    list = sched_connectors(a, fresh);
-    sched_options_of(fresh, &so);
-    rc = list == NULL       ? -ENOMEM
-         : a->sched == NULL ? 0
-                            : sched_reconfigure(a->sched, &so, list, fresh->connector_count);
-    free(list);
-    if (rc == 0 && a->sched != NULL) {
+    rc = make_outs(a, fresh, &outs);
+    if (rc < 0) {
+        route_table_free(routes);
+        return rc;
+    }
+    old = a->routes;
+    a->routes = routes; /* the scheduler asks for the new ones while it takes the connectors */
+    rc = a->sched != NULL ? reconfigure_sched(a, fresh, outs) : 0;
+    if (rc < 0) {
+        a->routes = old;
+        drop_outs(a, fresh, outs);
+        route_table_free(routes);
+        return rc;
+    }
+    route_table_free(old);
+    take_outs(a, fresh, outs);
+    if (a->sched != NULL) {
         app_restore_suspended(a, fresh);
     }
     app_smtp_in_options(fresh, &in);
     smtp_in_set_options(a->smtp_in, &in);
-    return rc;
+    return 0;
 }
 
 static void

@@ -270,6 +270,8 @@ model_set(struct sim *s, unsigned key, char value)
 {
     if (queue_state_set(s->q, slice_of(setting_names[key]),
             (struct slice){ &value, value != '\0' ? 1 : 0 }) == 0) {
+        sim_tell(
+            s, key, 0, value != '\0' ? (char[]){ 's', 'e', 't', ' ', value, '\0' } : "unset", 0);
         s->settings[key].asked = value;
         s->settings[key].changes++;
         s->settings[key].asked_at = ++s->asks;
@@ -393,6 +395,7 @@ compare_settings(struct sim *s)
         char is = value.n == 1 ? value.p[0] : '\0';
 
         if (set->changes == 0 && is != set->sure) {
+            sim_tell(s, k, 0, is != '\0' ? (char[]){ 'i', 's', ' ', is, '\0' } : "is unset", 0);
             sim_violation(s, NULL, "a setting differs");
         }
         *set = (struct setting){ .asked = is, .sure = is };

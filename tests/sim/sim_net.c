@@ -406,7 +406,9 @@ net_begin(struct sim *s)
         net_end(s);
         return;
     }
-    for (struct queue_message *m = queue_after(s->q, 0); m != NULL; m = queue_after(s->q, m->id)) {
+    /* the queue tells of them in the coming turns; or did, when there was no scheduler yet */
+    for (struct queue_message *m = s->q->feed_after > 0 ? queue_after(s->q, 0) : NULL; m != NULL;
+         m = queue_after(s->q, m->id)) {
         sched_add(s->sched, m);
     }
     sched_set_run(s->sched, SCHED_RUNNING);

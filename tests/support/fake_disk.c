@@ -99,7 +99,9 @@ settle_names(struct fake_disk *d, size_t count)
         (void)change_apply(&d->disk, &d->changes[i]);
         change_done(&d->changes[i]);
     }
-    memmove(d->changes, d->changes + count, (d->change_count - count) * sizeof(*d->changes));
+    if (count > 0) {
+        memmove(d->changes, d->changes + count, (d->change_count - count) * sizeof(*d->changes));
+    }
     d->change_count -= count;
 }
 
