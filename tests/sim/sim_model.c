@@ -176,6 +176,9 @@ __wrap_queue_record(
     struct message *m = model_find(sim, id);
     int rc;
 
+    if (sim->dead) {
+        return __real_queue_record(q, qm, outcomes, count);
+    }
     if (m == NULL) {
         sim_violation(sim, NULL, "an outcome for what nobody handed in");
         return __real_queue_record(q, qm, outcomes, count);

@@ -420,6 +420,10 @@ net_end(struct sim *s)
     struct list *it;
 
     if (s->sched != NULL) {
+        /* nothing reaches the queue any more; readers and notices are closed, as their pool work
+         * may still come back */
+        s->q->failed = s->q->failed == 0 ? -ECANCELED : s->q->failed;
+        sched_set_run(s->sched, SCHED_STOPPED);
         while ((it = list_pop_front(&s->sessions)) != NULL) {
             free(CONTAINER_OF(it, struct transport_session, link));
         }
