@@ -230,8 +230,12 @@ life_forget(struct sim *s)
     if (!s->single) {
         fake_disk_fail(s->disk, 0, 0, false);
     }
+    if (s->q != NULL && s->q->failed == 0) {
+        s->q->failed = -ECANCELED; /* nothing reaches the disk any more */
+    }
     net_end(s);
     work_drop_intakes(s);
+    fake_loop_cancel_work(s->loop); /* before what it reads is freed */
     queue_free(s->q);
     s->q = NULL;
     fake_loop_kill(s->loop);

@@ -403,6 +403,7 @@ net_begin(struct sim *s)
     recovered.crashed = strcmp(s->claim.cause, "same-node") == 0;
     recovered.in_hand = s->claim.in_hand;
     if (sched_recovered(s->sched, &recovered) < 0) {
+        s->q->failed = s->q->failed == 0 ? -ECANCELED : s->q->failed; /* the daemon gives up */
         net_end(s);
         return;
     }
@@ -414,19 +415,37 @@ net_begin(struct sim *s)
     sched_set_run(s->sched, SCHED_RUNNING);
 }
 
+/* Messages that are in no index any more, and not known to be durably gone. */
+static void
+forget_gone(struct sim *s)
+{
+    LIST_FOR(it, &s->q->segments.order)
+    {
+        struct segment *seg = CONTAINER_OF(it, struct segment, link);
+
+        LIST_FOR(m, &seg->messages)
+        {
+            struct stored *stored = CONTAINER_OF(m, struct stored, in_segment);
+
+            if (stored->gone) {
+                sched_remove(s->sched, &stored->m);
+            }
+        }
+    }
+}
+
 void
 net_end(struct sim *s)
 {
     struct list *it;
 
     if (s->sched != NULL) {
-        /* nothing reaches the queue any more; readers and notices are closed, as their pool work
-         * may still come back */
-        s->q->failed = s->q->failed == 0 ? -ECANCELED : s->q->failed;
+        /* readers and notices are closed: their pool work may still come back */
         sched_set_run(s->sched, SCHED_STOPPED);
         while ((it = list_pop_front(&s->sessions)) != NULL) {
             free(CONTAINER_OF(it, struct transport_session, link));
         }
+        forget_gone(s);
         sched_free(s->sched);
         s->sched = NULL;
     }

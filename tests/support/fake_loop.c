@@ -44,19 +44,25 @@ loop_new(struct loop **out)
 }
 
 void
+fake_loop_cancel_work(struct loop *l)
+{
+    for (struct list *it = list_pop_front(&l->work); it != NULL; it = list_pop_front(&l->work)) {
+        struct work_item *item = CONTAINER_OF(it, struct work_item, link);
+        struct loop_work *w = item->w;
+
+        free(item);
+        w->done(w->ctx, -ECANCELED);
+    }
+}
+
+void
 fake_loop_kill(struct loop *l)
 {
     struct list *it;
 
     while (list_pop_front(&l->soon) != NULL || list_pop_front(&l->last) != NULL) {
     }
-    while ((it = list_pop_front(&l->work)) != NULL) {
-        struct work_item *item = CONTAINER_OF(it, struct work_item, link);
-        struct loop_work *w = item->w;
-
-        free(item);
-        w->done(w->ctx, -ECANCELED); /* what its owner left behind ends with it */
-    }
+    fake_loop_cancel_work(l); /* what its owner left behind ends with it */
     while ((it = list_pop_front(&l->timers)) != NULL) {
         free(CONTAINER_OF(it, struct timer_item, link));
     }

@@ -13,6 +13,8 @@ bool fake_loop_turn(struct loop *l);
 void fake_loop_settle(struct loop *l);
 /* Let time pass, run due timers, settle. */
 void fake_loop_advance(struct loop *l, uint64_t ms);
+/* What is in the pool ends, told that it was cancelled. */
+void fake_loop_cancel_work(struct loop *l);
 /* Forget everything scheduled, as when the process dies. */
 void fake_loop_kill(struct loop *l);
 
