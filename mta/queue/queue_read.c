@@ -23,6 +23,7 @@ struct queue_reader {
     size_t bytes;
     int fd; /* -1: open path first */
     int opened;
+    int kept; /* the segment's, of a reader that outlives the queue; else -1 */
     ssize_t got;
     bool busy, have, closed;
 };
@@ -71,6 +72,7 @@ queue_reader_open(struct queue *q, const struct queue_message *m, struct queue_r
     r->q = q;
     r->s = (struct stored *)(uintptr_t)stored_of_const(m);
     r->opened = -1;
+    r->kept = -1;
     r->s->readers++;
     *out = r;
     return 0;
@@ -108,6 +110,8 @@ queue_reader_orphan(struct queue_reader *r)
 {
     if (r != NULL && r->busy) {
         r->q = NULL;
+        r->kept = r->segment->fd; /* the pool may be reading from it: closed when it is done */
+        r->segment->fd = -1;
     } else if (r != NULL) {
         queue_reader_close(r);
     }
@@ -138,6 +142,7 @@ read_done(void *ctx, int status)
     r->busy = false;
     if (r->q == NULL) {
         io_close(&r->opened);
+        io_close(&r->kept);
         free(r->buffer);
         free(r);
         return;

@@ -261,6 +261,8 @@ a_backlog_is_retired_not_copied(void)
     store_end();
 }
 
+#define ROUNDS_MAX 50
+
 /* It reads on where the content was, and then where it is. */
 static void
 a_reader_goes_on_while_its_message_moves(void)
@@ -275,8 +277,11 @@ a_reader_goes_on_while_its_message_moves(void)
     store_begin();
     CU_ASSERT_EQUAL_FATAL(open_tight(&r), 0);
     leave_first(&r);
-    id = rig_put(&r, 90000, 'r');
+    id = rig_put(&r, 70000, 'r');
     lsn = stored_of_const(queue_find(r.q, id))->commit_lsn;
+    while (journal_segment(r.q->journal)->seq <= lsn / SEGMENT) { /* the rest of it is dead */
+        deliver(&r, rig_put(&r, 10000, 'd'));
+    }
     CU_ASSERT_EQUAL_FATAL(queue_reader_open(r.q, queue_find(r.q, id), &reader), 0);
     for (unsigned i = 0;; i++) {
         rc = queue_reader_next(reader, &piece, on_ready, &r);
@@ -288,13 +293,16 @@ a_reader_goes_on_while_its_message_moves(void)
             break;
         }
         total += piece.n;
-        if (i < 3) {
+        for (unsigned k = 0; i < 3 && k < ROUNDS_MAX; k++) {
             (void)traffic(&r, 200, 20000, kept);
             settle(&r);
+            if (stored_of_const(queue_find(r.q, id))->commit_lsn > lsn) {
+                break; /* which segments a round takes depends on how quick the freeing is */
+            }
         }
     }
     CU_ASSERT_EQUAL(rc, 0);
-    CU_ASSERT_EQUAL(total, 90000);
+    CU_ASSERT_EQUAL(total, 70000);
     CU_ASSERT_TRUE(stored_of_const(queue_find(r.q, id))->commit_lsn > lsn);
     queue_reader_close(reader);
     CU_ASSERT_EQUAL(rig_release(&r), 0);
