@@ -109,6 +109,13 @@ void queue_state_refresh(struct queue *q, const struct segment *seg);
 size_t queue_state_bytes(const struct queue *q);
 size_t queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind);
 
+/* compact_choose.c. What a round is to do with a segment (segment.wanted). */
+enum { WANTED_NO, WANTED_COPY, WANTED_RETIRE };
+/* Is a round due, and does one pay? If so its segments are marked. */
+bool queue_compact_choose(struct queue *q) MUST_USE;
+/* All segments' bytes on disk; *live: what of them messages that live need. */
+uint64_t queue_journal_bytes(const struct queue *q, uint64_t *live);
+
 /* compact.c */
 void queue_compact(struct queue *q);               /* at the end of a turn: begin, or go on */
 void queue_compacted(struct queue *q, int status); /* what it appended is durable, or never */
@@ -116,8 +123,6 @@ void queue_compact_stop(struct queue *q);          /* gives up the message in ha
 void queue_compact_fini(struct queue *q);
 /* Where the chunk of a message that is moving can be read. */
 uint64_t queue_moving_chunk(const struct queue *q, const struct stored *s, uint32_t chunk);
-/* All segments' bytes on disk; *live: what of them messages that live need. */
-uint64_t queue_journal_bytes(const struct queue *q, uint64_t *live);
 
 /* queue_open.c */
 int renewal_step(struct renewal *r);

@@ -1,0 +1,247 @@
+/* Choosing a round of compaction: is one due, and which segments is it to go through
+ * (docs/formats/journal.md section 7b)? compact.c carries it out.
+ *
+ * The journal may take COMPACT_FACTOR times what its living messages need, and some segments more.
+ * Beyond, a round is begun: the segments are chosen that free most for what it costs. */
+#include "core/log.h"
+#include "queue/queue_int.h"
+#include <stdlib.h>
+
+#define COMPACT_FACTOR       2
+#define SLACK_SEGMENTS       8   /* a small queue is not copied about for a few megabytes */
+#define GUEST_BYTES          512 /* of a copied COMMIT, about */
+#define STATE_FACTOR_PERCENT 150 /* a copied COMMIT, with replies, of what the COMMIT has */
+
+/* ---- how large is it? */
+
+static uint64_t
+size_of(const struct queue *q, const struct segment *s)
+{
+    if (s->size_bytes != 0) {
+        return s->size_bytes;
+    }
+    if (s->closed && !s->zeroed) { /* cut to its length when it ended */
+        return (s->valid_bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
+    }
+    return s->limit_bytes != 0 ? s->limit_bytes : q->segment_bytes;
+}
+
+uint64_t
+queue_journal_bytes(const struct queue *q, uint64_t *live)
+{
+    uint64_t bytes = 0;
+
+    *live = 0;
+    LIST_FOR(it, &q->segments.order)
+    {
+        const struct segment *s = CONTAINER_OF(it, const struct segment, link);
+
+        *live += s->live_bytes;
+        bytes += size_of(q, s);
+    }
+    return bytes;
+}
+
+/* ---- choosing */
+
+struct candidate {
+    struct segment *s;
+    uint64_t bytes;
+};
+
+struct choice { /* of the first n candidates */
+    uint32_t n;
+    uint64_t freed, cost;
+};
+
+static int
+by_live(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    /* ratios, compared without division: both are below 2^31 times 2^31 */
+    uint64_t left = x->s->live_bytes * (y->bytes / KIB),
+             right = y->s->live_bytes * (x->bytes / KIB);
+
+    if (left == right) {
+        return x->s->seq < y->s->seq ? -1 : 1; /* the older one keeps fewer others waiting */
+    }
+    return left < right ? -1 : 1;
+}
+
+static struct segment *
+segment_of(struct list *it)
+{
+    return CONTAINER_OF(it, struct segment, link);
+}
+
+/* Must s outlive one that cannot be retired? */
+static bool
+is_blocked(const struct queue *q, const struct segment *s)
+{
+    for (uint32_t i = 0; i < s->need_count; i++) {
+        const struct segment *a = segtab_find(&q->segments, s->needs[i]);
+
+        if (a->damaged || !a->closed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The present and the next segment cannot be less, and of our epoch's first one the seal cannot be
+ * said again (I8). */
+static bool
+is_counted(const struct queue *q, const struct segment *s)
+{
+    return s->closed && s != q->first;
+}
+
+/* All that could be freed, the least alive first. */
+static uint32_t
+list_candidates(struct queue *q, struct candidate *list)
+{
+    uint32_t n = 0;
+    uint64_t blocked = 0;
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+        uint64_t bytes = size_of(q, s);
+
+        s->wanted = WANTED_NO;
+        if (!is_counted(q, s) || s->freeing || s->live_bytes >= bytes / COMPACT_FACTOR) {
+            continue;
+        }
+        if (s->damaged || is_blocked(q, s)) {
+            blocked++;
+            s->wanted = s->damaged && s->live > 0 ? WANTED_COPY : WANTED_NO;
+            continue;
+        }
+        list[n++] = (struct candidate){ s, bytes };
+    }
+    if (blocked > 0 && q->compaction.blocked == 0) {
+        log_event(EV_QUEUE_COMPACT_BLOCKED, LF_UINT("segments", blocked));
+    }
+    q->compaction.blocked = blocked;
+    qsort(list, n, sizeof(*list), by_live);
+    return n;
+}
+
+/* What is freed and written if s goes, too. */
+static void
+add_candidate(struct queue *q, const struct candidate *k, struct choice *sum)
+{
+    struct segment *s = k->s;
+
+    if (s->wanted == WANTED_RETIRE) {
+        sum->cost -= s->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
+    }
+    s->wanted = WANTED_COPY;
+    sum->n++;
+    sum->freed += k->bytes;
+    sum->cost += s->live_bytes + s->commit_bytes * (STATE_FACTOR_PERCENT - 100) / 100;
+    sum->cost += MIN(s->guest_count, s->live) * (uint64_t)GUEST_BYTES; /* COMMITs from elsewhere */
+    for (uint32_t i = 0; i < s->need_count; i++) {
+        struct segment *a = segtab_find(&q->segments, s->needs[i]);
+
+        if (a->wanted == WANTED_NO && !a->freeing) {
+            a->wanted = WANTED_RETIRE;
+            sum->cost += a->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
+        }
+    }
+}
+
+/* Is this better than what was found so far? It must free what is needed; on a full disk, which has
+ * only the reserve to write to, twice what it writes. */
+static bool
+is_better(const struct queue *q, const struct choice *c, const struct choice *best, uint64_t need)
+{
+    uint64_t enough = q->low ? c->cost * 2 : c->cost + need;
+
+    if (c->freed < enough || c->freed <= c->cost) {
+        return false;
+    }
+    return best->n == 0 ||
+           c->freed / KIB * (best->cost / KIB + 1) > best->freed / KIB * (c->cost / KIB + 1);
+}
+
+/* Mark what the round is to go through; false: nothing, or it does not pay. */
+static bool
+choose(struct queue *q, uint64_t need)
+{
+    struct candidate *list = calloc(q->segments.count, sizeof(*list));
+    struct choice sum = { 0 }, best = { 0 };
+    uint32_t n;
+
+    if (list == NULL) {
+        return false;
+    }
+    n = list_candidates(q, list);
+    for (uint32_t i = 0; i < n; i++) {
+        add_candidate(q, &list[i], &sum);
+        if (is_better(q, &sum, &best, need)) {
+            best = sum;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) { /* once more, up to the best */
+        list[i].s->wanted = WANTED_NO;
+    }
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+
+        s->wanted = s->wanted == WANTED_RETIRE || best.n == 0 ? WANTED_NO : s->wanted;
+    }
+    for (uint32_t i = 0; i < best.n; i++) {
+        add_candidate(q, &list[i], &sum);
+    }
+    q->compaction.gain = best.freed - best.cost;
+    free(list);
+    return best.n > 0;
+}
+
+/* Is there more than there may be? A round whose outcome is known and was less than half of what
+ * was promised (records fill segments badly, or something holds them that is no message) is not
+ * repeated before as much as a segment more is dead. */
+static bool
+round_is_due(struct queue *q, uint64_t *need)
+{
+    struct compaction *c = &q->compaction;
+    uint32_t slack = q->o.slack_segments != 0 ? q->o.slack_segments : SLACK_SEGMENTS;
+    uint64_t live = 0, bytes = 0, bound;
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        const struct segment *s = segment_of(it);
+
+        if (s->freeing) {
+            return false; /* asked again when it is gone, and what waits for it with it */
+        }
+        live += s->live_bytes;
+        bytes += is_counted(q, s) ? size_of(q, s) : 0;
+    }
+    if (c->before != 0 && bytes + c->gain / 2 >= c->before) {
+        c->resume_at = (bytes > live ? bytes - live : 0) + q->segment_bytes / (q->low ? 4 : 1);
+    }
+    c->before = 0;
+    if (c->resume_at > 0 && bytes < live + c->resume_at) {
+        return false;
+    }
+    c->resume_at = 0;
+    bound = live * COMPACT_FACTOR + slack * q->segment_bytes;
+    *need = bytes > bound ? bytes - bound : 0;
+    if (*need == 0 && !q->low) {
+        return false;
+    }
+    c->before = bytes;
+    c->gain = 0;
+    return true;
+}
+
+bool
+queue_compact_choose(struct queue *q)
+{
+    uint64_t need;
+
+    return round_is_due(q, &need) && choose(q, need);
+}
