@@ -27,10 +27,9 @@
 
 struct chunk {
     struct list link;
-    const char *p; /* not yet taken by the kernel; into data unless borrowed */
+    const char *p; /* in data: not yet taken by the kernel */
     uint32_t n;
     uint32_t end; /* of data in use */
-    bool borrowed;
     char data[];
 };
 #define CHUNK_DATA_BYTES (CHUNK_BYTES - sizeof(struct chunk))
@@ -62,7 +61,6 @@ struct conn {
     bool polling;        /* uv_read_start is in effect */
     bool writing;        /* a uv_write is under way */
     bool sent;           /* since the last on_drained */
-    bool borrowed;       /* chunks of the user's memory are queued */
     bool peer_ended;     /* end of file was read */
     bool ended;          /* on_end was called */
     bool user_closed;    /* conn_close was called */
@@ -145,7 +143,6 @@ chunk_new(struct conn *c)
     k->p = k->data;
     k->n = 0;
     k->end = 0;
-    k->borrowed = false;
     list_push_back(&c->queue, &k->link);
     return k;
 }
@@ -503,7 +500,6 @@ on_flush(void *ctx)
             return; /* on_written goes on */
         }
         c->sent = false;
-        c->borrowed = false;
         if (c->user_closed) {
             close_flushed(c);
             return;
@@ -520,15 +516,14 @@ on_flush(void *ctx)
     }
 }
 
-/* Room at the end of the queue: in its last chunk if that is a copy with room, else in a new one.
- */
+/* Room at the end of the queue: in its last chunk, else in a new one. */
 static struct chunk *
 chunk_with_room(struct conn *c)
 {
     if (!list_empty(&c->queue)) {
         struct chunk *k = CONTAINER_OF(c->queue.prev, struct chunk, link);
 
-        if (!k->borrowed && k->end < CHUNK_DATA_BYTES) {
+        if (k->end < CHUNK_DATA_BYTES) {
             return k;
         }
     }
@@ -578,29 +573,6 @@ conn_send(struct conn *c, struct slice bytes)
         k->n += (uint32_t)n;
         c->queued_bytes += n;
         bytes = slice_skip(bytes, n);
-    }
-    schedule_flush(c);
-}
-
-void
-conn_send_borrowed(struct conn *c, struct slice bytes)
-{
-    if (!may_send(c)) {
-        return;
-    }
-    while (bytes.n > 0) {
-        struct chunk *k = chunk_new(c);
-
-        if (k == NULL) {
-            send_failed(c, -ENOMEM);
-            return;
-        }
-        k->borrowed = true;
-        k->p = bytes.p;
-        k->n = (uint32_t)MIN(bytes.n, GIB);
-        c->queued_bytes += k->n;
-        bytes = slice_skip(bytes, k->n);
-        c->borrowed = true;
     }
     schedule_flush(c);
 }
@@ -726,7 +698,7 @@ conn_close(struct conn *c, uint64_t linger_ms)
     bool broken;
 
     CHECK(!c->user_closed);
-    broken = c->error < 0 || (c->ended && !c->peer_ended) || c->borrowed;
+    broken = c->error < 0 || (c->ended && !c->peer_ended);
     c->user_closed = true;
     c->user = &nobody;
     if (c->handle_closing) {

@@ -38,9 +38,6 @@ int conn_new(
     struct conn **out, struct loop *l, int fd, const struct conn_user *user, void *ctx) MUST_USE;
 void conn_set_reading(struct conn *c, bool on);
 void conn_send(struct conn *c, struct slice bytes); /* copied */
-/* Send bytes that the caller keeps unchanged until on_drained or conn_close (message content: no
- * copy). */
-void conn_send_borrowed(struct conn *c, struct slice bytes);
 size_t conn_queued(const struct conn *c); /* bytes not yet taken by the kernel */
 /* One deadline for the whole connection: on_end(-ETIMEDOUT) unless set anew. 0: none. Cheap:
  * re-arming is a store. */

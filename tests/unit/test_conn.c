@@ -167,7 +167,7 @@ what_is_sent_in_one_turn_arrives_in_one_piece(void)
     r.stop_in_drained = true;
     conn_send(r.conn, SLICE_LIT("one "));
     conn_send(r.conn, SLICE_LIT("two "));
-    conn_send_borrowed(r.conn, SLICE_LIT("three "));
+    conn_send(r.conn, SLICE_LIT("three "));
     conn_send(r.conn, SLICE_LIT("four"));
     CU_ASSERT_EQUAL(conn_queued(r.conn), 18);
     loop_run(r.loop);
@@ -247,22 +247,16 @@ more_than_the_kernel_takes_waits_and_arrives_in_order(void)
     char *bytes = many_bytes();
     struct rig r;
 
-    for (int borrowed = 0; borrowed < 2; borrowed++) {
-        rig_start(&r);
-        if (borrowed) {
-            conn_send_borrowed(r.conn, (struct slice){ bytes, MANY_BYTES });
-        } else {
-            conn_send(r.conn, (struct slice){ bytes, MANY_BYTES });
-        }
-        run_a_while(r.loop);
-        CU_ASSERT_TRUE(conn_queued(r.conn) > CONN_HIGH_BYTES);
-        CU_ASSERT_EQUAL(r.drained, 0);
-        peer_reads_all(&r, bytes, MANY_BYTES);
-        run_a_while(r.loop);
-        CU_ASSERT_EQUAL(conn_queued(r.conn), 0);
-        CU_ASSERT_EQUAL(r.drained, 1);
-        rig_stop(&r);
-    }
+    rig_start(&r);
+    conn_send(r.conn, (struct slice){ bytes, MANY_BYTES });
+    run_a_while(r.loop);
+    CU_ASSERT_TRUE(conn_queued(r.conn) > CONN_HIGH_BYTES);
+    CU_ASSERT_EQUAL(r.drained, 0);
+    peer_reads_all(&r, bytes, MANY_BYTES);
+    run_a_while(r.loop);
+    CU_ASSERT_EQUAL(conn_queued(r.conn), 0);
+    CU_ASSERT_EQUAL(r.drained, 1);
+    rig_stop(&r);
     free(bytes);
 }
 
@@ -409,16 +403,7 @@ loop_free_does_not_wait_for_lingering(void)
     conn_send(r.conn, (struct slice){ bytes, MANY_BYTES });
     rig_close(&r, 600000);
     rig_stop(&r);
-
-    rig_start(&r); /* borrowed memory is not touched after close, so nothing lingers */
-    conn_send_borrowed(r.conn, (struct slice){ bytes, MANY_BYTES });
-    run_a_while(r.loop);
-    rig_close(&r, 600000);
     free(bytes);
-    while (conn_count() > 0) {
-        run_a_while(r.loop);
-    }
-    rig_stop(&r);
 }
 
 /* Clients that are turned away and keep on sending: each stays for its linger time, in nobody's
