@@ -70,7 +70,8 @@
     X(EV_SMTP_MESSAGE_REFUSED, 1204, "smtp.in.message.refused", INFO, "A message was refused while its content came; the line has the reply.", "Too large: limits.message_size. Bare CR or LF: the client has to be repaired. Mail loop: look at the routes of both sides. Insufficient storage: free space on the store's filesystem.") \
     X(EV_SMTP_COMMIT_FAILED, 1205, "smtp.in.commit.failed", WARN, "A received message could not be made durable; the client was told to try again.", "See the event of the queue or of the ownership before it.") \
     X(EV_SMTP_CLOSED, 1206, "smtp.in.closed", INFO, "A session was ended by us; the line has the reply: time-out, too many errors, a bare LF, draining.", "None needed; a client that is closed again and again has to be repaired.") \
-    X(EV_SMTP_SESSION_REFUSED, 1207, "smtp.in.session.refused", WARN, "A client was turned away with 421 before its session began.", "If the client is wanted, add it to relay.clients (they have no limit of their own) or raise limits.sessions_per_client; raise limits.sessions if that is reached.")
+    X(EV_SMTP_SESSION_REFUSED, 1207, "smtp.in.session.refused", WARN, "A client was turned away with 421 before its session began.", "If the client is wanted, add it to relay.clients (they have no limit of their own) or raise limits.sessions_per_client; raise limits.sessions if that is reached.") \
+    X(EV_SMTP_KNOWN, 1208, "smtp.in.known", INFO, "A client came again with a transaction that had completed, because it had not heard so (CHECKPOINT); it was told, and nothing was taken twice.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_SMTP_OUT(X) \
     X(EV_SMTP_OUT_CONNECTED, 1300, "smtp.out.connected", DEBUG, "An SMTP session to a next hop was opened.", "None needed.") \

@@ -46,6 +46,7 @@ static const struct conf_key table[] = {
     { "listener.*.protocol", CONF_ENUM, 0, 0, NULL, "smtp|x400", true, true, "The protocol spoken." },
     { "listener.*.address", CONF_STRING, 1, 64, "vip", NULL, false, true, "vip: every virtual IP. Else one address of this host." },
     { "listener.*.port", CONF_INT, 1, 65535, NULL, NULL, true, true, "The TCP port." },
+    { "listener.*.checkpoint", CONF_BOOL, 0, 0, "true", NULL, false, true, "Offer CHECKPOINT (RFC 1845) to relay.clients: what a client was not told after a fault is settled without a duplicate." },
     { "relay", CONF_GROUP, 0, 0, NULL, NULL, false, true, "Who may relay: a client's network or a recipient's domain, either one permits. Default: nobody." },
     { "relay.clients", CONF_STRINGS, 0, APP_CLIENTS_MAX, NULL, NULL, false, true, "Networks (address/bits) whose clients may send to any recipient." },
     { "relay.domains", CONF_STRINGS, 0, APP_DOMAINS_MAX, NULL, NULL, false, true, "Recipient domains anybody may send to; *.example.org matches names below it." },
@@ -323,6 +324,7 @@ take_listener(struct pass *p, struct slice name)
         fault(p, key, "Use protocol = \"smtp\".", "this release speaks no X.400 yet");
     }
     l->port = (uint16_t)conf_uint(c->conf, key_of(key, "listener", name, "port"));
+    l->checkpoint = conf_bool(c->conf, key_of(key, "listener", name, "checkpoint"));
     address = conf_string(c->conf, key_of(key, "listener", name, "address"));
     if (slice_eq(address, SLICE_LIT("vip"))) {
         for (size_t i = 0; i < c->vip_count; i++) {

@@ -33,6 +33,7 @@ struct app_listener {
     struct netaddr addresses[APP_VIPS_MAX];
     size_t address_count;
     uint16_t port;
+    bool checkpoint;
 };
 struct app_hop {
     char name[256]; /* empty: a literal */

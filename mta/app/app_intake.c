@@ -85,6 +85,54 @@ on_ready(void *ctx, uint64_t size_bytes)
     return queue_ready(a->queue, size_bytes);
 }
 
+/* Only who may relay through us: memory is kept for each transaction. */
+static bool
+on_checkpoint(void *ctx, const struct intake_client *client)
+{
+    const struct app *a = ctx;
+
+    for (size_t i = 0; i < a->conf->listener_count; i++) {
+        if (slice_eq(client->listener, slice_of(a->conf->listeners[i].name))) {
+            return a->conf->listeners[i].checkpoint &&
+                   route_permits(a->routes, &client->address, SLICE_NONE);
+        }
+    }
+    return false;
+}
+
+static int
+on_known(void *ctx, struct slice transid, struct intake_known *out)
+{
+    struct app *a = ctx;
+
+    if (a->queue == NULL) {
+        return BH_ESTATE;
+    }
+    switch (queue_transaction_find(a->queue, transid, &out->id, &out->size_bytes)) {
+    case TRANSACTION_NEW:
+        return 0;
+    case TRANSACTION_BUSY:
+        return BH_EBUSY;
+    case TRANSACTION_DONE:
+        return 1;
+    }
+    return 0;
+}
+
+static bool names_postmaster(const struct app *a, struct slice text);
+
+static bool
+on_known_for(void *ctx, struct slice transid, struct slice recipient)
+{
+    struct app *a = ctx;
+    char text[320];
+
+    if (names_postmaster(a, recipient)) {
+        recipient = postmaster_of(a, text); /* as on_commit wrote it down */
+    }
+    return a->queue != NULL && queue_transaction_has(a->queue, transid, recipient);
+}
+
 static int
 on_open(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
     uint64_t *id)
@@ -188,8 +236,8 @@ on_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
 struct intake
 app_intake(struct app *a)
 {
-    static const struct intake_ops ops = { on_recipient, on_ready, on_open, on_write, on_commit,
-        on_abort, on_forget };
+    static const struct intake_ops ops = { on_recipient, on_ready, on_checkpoint, on_known,
+        on_known_for, on_open, on_write, on_commit, on_abort, on_forget };
 
     return (struct intake){ &ops, a };
 }

@@ -24,6 +24,12 @@ struct intake_verdict {
     const char *text;
 };
 
+/* A transaction that came before. */
+struct intake_known {
+    uint64_t id;         /* of its message */
+    uint64_t size_bytes; /* of content, as the client sent it */
+};
+
 struct intake_message; /* one being received */
 typedef void intake_resume_fn(void *ctx);
 typedef void intake_commit_fn(void *ctx, int status);
@@ -36,6 +42,13 @@ struct intake_ops {
     /* May new mail come now? 0; BH_ESTATE (draining, recovering, quorum lost: 421), -ENOSPC
      * (452 4.3.1). Also asked at MAIL with SIZE. */
     int (*ready)(void *ctx, uint64_t size_bytes);
+    /* May this client name its transactions (RFC 1845)? Memory is kept for them. */
+    bool (*checkpoint)(void *ctx, const struct intake_client *client);
+    /* Did the transaction of this name (envelope.transid) come before? 0: no; 1: yes, *out;
+     * BH_EBUSY: it is under way. */
+    int (*known)(void *ctx, struct slice transid, struct intake_known *out);
+    /* Was it accepted for this recipient? */
+    bool (*known_for)(void *ctx, struct slice transid, struct slice recipient);
     /* Begin a message; resume is called when writing may go on after a pause. -ENOMEM, -ENOSPC,
      * BH_ESTATE. *id for the Received line. */
     int (*open)(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
@@ -45,7 +58,7 @@ struct intake_ops {
     int (*write)(struct intake_message *m, struct slice bytes);
     /* Make it durable; m is consumed. 0 and cb exactly once, later; or <0 and cb never (m is
      * aborted). cb status 0: durable under our ownership: acknowledge. <0: durability unknown: 451,
-     * and close if BH_EFENCED or -EIO. */
+     * and close if BH_EFENCED or -EIO. -EEXIST: a transaction of this name came in between. */
     int (*commit)(
         struct intake_message *m, const struct envelope *e, intake_commit_fn *cb, void *ctx);
     /* Give up a message not committed. */

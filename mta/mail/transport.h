@@ -30,6 +30,8 @@ struct transport_result {
     struct slice remote; /* "mx.example.org[192.0.2.1]:25" or empty */
     struct slice source; /* the VIP it was sent from, or empty */
     uint8_t in_doubt;    /* the final dot was out and no answer came */
+    uint8_t can_ask;     /* in_doubt, and the peer knows TRANSIDs: trying again does no harm */
+    uint8_t answered;    /* the peer knew the TRANSID: no doubt of before is left */
 };
 
 /* One transaction's work: one message, some of its recipients. Owned by the scheduler; valid until
@@ -41,6 +43,9 @@ struct delivery {
     uint64_t size_bytes;
     uint32_t recipient_count;
     const struct slice *recipients; /* addresses */
+    /* RFC 1845's TRANSID of this transaction, with its brackets: the same when those whom it left
+     * in doubt are tried again. */
+    struct slice transid;
 };
 
 typedef void transport_ready_fn(void *ctx);

@@ -18,6 +18,8 @@
 
 #define PIECE_BYTES (256 * KIB) /* of a batch: it takes that much longer for those beside us */
 #define SKIP_BYTES  64          /* looking at a message that is passed by, in bytes of a piece */
+/* in a copied COMMIT, of one recipient */
+#define TRANSFER_BYTES (COPIED_STATEMENT_BYTES + ATTEMPT_HEAD_BYTES + 4 + ATTEMPT_TAIL_BYTES)
 
 /* A copy on its way to the disk. s: from where it moves; NULL: segment seq is retired, and
  * SURVIVORS says so in segment `in`. */
@@ -123,11 +125,13 @@ entry_of(const struct stored *s, uint32_t recipient)
     const struct queue_recipient *r = &s->m.recipients[recipient];
 
     return (struct outcome_entry){ recipient, kind_of[r->state], r->in_doubt, r->attempts,
-        r->next_wall_ms, r->last_reply };
+        r->next_wall_ms, r->last_reply, r->transaction };
 }
 
 /* What the records about a message have said so far, taken together: one OUTCOME of all recipients
- * that are not as at first, then (an outcome ends them) an ATTEMPT of each kind, then MARKs. */
+ * that are not as at first, then (an outcome ends them) an ATTEMPT of each recipient that is being
+ * transferred, since each may have a transaction of its own, and one of those being read, then
+ * MARKs. */
 struct said {
     uint64_t bytes, outcome_bytes;
     uint32_t outcomes, attempts[ATTEMPT_READING + 1]; /* recipients, by kind */
@@ -154,10 +158,9 @@ said_of(const struct stored *s)
     st.marks = (uint32_t)(s->m.held != HOLD_NO) + (s->m.crashes > 0) + st.warned;
     st.bytes = st.marks * (uint64_t)(COPIED_STATEMENT_BYTES + MARK_BYTES);
     st.bytes += st.outcomes > 0 ? COPIED_STATEMENT_BYTES + st.outcome_bytes : 0;
-    for (unsigned kind = ATTEMPT_TRANSFER; kind <= ATTEMPT_READING; kind++) {
-        if (st.attempts[kind] > 0) {
-            st.bytes += COPIED_STATEMENT_BYTES + ATTEMPT_HEAD_BYTES + 4 * st.attempts[kind];
-        }
+    st.bytes += st.attempts[ATTEMPT_TRANSFER] * (uint64_t)TRANSFER_BYTES;
+    if (st.attempts[ATTEMPT_READING] > 0) {
+        st.bytes += COPIED_STATEMENT_BYTES + ATTEMPT_HEAD_BYTES + 4 * st.attempts[ATTEMPT_READING];
     }
     return st;
 }
@@ -184,9 +187,27 @@ put_outcomes(uint8_t *at, const struct stored *s, const struct said *st, uint64_
 }
 
 static uint8_t *
-put_attempt(uint8_t *at, const struct stored *s, uint8_t kind, uint32_t count, uint64_t lsn)
+put_transfers(uint8_t *at, const struct stored *s, uint64_t lsn)
 {
-    struct attempt_head head = { s->m.id, lsn, count, kind };
+    struct attempt_head head = { s->m.id, lsn, 1, ATTEMPT_TRANSFER };
+
+    for (uint32_t i = 0; i < s->m.recipient_count; i++) {
+        if (s->m.recipients[i].attempt == ATTEMPT_TRANSFER) {
+            at = copied_statement_put(
+                at, RECORD_ATTEMPT, ATTEMPT_HEAD_BYTES + 4 + ATTEMPT_TAIL_BYTES);
+            attempt_head_put(at, &head);
+            put_le32(at + ATTEMPT_HEAD_BYTES, i);
+            put_le64(at + ATTEMPT_HEAD_BYTES + 4, s->m.recipients[i].transaction);
+            at += ATTEMPT_HEAD_BYTES + 4 + ATTEMPT_TAIL_BYTES;
+        }
+    }
+    return at;
+}
+
+static uint8_t *
+put_readings(uint8_t *at, const struct stored *s, uint32_t count, uint64_t lsn)
+{
+    struct attempt_head head = { s->m.id, lsn, count, ATTEMPT_READING };
 
     if (count == 0) {
         return at;
@@ -195,7 +216,7 @@ put_attempt(uint8_t *at, const struct stored *s, uint8_t kind, uint32_t count, u
     attempt_head_put(at, &head);
     at += ATTEMPT_HEAD_BYTES;
     for (uint32_t i = 0; i < s->m.recipient_count; i++) {
-        if (MIN(s->m.recipients[i].attempt, (uint8_t)ATTEMPT_READING) == kind) {
+        if (s->m.recipients[i].attempt >= ATTEMPT_READING) {
             put_le32(at, i);
             at += 4;
         }
@@ -217,9 +238,8 @@ static uint8_t *
 put_said(uint8_t *at, const struct stored *s, const struct said *st, uint64_t lsn)
 {
     at = put_outcomes(at, s, st, lsn);
-    for (uint8_t kind = ATTEMPT_TRANSFER; kind <= ATTEMPT_READING; kind++) {
-        at = put_attempt(at, s, kind, st->attempts[kind], lsn);
-    }
+    at = put_transfers(at, s, lsn);
+    at = put_readings(at, s, st->attempts[ATTEMPT_READING], lsn);
     if (s->m.crashes > 0) {
         at = put_mark(at, s, lsn, MARK_CRASHES, s->m.crashes);
     }
@@ -262,6 +282,8 @@ copied_of(const struct stored *s, const uint64_t *chunk_lsn, struct copied *out)
             .hops = s->m.hops,
             .received_wall_ms = s->m.received_wall_ms,
             .client = s->m.client,
+            .transid = s->m.transid,
+            .transid_bytes = s->m.transid_bytes,
             .recipient_count = n,
             .recipients = to } };
     out->commit_bytes = commit_payload_bytes(&out->e, s->chunk_count);

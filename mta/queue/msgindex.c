@@ -132,6 +132,9 @@ measure(struct slice payload, struct stored_room *m)
             m->chunks += (uint32_t)(w.bytes.n / COMMIT_CHUNK_BYTES);
         } else if (w.tag == COMMIT_SENDER || w.tag == COMMIT_ENVID || w.tag == COMMIT_CLIENT) {
             m->strings += w.bytes.n;
+        } else if (w.tag == COMMIT_TRANSID) {
+            rc = w.bytes.n > COMMIT_TRANSID_HEAD_BYTES ? 0 : BH_EDAMAGED;
+            m->strings += rc == 0 ? w.bytes.n - COMMIT_TRANSID_HEAD_BYTES : 0;
         }
         if (m->recipients > ENVELOPE_RECIPIENTS_MAX) {
             rc = BH_EDAMAGED;
@@ -199,6 +202,10 @@ fill_field(struct fill *f, uint16_t tag, struct slice bytes)
         break;
     case COMMIT_CLIENT:
         m->client = keep(f, bytes);
+        break;
+    case COMMIT_TRANSID:
+        m->transid_bytes = get_le64((const uint8_t *)bytes.p);
+        m->transid = keep(f, slice_skip(bytes, COMMIT_TRANSID_HEAD_BYTES));
         break;
     case COMMIT_BODY:
         m->body = (uint8_t)number(bytes);
@@ -542,6 +549,7 @@ msgindex_outcome(struct msgindex *ix, struct stored *s, const struct outcome_ent
     s->m.crashes = 0;
     r->state = state_of[e->kind];
     r->in_doubt = e->in_doubt;
+    r->transaction = e->in_doubt ? e->transaction : 0;
     r->attempts = e->attempts;
     r->next_wall_ms = e->next_wall_ms;
     old = r->last_reply;
@@ -581,7 +589,8 @@ msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark)
 }
 
 int
-msgindex_attempt(struct msgindex *ix, struct stored *s, uint32_t recipient, uint8_t kind)
+msgindex_attempt(
+    struct msgindex *ix, struct stored *s, uint32_t recipient, uint8_t kind, uint64_t transaction)
 {
     struct queue_recipient *r;
 
@@ -592,6 +601,11 @@ msgindex_attempt(struct msgindex *ix, struct stored *s, uint32_t recipient, uint
     if (r->state == RECIPIENT_QUEUED && kind <= ATTEMPT_READING) {
         ix->attempts += (uint64_t)(kind != ATTEMPT_NONE) - (uint64_t)(r->attempt != ATTEMPT_NONE);
         r->attempt = kind;
+        if (kind == ATTEMPT_TRANSFER) {
+            r->transaction = transaction;
+        } else if (!r->in_doubt) {
+            r->transaction = 0;
+        }
     }
     return 0;
 }

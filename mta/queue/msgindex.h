@@ -92,8 +92,8 @@ bool msgindex_outcome_valid(const struct stored *s, const struct outcome_entry *
 void msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark);
 /* An attempt of this kind at one recipient begins, or (ATTEMPT_NONE) ends. BH_EDAMAGED: no such
  * recipient. Final ones and kinds of a later release: no effect. */
-int msgindex_attempt(
-    struct msgindex *ix, struct stored *s, uint32_t recipient, uint8_t kind) MUST_USE;
+int msgindex_attempt(struct msgindex *ix, struct stored *s, uint32_t recipient, uint8_t kind,
+    uint64_t transaction) MUST_USE;
 
 /* Replies as a snapshot has them. Writing: each has a number since the last msgindex_renumber, from
  * 1 on; *fresh: it got it now. Reading: _new holds one (empty: no memory) until _drop; _share is

@@ -272,12 +272,17 @@ queue_commit(struct queue_intake *in, const struct envelope *e, queue_done_fn *c
 {
     struct queue *q = in->q;
     struct stored *s = NULL;
+    struct transid *t = NULL;
     int rc = in->failed != 0 ? in->failed : queue_ready(q, 0);
 
     rc = rc < 0 ? rc : flush_stage(in);
     rc = rc < 0 ? rc : journal_reserve_waits(q->journal, 1);
     rc = rc < 0 ? rc : msgindex_reserve(&q->index, q->commits_pending + 1);
+    rc = rc < 0 ? rc : queue_transid_begin(q, in->id, e, &t);
     rc = rc < 0 ? rc : put_commit(in, e, &s);
+    if (rc < 0 && t != NULL) {
+        transids_drop(&q->transids, t);
+    }
     if (rc == 0) {
         struct journal_wait w = { WAIT_COMMIT, cb, ctx, s };
 
@@ -313,6 +318,7 @@ on_committed(struct queue *q, const struct journal_wait *w, int status)
     struct stored *s = w->object;
 
     q->commits_pending--;
+    queue_transid_committed(q, &s->m, status);
     if (status == 0) {
         /* Room was made at commit; an id is given out once. */
         CHECK(msgindex_add(&q->index, s) == 0);
@@ -343,6 +349,7 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
     case WAIT_GONE:
         if (status == 0) { /* else it is not known to be gone, and the process ends */
             q->o.on_gone(q->o.ctx, &s->m);
+            queue_transid_gone(q, &s->m);
             s->lost = true;
             queue_message_unused(q, s);
         }
@@ -529,14 +536,16 @@ entry_of(const struct stored *s, const struct queue_outcome *o)
 {
     const struct queue_recipient *r = &s->m.recipients[o->recipient];
     bool tried = o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED && !o->settled;
+    bool still = o->kind == OUTCOME_DEFERRED && r->in_doubt && !o->settled && !o->answered;
 
     return (struct outcome_entry){
         .recipient = o->recipient,
         .kind = (uint8_t)o->kind,
-        .in_doubt = o->in_doubt || (o->kind == OUTCOME_DEFERRED && r->in_doubt && !o->settled),
+        .in_doubt = o->in_doubt || still,
         .attempts = (uint16_t)MIN(r->attempts + (tried ? 1 : 0), UINT16_MAX),
         .next_wall_ms = o->kind == OUTCOME_DEFERRED ? o->next_wall_ms : 0,
         .reply = o->reply,
+        .transaction = r->transaction,
     };
 }
 
@@ -584,6 +593,18 @@ record_some(struct queue *q, struct stored *s, const struct queue_outcome *outco
     return rc;
 }
 
+/* Is nobody left with these? */
+static bool
+leaves(const struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count)
+{
+    uint32_t final = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        final += outcomes[i].kind != OUTCOME_DEFERRED;
+    }
+    return final >= m->live_count;
+}
+
 int
 queue_record(
     struct queue *q, struct queue_message *m, const struct queue_outcome *outcomes, uint32_t count)
@@ -595,6 +616,7 @@ queue_record(
     for (uint32_t i = 0; i < count; i++) {
         CHECK(outcomes[i].recipient < m->recipient_count);
     }
+    rc = rc == 0 && leaves(m, outcomes, count) ? queue_transid_say(q, m) : rc;
     rc = rc < 0 ? rc : journal_reserve_waits(q->journal, 1);
     while (rc == 0 && count > 0) {
         uint32_t n = MIN(count, (uint32_t)OUTCOMES_A_RECORD);
@@ -669,18 +691,22 @@ queue_set_crashes(struct queue *q, struct queue_message *m, uint8_t crashes)
 /* ---- attempts (journal.md section 6a) */
 
 static int
-put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
+put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind, uint64_t transaction,
     const uint32_t *recipients, uint32_t count)
 {
     struct attempt_head head = { s->m.id, s->commit_lsn, count, (uint8_t)kind };
+    uint64_t bytes = ATTEMPT_HEAD_BYTES + (uint64_t)count * 4;
     struct journal_place place;
-    int rc =
-        journal_add(q->journal, RECORD_ATTEMPT, ATTEMPT_HEAD_BYTES + (uint64_t)count * 4, &place);
+    int rc = journal_add(
+        q->journal, RECORD_ATTEMPT, bytes + (transaction != 0 ? ATTEMPT_TAIL_BYTES : 0), &place);
 
     if (rc == 0) {
         attempt_head_put(place.payload, &head);
         for (uint32_t i = 0; i < count; i++) {
             put_le32(place.payload + ATTEMPT_HEAD_BYTES + i * 4, recipients[i]);
+        }
+        if (transaction != 0) {
+            put_le64(place.payload + bytes, transaction);
         }
         depend(q, place.segment, s);
     }
@@ -689,7 +715,7 @@ put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind,
 
 static int
 attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
-    enum queue_attempt_kind kind)
+    enum queue_attempt_kind kind, uint64_t transaction)
 {
     struct stored *s = stored_of(m);
     int rc = may_change(q, s);
@@ -698,29 +724,35 @@ attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, ui
     for (uint32_t i = 0; i < count; i++) {
         CHECK(recipients[i] < m->recipient_count);
     }
-    rc = rc < 0 ? rc : put_attempt(q, s, kind, recipients, count);
+    rc = rc < 0 ? rc : put_attempt(q, s, kind, transaction, recipients, count);
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
-        CHECK(msgindex_attempt(&q->index, s, recipients[i], (uint8_t)kind) == 0);
+        CHECK(msgindex_attempt(&q->index, s, recipients[i], (uint8_t)kind, transaction) == 0);
     }
     return rc;
 }
 
 int
 queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
-    enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx)
+    enum queue_attempt_kind kind, uint64_t transaction, queue_done_fn *cb, void *ctx)
 {
     struct journal_wait w = { WAIT_CALL, cb, ctx, NULL };
     int rc = q->failed != 0 ? q->failed : cb != NULL ? journal_reserve_waits(q->journal, 1) : 0;
 
     CHECK(kind != ATTEMPT_NONE);
-    rc = rc < 0 ? rc : attempt(q, m, recipients, count, kind);
+    rc = rc < 0 ? rc : attempt(q, m, recipients, count, kind, transaction);
     return rc < 0 || cb == NULL ? rc : journal_wait(q->journal, &w);
 }
 
 int
 queue_withdraw(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count)
 {
-    return attempt(q, m, recipients, count, ATTEMPT_NONE);
+    return attempt(q, m, recipients, count, ATTEMPT_NONE, 0);
+}
+
+uint64_t
+queue_transaction_new(struct queue *q)
+{
+    return (uint64_t)q->epoch << QUEUE_ID_EPOCH_SHIFT | ++q->id_counter; /* no message's either */
 }
 
 int

@@ -48,6 +48,7 @@ struct queue_recipient {
     bool warned;     /* a delay DSN was sent */
     uint8_t attempt; /* enum queue_attempt_kind: under way; in a message just recovered: when the
                         last owner ended */
+    uint64_t transaction; /* of the attempt under way, or that left it in doubt; 0: none */
 };
 
 /* What is written down before something is done with a message. docs/formats/journal.md 6a. */
@@ -62,6 +63,8 @@ struct queue_message {
     msg_id id;
     struct slice sender;
     struct slice envid, client;
+    struct slice transid; /* as it came in: see mail/envelope.h; empty: without one */
+    uint64_t transid_bytes;
     uint64_t received_wall_ms;
     uint64_t size_bytes;
     uint32_t recipient_count, live_count; /* live: still RECIPIENT_QUEUED */
@@ -163,6 +166,14 @@ int queue_append(
 int queue_commit(
     struct queue_intake *in, const struct envelope *e, queue_done_fn *cb, void *ctx) MUST_USE;
 void queue_abort(struct queue_intake *in);
+/* Did a transaction of this name (envelope.transid) come before? DONE: it is durable under our
+ * ownership, *id and *size_bytes are set. Remembered while its message is in the queue, and for
+ * the last thousands that left it. A second queue_commit with its name fails: -EEXIST. */
+enum queue_transaction { TRANSACTION_NEW, TRANSACTION_BUSY, TRANSACTION_DONE };
+enum queue_transaction queue_transaction_find(
+    const struct queue *q, struct slice name, msg_id *id, uint64_t *size_bytes);
+/* Was the address among those that it was accepted for? */
+bool queue_transaction_has(const struct queue *q, struct slice name, struct slice address);
 void queue_forget(struct queue *q, queue_done_fn *cb, void *ctx);
 
 /* ---- delivery. */
@@ -185,6 +196,7 @@ struct queue_outcome {
     struct slice reply;
     bool in_doubt; /* false does not end a doubt of before, but for `settled` */
     bool settled;  /* DEFERRED by an operator: no attempt, and no doubt any more */
+    bool answered; /* DEFERRED by a peer who knows the transaction that was in doubt */
 };
 /* Applied to the index at once, durable with the next batch. count > 0. Ordered after everything
  * queued before it in the journal: a DSN committed first is durable no later than the failure it
@@ -193,9 +205,14 @@ int queue_record(struct queue *q, struct queue_message *m, const struct queue_ou
     uint32_t count) MUST_USE;
 /* Before the final dot, and as soon as a try is certain: cb(ctx, 0) when it is on disk that these
  * recipients are being tried (I14); an outcome of theirs, or queue_withdraw, ends it. count > 0. 0
- * and cb exactly once, later (but see queue_forget); or <0 and cb never. cb NULL: nobody waits. */
+ * and cb exactly once, later (but see queue_forget); or <0 and cb never. cb NULL: nobody waits.
+ * transaction: stays with those who are left in doubt, so that they can be asked for by that
+ * number; 0: none. */
 int queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
-    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx) MUST_USE;
+    uint32_t count, enum queue_attempt_kind kind, uint64_t transaction, queue_done_fn *cb,
+    void *ctx) MUST_USE;
+/* A number that this store never gave out before. */
+uint64_t queue_transaction_new(struct queue *q);
 /* No dot went out and there is no outcome: with the next batch. */
 int queue_withdraw(
     struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count) MUST_USE;
@@ -206,7 +223,8 @@ int queue_set_next(struct queue *q, struct queue_message *m,
     uint64_t next_wall_ms) MUST_USE; /* all live recipients: operator's retry */
 int queue_set_warned(struct queue *q, struct queue_message *m) MUST_USE;
 /* Settings that move with the queue, small and few. Unset: empty. Durable with the next batch;
- * BH_ETOOBIG: 256 keys of 128 bytes with 1024 are the most. */
+ * BH_ETOOBIG: a few hundred keys of 128 bytes with 1024 are meant. Those that begin with "transid/"
+ * are the queue's own. */
 int queue_state_set(struct queue *q, struct slice key, struct slice value) MUST_USE;
 struct slice queue_state_get(const struct queue *q, struct slice key);
 /* cb when everything recorded so far is durable. */

@@ -9,6 +9,7 @@
 #include "queue/queue.h"
 #include "queue/replay.h"
 #include "queue/snapshot_make.h"
+#include "queue/transid.h"
 #include <pthread.h>
 
 #define QUEUE_TEXT_CAP 512
@@ -59,6 +60,7 @@ struct queue {
     struct segtab segments;
     struct msgindex index;
     struct replay replay;
+    struct transids transids;
     struct space *space;
     struct journal *journal;
     struct renewal renewal;
@@ -123,6 +125,16 @@ void queue_compact_stop(struct queue *q);          /* gives up the message in ha
 void queue_compact_fini(struct queue *q);
 /* Where the chunk of a message that is moving can be read. */
 uint64_t queue_moving_chunk(const struct queue *q, const struct stored *s, uint32_t chunk);
+
+/* queue_transid.c */
+int queue_transid_recover(struct queue *q) MUST_USE; /* from the index, once */
+/* 0: *out is pending, or NULL without a TRANSID. -EEXIST, -ENOMEM, BH_ETOOBIG. */
+int queue_transid_begin(
+    struct queue *q, msg_id id, const struct envelope *e, struct transid **out) MUST_USE;
+void queue_transid_committed(struct queue *q, const struct queue_message *m, int status);
+/* Before the outcome that makes it leave. */
+int queue_transid_say(struct queue *q, const struct queue_message *m) MUST_USE;
+void queue_transid_gone(struct queue *q, const struct queue_message *m);
 
 /* queue_open.c */
 int renewal_step(struct renewal *r);

@@ -604,7 +604,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
     q->claim.late_segments = r.stray_count;
     q->claim.quarantined = r.damaged + store_quarantine_holds(q->store);
     take_snapshots(q, &r);
-    rc = seal(q, r.next_seq);
+    rc = queue_transid_recover(q) < 0 ? -ENOMEM : seal(q, r.next_seq);
     if (rc == 0) {
         unlink_strays(q, &r);
         snapshot_prune(q->store, q->snapshots.kept, q->snapshots.kept_count, &q->renewal.lease);
@@ -777,6 +777,7 @@ queue_alloc(struct queue **out, struct loop *l, const struct queue_options *o)
     list_init(&q->compaction.moves);
     segtab_init(&q->segments);
     msgindex_init(&q->index);
+    transids_init(&q->transids);
     q->replay = (struct replay){ &q->segments, &q->index, 0 };
     rc = slice_copy(slice_of(o->path), q->store, sizeof(q->store));
     rc = rc < 0 ? rc : slice_copy(slice_of(o->run_lock_path), q->run_lock, sizeof(q->run_lock));
@@ -989,6 +990,7 @@ queue_free(struct queue *q)
         }
     }
     msgindex_fini(&q->index);
+    transids_fini(&q->transids);
     segtab_fini(&q->segments);
     owner_file_close(&q->renewal.owner);
     io_close(&q->lock_fd);

@@ -131,7 +131,8 @@ commit_payload_bytes(const struct envelope *e, uint32_t chunk_count)
     const size_t field_max = UINT16_MAX;
 
     if (e->sender.n > field_max || e->envid.n > field_max || e->client.n > field_max ||
-        e->recipient_count == 0 || e->recipient_count > ENVELOPE_RECIPIENTS_MAX) {
+        e->transid.n > field_max || e->recipient_count == 0 ||
+        e->recipient_count > ENVELOPE_RECIPIENTS_MAX) {
         return 0;
     }
     bytes += 3 * (uint64_t)TLV_BYTES + e->sender.n + e->envid.n + e->client.n;
@@ -142,6 +143,9 @@ commit_payload_bytes(const struct envelope *e, uint32_t chunk_count)
             return 0;
         }
         bytes += TLV_BYTES + RECIPIENT_FIXED_BYTES + r->address.n + r->orcpt.n;
+    }
+    if (e->transid.n > 0) {
+        bytes += TLV_BYTES + COMMIT_TRANSID_HEAD_BYTES + e->transid.n;
     }
     bytes += TLV_BYTES + (uint64_t)COMMIT_CHUNK_BYTES * chunk_count;
     return bytes + RECORD_HEADER_BYTES <= RECORD_BYTES_MAX ? bytes : 0;
@@ -199,6 +203,11 @@ commit_encode(uint8_t *at, const struct commit_head *head, const struct envelope
     at = put_tlv(at, COMMIT_RECEIVED, 8);
     put_le64(at, e->received_wall_ms);
     at = put_field(at + 8, COMMIT_CLIENT, e->client);
+    if (e->transid.n > 0) {
+        at = put_tlv(at, COMMIT_TRANSID, COMMIT_TRANSID_HEAD_BYTES + e->transid.n);
+        put_le64(at, e->transid_bytes);
+        at = put_bytes(at + COMMIT_TRANSID_HEAD_BYTES, e->transid);
+    }
     for (uint32_t i = 0; i < e->recipient_count; i++) {
         at = put_recipient(at, &e->recipients[i]);
     }
@@ -292,10 +301,16 @@ clipped(struct slice reply)
     return MIN(reply.n, (size_t)REPLY_BYTES_MAX);
 }
 
+static size_t
+transaction_bytes(const struct outcome_entry *e)
+{
+    return e->in_doubt && e->transaction != 0 ? 8 : 0;
+}
+
 size_t
 outcome_entry_bytes(const struct outcome_entry *e)
 {
-    return 2 + OUTCOME_FIXED_BYTES + clipped(e->reply);
+    return 2 + OUTCOME_FIXED_BYTES + clipped(e->reply) + transaction_bytes(e);
 }
 
 void
@@ -312,14 +327,19 @@ outcome_entry_put(uint8_t *at, const struct outcome_entry *e)
 {
     size_t reply = clipped(e->reply);
 
-    put_le16(at, (uint16_t)(OUTCOME_FIXED_BYTES + reply));
+    put_le16(at, (uint16_t)(OUTCOME_FIXED_BYTES + reply + transaction_bytes(e)));
     put_le32(at + 2, e->recipient);
     at[6] = e->kind;
     at[7] = e->in_doubt ? OUTCOME_FLAG_INDOUBT : 0;
     put_le16(at + 8, e->attempts);
     put_le64(at + 10, e->next_wall_ms);
     put_le16(at + 18, (uint16_t)reply);
-    return put_bytes(at + 20, slice_sub(e->reply, 0, reply));
+    at = put_bytes(at + 20, slice_sub(e->reply, 0, reply));
+    if (transaction_bytes(e) > 0) {
+        put_le64(at, e->transaction);
+        at += 8;
+    }
+    return at;
 }
 
 int
@@ -356,6 +376,7 @@ outcome_entry_get(struct reader *r, struct outcome_entry *out)
     if (in.bad) {
         return BH_EDAMAGED;
     }
+    got.transaction = got.in_doubt && in.rest.n >= 8 ? read_u64(&in) : 0;
     *out = got;
     return 0;
 }

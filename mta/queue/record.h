@@ -96,10 +96,12 @@ enum commit_tag {
     COMMIT_CHUNKS = 8,
     COMMIT_ORIGIN = 9,     /* of a COPIED_COMMIT: LSN of the COMMIT that it stands for */
     COMMIT_STATEMENT = 10, /* of a COPIED_COMMIT: what OUTCOMEs and MARKs have said so far */
+    COMMIT_TRANSID = 11,   /* u64 content bytes as the client sent them, name */
     COMMIT_MUST_UNDERSTAND = 0x8000,
 };
-#define COMMIT_HEAD_BYTES  16
-#define COMMIT_CHUNK_BYTES 12
+#define COMMIT_HEAD_BYTES         16
+#define COMMIT_CHUNK_BYTES        12
+#define COMMIT_TRANSID_HEAD_BYTES 8
 struct commit_chunk {
     uint64_t lsn;
     uint32_t bytes;
@@ -142,7 +144,8 @@ struct outcome_entry {
     bool in_doubt;
     uint16_t attempts;
     uint64_t next_wall_ms;
-    struct slice reply; /* clipped to REPLY_BYTES_MAX by the encoder */
+    struct slice reply;   /* clipped to REPLY_BYTES_MAX by the encoder */
+    uint64_t transaction; /* only if in doubt; 0: none */
 };
 size_t outcome_entry_bytes(const struct outcome_entry *e);
 void outcome_head_put(uint8_t *at, const struct outcome_head *h);
@@ -165,7 +168,8 @@ struct attempt_head {
     uint8_t kind; /* enum queue_attempt_kind */
 };
 #define ATTEMPT_HEAD_BYTES 24
-/* Followed by count times u32: recipients' indices. */
+#define ATTEMPT_TAIL_BYTES 8
+/* Followed by count times u32: recipients' indices; and u64: transaction, if there is one. */
 void attempt_head_put(uint8_t *at, const struct attempt_head *h);
 /* r then gives count times u32. */
 int attempt_head_get(struct reader *r, struct attempt_head *out) MUST_USE;

@@ -187,6 +187,7 @@ on_attempt(struct replay *r, struct segment *in, struct slice payload)
     struct attempt_head head;
     struct stored *s;
     struct reader all;
+    uint64_t transaction;
     int rc = attempt_head_get(&rd, &head);
 
     rc = rc < 0 ? rc : subject(r, in, head.id, head.commit_lsn, &s);
@@ -199,8 +200,9 @@ on_attempt(struct replay *r, struct segment *in, struct slice payload)
             return BH_EDAMAGED;
         }
     }
+    transaction = all.rest.n >= ATTEMPT_TAIL_BYTES ? read_u64(&all) : 0;
     for (uint32_t i = 0; rc == 0 && i < head.count; i++) {
-        rc = msgindex_attempt(r->index, s, read_u32(&rd), head.kind);
+        rc = msgindex_attempt(r->index, s, read_u32(&rd), head.kind, transaction);
     }
     s->m.attempt_order = ++r->index->attempt_order;
     return rc;

@@ -10,7 +10,7 @@
 #define MESSAGE_ENTRY_BYTES  56
 #define FIELD_HEAD_BYTES     6
 #define RECIPIENT_HEAD_BYTES 5  /* two lengths and notify */
-#define RECIPIENT_TAIL_BYTES 17 /* state … number of the reply */
+#define RECIPIENT_TAIL_BYTES 25 /* state … transaction */
 
 #define SEGMENT_FLAG_DAMAGED  1u
 #define RECIPIENT_FLAG_DOUBT  1u
@@ -323,6 +323,7 @@ put_recipient(uint8_t *at, struct msgindex *ix, const struct queue_recipient *r)
     put_le16(at, r->attempts);
     put_le64(at + 2, r->next_wall_ms);
     put_le32(at + 10, r->last_reply.n > 0 ? msgindex_reply_number(ix, r->last_reply, &fresh) : 0);
+    put_le64(at + 14, r->transaction);
     return at + RECIPIENT_TAIL_BYTES - 3;
 }
 
@@ -334,7 +335,10 @@ measure(const struct stored *s, size_t *strings)
     size_t n = MESSAGE_ENTRY_BYTES + field_bytes(m->sender.n) + field_bytes(m->envid.n) +
                field_bytes(m->client.n) + field_bytes((size_t)s->chunk_count * COMMIT_CHUNK_BYTES);
 
-    *strings = m->sender.n + m->envid.n + m->client.n;
+    if (m->transid.n > 0) {
+        n += field_bytes(COMMIT_TRANSID_HEAD_BYTES + m->transid.n);
+    }
+    *strings = m->sender.n + m->envid.n + m->client.n + m->transid.n;
     for (uint32_t i = 0; i < m->recipient_count; i++) {
         n += field_bytes(recipient_bytes(&m->recipients[i]));
         *strings += m->recipients[i].address.n + m->recipients[i].orcpt.n;
@@ -374,6 +378,11 @@ snapshot_put_message(struct snapshot_block *b, struct msgindex *ix, const struct
     at = put_string(at, COMMIT_SENDER, s->m.sender);
     at = put_string(at, COMMIT_ENVID, s->m.envid);
     at = put_string(at, COMMIT_CLIENT, s->m.client);
+    if (s->m.transid.n > 0) {
+        at = put_field(at, COMMIT_TRANSID, COMMIT_TRANSID_HEAD_BYTES + s->m.transid.n);
+        put_le64(at, s->m.transid_bytes);
+        at = put_bytes(at + COMMIT_TRANSID_HEAD_BYTES, s->m.transid);
+    }
     for (uint32_t i = 0; i < s->m.recipient_count; i++) {
         at = put_recipient(at, ix, &s->m.recipients[i]);
     }
@@ -556,6 +565,7 @@ fill_recipient(struct filler *f, const struct snapshot_replies *replies, struct 
     to->attempts = read_u16(&r);
     to->next_wall_ms = read_u64(&r);
     number = read_u32(&r);
+    to->transaction = r.rest.n >= 8 ? read_u64(&r) : 0;
     if (r.bad || to->state > RECIPIENT_REMOVED || to->attempt > ATTEMPT_READING ||
         number > replies->count) {
         f->bad = true;
@@ -598,6 +608,12 @@ fill_field(
         break;
     case COMMIT_CLIENT:
         m->client = keep(f, bytes);
+        break;
+    case COMMIT_TRANSID:
+        if (bytes.n >= COMMIT_TRANSID_HEAD_BYTES) {
+            m->transid_bytes = get_le64((const uint8_t *)bytes.p);
+            m->transid = keep(f, slice_skip(bytes, COMMIT_TRANSID_HEAD_BYTES));
+        }
         break;
     case COMMIT_RECIPIENT:
         fill_recipient(f, replies, bytes);

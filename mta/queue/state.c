@@ -7,6 +7,7 @@ void
 state_init(struct state *st)
 {
     list_init(&st->entries);
+    map_init(&st->by_key);
     st->count = 0;
 }
 
@@ -17,21 +18,22 @@ state_fini(struct state *st)
          it = list_pop_front(&st->entries)) {
         free(CONTAINER_OF(it, struct state_entry, link));
     }
+    map_fini(&st->by_key);
     st->count = 0;
+}
+
+static struct slice
+key_of(const struct map_node *n)
+{
+    return state_key(CONTAINER_OF(n, const struct state_entry, node));
 }
 
 struct state_entry *
 state_find(const struct state *st, struct slice key)
 {
-    LIST_FOR(it, &st->entries)
-    {
-        struct state_entry *e = CONTAINER_OF(it, struct state_entry, link);
+    struct map_node *n = map_find(&st->by_key, key, key_of);
 
-        if (slice_eq(state_key(e), key)) {
-            return e;
-        }
-    }
-    return NULL;
+    return n != NULL ? CONTAINER_OF(n, struct state_entry, node) : NULL;
 }
 
 uint64_t
@@ -105,6 +107,7 @@ static void
 forget(struct state *st, struct state_entry *e)
 {
     list_remove(&e->link);
+    map_remove(&st->by_key, &e->node);
     free(e);
     st->count--;
 }
@@ -122,10 +125,15 @@ state_apply(struct state *st, struct segtab *t, uint64_t segment_bytes, struct s
     if (e == NULL) {
         return -ENOMEM;
     }
+    if (old == NULL && map_insert(&st->by_key, &e->node, key_of) < 0) {
+        free(e);
+        return -ENOMEM;
+    }
     *before = NULL;
     if (old != NULL) {
         *before = segtab_find(t, old->lsn / segment_bytes);
         forget(st, old);
+        CHECK(map_insert(&st->by_key, &e->node, key_of) == 0); /* takes its place */
     }
     list_push_back(&st->entries, &e->link);
     st->count++;

@@ -5,15 +5,17 @@
 #define QUEUE_STATE_H
 
 #include "core/list.h"
+#include "core/map.h"
 #include "queue/segment.h"
 
-#define STATE_KEYS_MAX        256
+#define STATE_KEYS_MAX        8192
 #define STATE_KEY_BYTES_MAX   128
 #define STATE_VALUE_BYTES_MAX 1024
 #define STATE_HEAD_BYTES      4
 
 struct state_entry {
-    struct list link;
+    struct list link; /* in the order in which they were said */
+    struct map_node node;
     uint64_t lsn;                    /* of its last record */
     uint16_t key_bytes, value_bytes; /* no value: unset */
     char text[];                     /* key, value */
@@ -31,6 +33,7 @@ state_value(const struct state_entry *e)
 
 struct state {
     struct list entries;
+    struct map by_key;
     uint32_t count;
 };
 void state_init(struct state *st);

@@ -547,6 +547,7 @@ sched_new(struct sched **out, const struct sched_options *o, const struct sched_
     pool_init(&s->tasks, sizeof(struct task), TASKS_KEPT_BACK);
     pool_init(&s->entries, sizeof(struct entry), 0);
     s->env = *env;
+    queue_store_uuid(env->queue, s->store_uuid);
     s->timer_at_ms = NEVER;
     s->run = SCHED_STOPPED;
     s->o = *o;

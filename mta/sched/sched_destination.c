@@ -333,7 +333,7 @@ destination_pick(struct sched *s, struct destination *d, struct sched_session *s
     }
     t = CONTAINER_OF(d->ready.next, struct task, at.link);
     task_leave(s, t);
-    if (t->count > max && !task_split(s, t, max)) {
+    if (!task_split_doubt(s, t) || (t->count > max && !task_split(s, t, max))) {
         task_to_ready(s, t, true);
         destination_nap(s, d, sched_now(s) + 1000); /* no memory */
         return NULL;

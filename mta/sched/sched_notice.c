@@ -152,7 +152,7 @@ take_in_hand(struct notice *n)
     uint32_t i = sched_careful(n->s) ? stands_for(n) : CHAIN_END;
 
     if (i == CHAIN_END ||
-        queue_attempt(n->s->env.queue, n->entry->m, &i, 1, ATTEMPT_READING, on_taken, n) < 0) {
+        queue_attempt(n->s->env.queue, n->entry->m, &i, 1, ATTEMPT_READING, 0, on_taken, n) < 0) {
         return false;
     }
     n->taken = i;

@@ -38,7 +38,8 @@
 #define NOTICES_ACTIVE_MAX 16   /* headers read at a time */
 #define NOTICES_QUEUE_MAX  1000 /* beyond: expiry waits; each holds its replies in memory */
 #define RETRY_SOON_MS                                                                              \
-    (60 * UINT64_C(1000)) /* after a failure of ours: no memory, no space for a DSN */
+    (60 * UINT64_C(1000))     /* after a failure of ours: no memory, no space for a DSN */
+#define ASK_SOON_MS      1000 /* what is in doubt, of a peer who can tell */
 #define NOROUTE_CHECK_MS (UINT64_C(5) * 60 * UINT64_C(1000))
 #define TIMER_MAX_MS     (60 * UINT64_C(1000)) /* so that a step of the wall clock is noticed */
 #define REPLY_BYTES_MAX  512
@@ -154,7 +155,9 @@ struct span { /* in session->text */
 };
 struct result { /* of one recipient of a delivery */
     bool known, in_doubt;
-    uint8_t kind; /* enum outcome_kind */
+    bool soon;     /* in doubt, and the peer can be asked */
+    bool answered; /* the peer knows the transaction that was in doubt */
+    uint8_t kind;  /* enum outcome_kind */
     uint16_t code;
     struct span status, reply, remote, source; /* reply: "450 4.2.1 text" */
     uint64_t next_ms;
@@ -164,6 +167,8 @@ struct result { /* of one recipient of a delivery */
 enum session_try { TRY_NONE, TRY_QUEUED, TRY_DURABLE };
 
 enum session_state { SESSION_OPENING, SESSION_BUSY, SESSION_IDLE, SESSION_CLOSING };
+
+#define TRANSID_CAP 81 /* 80 is RFC 1845's limit */
 
 struct sched_session {
     struct list link;       /* sched's sessions, or its free ones */
@@ -187,6 +192,8 @@ struct sched_session {
     uint32_t finished; /* deliveries */
     struct task *task; /* RUNNING, or NULL */
     struct delivery delivery;
+    uint64_t transaction; /* of the delivery, see transid_of */
+    char transid[TRANSID_CAP];
     struct slice *addresses; /* the arrays have `capacity` places */
     uint32_t *indexes;       /* of the delivery's recipients in the message */
     struct result *results;
@@ -200,6 +207,7 @@ struct sched {
     struct sched_options o; /* hostname is ours */
     char *hostname;
     struct sched_env env;
+    char store_uuid[37];
     struct loop_timer *timer; /* with env.loop */
     enum sched_run run;
     bool broken; /* an outcome could not be recorded: nothing more is begun */
@@ -298,6 +306,10 @@ void task_route(struct sched *s, struct task *t);
 /* Of a ready task with more recipients than max, the rest as a new task at the end of the line.
  * False: no memory, t is as it was. */
 bool task_split(struct sched *s, struct task *t, uint32_t max) MUST_USE;
+/* The transaction that left the recipient in doubt; 0: it is not, or nobody knows. */
+uint64_t task_doubt(const struct queue_message *m, uint32_t recipient);
+/* Those of another transaction than the first recipient's, likewise. */
+bool task_split_doubt(struct sched *s, struct task *t) MUST_USE;
 
 /* ---- sched_destination.c */
 /* Where a recipient goes now. current: where it waits (NULL or noroute: nowhere yet). Never NULL;

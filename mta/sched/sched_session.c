@@ -137,6 +137,20 @@ make_room(struct sched_session *ss, uint32_t count)
     return ss->capacity > 0;
 }
 
+/* RFC 1845: those who are in doubt are asked for by the name of the transaction that left them so,
+ * whatever took its turn in between; destination_pick sees to it that they all have the same. */
+static struct slice
+transid_of(struct sched *s, struct sched_session *ss, const struct queue_message *m, uint32_t first)
+{
+    uint64_t doubt = task_doubt(m, first);
+    int n;
+
+    ss->transaction = doubt != 0 ? doubt : queue_transaction_new(s->env.queue);
+    n = snprintf(ss->transid, sizeof(ss->transid), "<%llx.%llx@%s>", (unsigned long long)m->id,
+        (unsigned long long)ss->transaction, s->store_uuid);
+    return (struct slice){ ss->transid, (size_t)n };
+}
+
 /* The next ready task as the session's delivery; false: none, or no memory for one. */
 static bool
 begin(struct sched *s, struct sched_session *ss)
@@ -167,7 +181,8 @@ begin(struct sched *s, struct sched_session *ss)
         .body = m->body,
         .size_bytes = m->size_bytes,
         .recipient_count = n,
-        .recipients = ss->addresses };
+        .recipients = ss->addresses,
+        .transid = transid_of(s, ss, m, t->first) };
     ss->task = t;
     ss->dot = ss->ours = false;
     ss->tried = TRY_NONE;
@@ -243,7 +258,7 @@ try_durable(struct sched_session *ss, transport_ready_fn *ready, void *ctx)
 {
     if (ss->tried == TRY_NONE) {
         int rc = queue_attempt(ss->s->env.queue, ss->task->entry->m, ss->indexes,
-            ss->delivery.recipient_count, ATTEMPT_TRANSFER, session_on_try, ss);
+            ss->delivery.recipient_count, ATTEMPT_TRANSFER, ss->transaction, session_on_try, ss);
 
         if (rc < 0) {
             return rc;
@@ -338,7 +353,9 @@ note_result(struct sched_session *ss, uint32_t index, const struct transport_res
     *to = (struct result){ .known = true,
         .kind = (uint8_t)(r->kind == OUTCOME_REMOVED ? OUTCOME_DEFERRED : r->kind),
         .code = (uint16_t)r->code,
-        .in_doubt = r->in_doubt != 0 };
+        .in_doubt = r->in_doubt != 0,
+        .soon = r->in_doubt != 0 && r->can_ask,
+        .answered = r->answered };
     if (r->kind == OUTCOME_DELIVERED || r->kind == OUTCOME_EXPANDED) {
         log_event(EV_DELIVERED, LF_ID("id", ss->delivery.id),
             LF_SLICE("rcpt", ss->addresses[index]), LF_STR("connector", ss->dest->connector->name),
@@ -393,7 +410,9 @@ decide(struct sched_session *ss, uint32_t index, uint64_t now)
         r->reply = keep(ss, (struct slice){ text, (size_t)n });
     }
     if (r->kind == OUTCOME_DEFERRED) {
-        r->next_ms = now + retry_delay_ms(&s->o.retry, (uint32_t)rcpt->attempts + 1, e->m->id);
+        uint64_t delay_ms = retry_delay_ms(&s->o.retry, (uint32_t)rcpt->attempts + 1, e->m->id);
+
+        r->next_ms = now + (r->soon ? MIN(delay_ms, (uint64_t)ASK_SOON_MS) : delay_ms);
     }
 }
 
@@ -469,6 +488,7 @@ end_deferred(struct ending *x, uint32_t index, uint64_t due_ms)
     o->next_wall_ms = due_ms;
     o->reply = text_at(x->ss, r->reply);
     o->in_doubt = r->in_doubt;
+    o->answered = r->answered;
     x->ss->s->deferrals++;
     log_event(EV_DEFERRED, LF_ID("id", x->ss->delivery.id),
         LF_SLICE("rcpt", x->ss->addresses[index]),

@@ -418,6 +418,44 @@ task_route(struct sched *s, struct task *t)
     settle_routed(s, t, now);
 }
 
+uint64_t
+task_doubt(const struct queue_message *m, uint32_t recipient)
+{
+    const struct queue_recipient *r = &m->recipients[recipient];
+
+    return r->in_doubt ? r->transaction : 0;
+}
+
+bool
+task_split_doubt(struct sched *s, struct task *t)
+{
+    const struct entry *e = t->entry;
+    uint64_t doubt = task_doubt(e->m, t->first);
+    uint32_t i = t->first, next;
+    struct task *rest;
+
+    while (i != CHAIN_END && task_doubt(e->m, i) == doubt) {
+        i = task_after(e, i);
+    }
+    if (i == CHAIN_END) {
+        return true; /* as good as always */
+    }
+    rest = task_new(s, t->entry);
+    if (rest == NULL) {
+        return false;
+    }
+    i = t->first;
+    t->first = CHAIN_END;
+    t->count = 0;
+    for (; i != CHAIN_END; i = next) {
+        next = task_after(e, i);
+        task_push(task_doubt(e->m, i) == doubt ? t : rest, i);
+    }
+    task_set_dest(s, rest, t->dest);
+    task_to_ready(s, rest, false);
+    return true;
+}
+
 bool
 task_split(struct sched *s, struct task *t, uint32_t max)
 {

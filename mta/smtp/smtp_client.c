@@ -31,7 +31,7 @@ static const uint8_t table[SMTP_CLIENT_STATE_COUNT][SMTP_CLIENT_EVENT_COUNT] = {
     S(HELO)     = ROW(OPEN,     PROTOCOL, REFUSE,    REFUSE,    REFUSE,  PROTOCOL, LOSE),
     S(READY)    = ROW(PROTOCOL, PROTOCOL, PROTOCOL,  PROTOCOL,  CLOSING, PROTOCOL, LOSE),
     S(RSET)     = ROW(RESET,    PROTOCOL, PROTOCOL,  PROTOCOL,  CLOSING, PROTOCOL, LOSE),
-    S(MAIL)     = ROW(SENDER,   PROTOCOL, NO_SENDER, NO_SENDER, CLOSING, PROTOCOL, LOSE),
+    S(MAIL)     = ROW(SENDER,   RESTART,  NO_SENDER, NO_SENDER, CLOSING, PROTOCOL, LOSE),
     S(RCPT)     = ROW(RCPT,     PROTOCOL, NO_RCPT,   NO_RCPT,   CLOSING, PROTOCOL, LOSE),
     S(DATA)     = ROW(PROTOCOL, GO,       NO_DATA,   NO_DATA,   CLOSING, PROTOCOL, LOSE),
     S(CONTENT)  = ROW(PROTOCOL, PROTOCOL, EARLY,     EARLY,     CLOSING, PROTOCOL, LOSE),
@@ -72,6 +72,7 @@ static const char *const step_names[SMTP_STEP_COUNT] = {
     [SMTP_STEP_REFUSE] = "refuse",
     [SMTP_STEP_RESET] = "reset",
     [SMTP_STEP_SENDER] = "sender",
+    [SMTP_STEP_RESTART] = "restart",
     [SMTP_STEP_NO_SENDER] = "no-sender",
     [SMTP_STEP_RCPT] = "rcpt",
     [SMTP_STEP_NO_RCPT] = "no-rcpt",
@@ -202,9 +203,11 @@ derived_status(int code)
 }
 
 static struct transport_result
-result_of(const struct smtp_reply *r)
+result_of(const struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result out = { .kind = kind_of(r->code), .code = r->code };
+    struct transport_result out = {
+        .kind = kind_of(r->code), .code = r->code, .answered = c->known && c->d != NULL
+    };
 
     out.status = r->status.n > 0 ? r->status : slice_of(derived_status(r->code));
     out.reply = r->text;
@@ -258,6 +261,7 @@ set_why_here(struct smtp_client *c, const char *status, const char *what, bool i
     set_why(c, OUTCOME_DEFERRED, 0, slice_of(status),
         (struct slice){ text, MIN((size_t)n, sizeof(text) - 1) });
     c->why.in_doubt = in_doubt;
+    c->why.can_ask = in_doubt && c->named;
 }
 
 /* ---- commands */
@@ -273,7 +277,7 @@ say(struct smtp_client *c, struct slice a, struct slice b, struct slice z)
     }
     memcpy(at, a.p, a.n);
     memcpy(at + a.n, b.n > 0 ? b.p : "", b.n);
-    memcpy(at + a.n + b.n, z.p, z.n);
+    memcpy(at + a.n + b.n, z.n > 0 ? z.p : "", z.n);
     buf_commit(&c->out, a.n + b.n + z.n);
     return 0;
 }
@@ -289,17 +293,16 @@ say_mail(struct smtp_client *c)
 {
     const struct delivery *d = c->d;
     bool eight = c->peer.eightbitmime && d->body == ENVELOPE_BODY_8BITMIME;
-    struct slice end = eight ? SLICE_LIT("> BODY=8BITMIME\r\n") : SLICE_LIT(">\r\n");
-    int rc;
+    int rc = say(c, SLICE_LIT("MAIL FROM:<"), d->sender,
+        eight ? SLICE_LIT("> BODY=8BITMIME") : SLICE_LIT(">"));
 
-    if (!c->peer.size) {
-        return say(c, SLICE_LIT("MAIL FROM:<"), d->sender, end);
+    if (rc == 0 && c->peer.size) {
+        rc = buf_printf(&c->out, " SIZE=%llu", (unsigned long long)d->size_bytes);
     }
-    rc = say(c, SLICE_LIT("MAIL FROM:<"), d->sender, slice_sub(end, 0, end.n - 2));
-    if (rc < 0) {
-        return rc;
+    if (rc == 0 && c->named) {
+        rc = say(c, SLICE_LIT(" TRANSID="), d->transid, SLICE_NONE);
     }
-    return buf_printf(&c->out, " SIZE=%llu\r\n", (unsigned long long)d->size_bytes);
+    return rc < 0 ? rc : buf_append(&c->out, SLICE_LIT("\r\n"));
 }
 
 static int
@@ -425,6 +428,9 @@ smtp_client_deliver(struct smtp_client *c, const struct delivery *d)
     c->line_start = true;
     c->dotted = false;
     c->crlf = 2;
+    c->named = c->peer.checkpoint && !c->lmtp && d->transid.n > 0;
+    c->known = false;
+    c->skip_bytes = 0;
     refuse_unsendable(c);
     if (c->open == 0) {
         c->d = NULL;
@@ -480,7 +486,7 @@ step_hello(struct smtp_client *c)
 static enum smtp_client_act
 step_refuse(struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result t = result_of(r);
+    struct transport_result t = result_of(c, r);
     enum outcome_kind kind = r->code == 521 ? OUTCOME_FAILED : OUTCOME_DEFERRED;
     const char *derived = r->code == 521 ? "5.3.2" : "4.3.2";
 
@@ -522,10 +528,28 @@ step_sender(struct smtp_client *c)
     return said(c, c->peer.pipelining ? 0 : say_rcpt(c, c->next), SMTP_CLIENT_RCPT);
 }
 
+static void set_why_protocol(struct smtp_client *c, const char *what, bool in_doubt);
+
+/* "355 6135 is the transaction offset". RCPT follows all the same: RFC 1845 does not want it, but
+ * who was refused the first time must not be taken for delivered. */
+static enum smtp_client_act
+step_restart(struct smtp_client *c, const struct smtp_reply *r)
+{
+    struct slice text = r->text, word;
+
+    if (r->code != 355 || !c->named || !slice_next(&text, ' ', &word) ||
+        slice_u64(word, c->d->size_bytes + 2, &c->skip_bytes) < 0) { /* CRLF was added, at most */
+        set_why_protocol(c, "the peer answered against the protocol", false);
+        return ended(c);
+    }
+    c->known = true;
+    return step_sender(c);
+}
+
 static enum smtp_client_act
 step_no_sender(struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result t = result_of(r);
+    struct transport_result t = result_of(c, r);
 
     give_all(c, &t);
     if (!c->peer.pipelining) {
@@ -569,11 +593,19 @@ step_rcpt(struct smtp_client *c)
 static enum smtp_client_act
 step_no_rcpt(struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result t = result_of(r);
+    struct transport_result t = result_of(c, r);
 
     if (r->code == 552 && c->accepted > 0) {
         t.kind = OUTCOME_DEFERRED; /* RFC 5321 4.5.3.1.10: old servers mean "too many recipients" */
         t.status = SLICE_LIT("4.5.3");
+    }
+    if (c->known && r->code == 503) { /* a peer who takes RFC 1845 by the letter */
+        if (c->d->recipient_count == 1) {
+            return step_rcpt(c); /* who else could it have been accepted for? */
+        }
+        t.kind = OUTCOME_DEFERRED;
+        t.in_doubt = t.can_ask = 1;
+        t.answered = 0;
     }
     if (c->marks[c->next] == MARK_PENDING) {
         give(c, c->next, MARK_DONE, &t);
@@ -605,7 +637,7 @@ step_go(struct smtp_client *c, const struct smtp_reply *r)
 static enum smtp_client_act
 step_no_data(struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result t = result_of(r);
+    struct transport_result t = result_of(c, r);
 
     give_all(c, &t);
     c->need_rset = c->anything_ok;
@@ -615,7 +647,7 @@ step_no_data(struct smtp_client *c, const struct smtp_reply *r)
 static enum smtp_client_act
 step_final(struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result t = result_of(r);
+    struct transport_result t = result_of(c, r);
 
     if (!c->lmtp) {
         give_all(c, &t);
@@ -634,7 +666,7 @@ step_final(struct smtp_client *c, const struct smtp_reply *r)
 static enum smtp_client_act
 step_early(struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result t = result_of(r);
+    struct transport_result t = result_of(c, r);
 
     set_why(c, t.kind, t.code, t.status, t.reply);
     return ended(c);
@@ -643,7 +675,7 @@ step_early(struct smtp_client *c, const struct smtp_reply *r)
 static enum smtp_client_act
 step_closing(struct smtp_client *c, const struct smtp_reply *r)
 {
-    struct transport_result t = result_of(r);
+    struct transport_result t = result_of(c, r);
 
     set_why(c, OUTCOME_DEFERRED, r->code, t.status, t.reply);
     return ended(c);
@@ -691,6 +723,8 @@ step(struct smtp_client *c, enum smtp_client_event e, const struct smtp_reply *r
         return step_reset(c);
     case SMTP_STEP_SENDER:
         return step_sender(c);
+    case SMTP_STEP_RESTART:
+        return step_restart(c, r);
     case SMTP_STEP_NO_SENDER:
         return step_no_sender(c, r);
     case SMTP_STEP_RCPT:
@@ -753,13 +787,34 @@ smtp_client_input(struct smtp_client *c, struct slice *bytes)
 
 /* ---- content */
 
+/* What run ends with, for the next byte and for the dot. */
+static void
+note_end(struct smtp_client *c, struct slice run)
+{
+    char last = run.p[run.n - 1];
+
+    c->line_start = last == '\n';
+    if (last == '\n') {
+        c->crlf = (run.n > 1 ? run.p[run.n - 2] == '\r' : c->crlf == 1) ? 2 : 0;
+    } else {
+        c->crlf = last == '\r' ? 1 : 0;
+    }
+}
+
 struct slice
 smtp_client_content(struct smtp_client *c, struct slice *piece)
 {
-    struct slice run = *piece;
+    struct slice run;
     size_t from = 0;
 
     CHECK(c->state == SMTP_CLIENT_CONTENT);
+    if (c->skip_bytes > 0 && piece->n > 0) {
+        run = slice_sub(*piece, 0, MIN(c->skip_bytes, (uint64_t)piece->n));
+        note_end(c, run);
+        c->skip_bytes -= run.n;
+        *piece = slice_skip(*piece, run.n);
+    }
+    run = *piece;
     if (run.n == 0) {
         return run;
     }
@@ -779,12 +834,7 @@ smtp_client_content(struct smtp_client *c, struct slice *piece)
         }
     }
     run.n = from;
-    c->line_start = run.p[from - 1] == '\n';
-    if (run.p[from - 1] == '\n') {
-        c->crlf = (from > 1 ? run.p[from - 2] == '\r' : c->crlf == 1) ? 2 : 0;
-    } else {
-        c->crlf = run.p[from - 1] == '\r' ? 1 : 0;
-    }
+    note_end(c, run);
     *piece = slice_skip(*piece, from);
     return run;
 }

@@ -44,7 +44,7 @@ enum smtp_client_state {
 
 enum smtp_client_event {
     SMTP_CLIENT_2XX,
-    SMTP_CLIENT_3XX, /* 354 at DATA; any other 3xx, and at other places, is BAD */
+    SMTP_CLIENT_3XX, /* 354 at DATA, 355 at MAIL; any other 3xx is against the protocol */
     SMTP_CLIENT_4XX,
     SMTP_CLIENT_5XX,
     SMTP_CLIENT_421, /* at any time: the peer closes */
@@ -61,6 +61,7 @@ enum smtp_client_step {
     SMTP_STEP_REFUSE,    /* not here: the next host */
     SMTP_STEP_RESET,     /* RSET is answered: MAIL is awaited */
     SMTP_STEP_SENDER,    /* MAIL accepted */
+    SMTP_STEP_RESTART,   /* 355: the peer has the transaction, up to some octet (RFC 1845) */
     SMTP_STEP_NO_SENDER, /* MAIL refused: every recipient gets that */
     SMTP_STEP_RCPT,      /* a recipient accepted */
     SMTP_STEP_NO_RCPT,   /* a recipient refused */
@@ -119,10 +120,13 @@ struct smtp_client {
     const struct delivery *d;
     uint8_t *marks; /* of each recipient */
     uint32_t mark_capacity;
-    uint32_t next;     /* recipient whose RCPT or (LMTP) final reply is awaited */
-    uint32_t accepted; /* without a result yet */
-    uint32_t open;     /* recipients without a result */
-    uint64_t replies;  /* of the session: the shell re-arms the deadline when it grows */
+    uint32_t next;       /* recipient whose RCPT or (LMTP) final reply is awaited */
+    uint32_t accepted;   /* without a result yet */
+    uint32_t open;       /* recipients without a result */
+    bool named;          /* MAIL carried its TRANSID (RFC 1845) */
+    bool known;          /* and the peer knows it: it has some or all of this */
+    uint64_t skip_bytes; /* of content: what the peer has */
+    uint64_t replies;    /* of the session: the shell re-arms the deadline when it grows */
     /* why the session was refused or ended */
     struct transport_result why;
     char status[16];

@@ -249,11 +249,46 @@ take_orcpt(void *ctx, struct slice value)
     return SMTP_GRAMMAR_OK;
 }
 
+/* RFC 1845 section 2: "<" token "@" token ">", tokens of atoms with dots between them. */
+static enum smtp_grammar_error
+take_transid(void *ctx, struct slice value)
+{
+    struct smtp_grammar_mail *out = ctx;
+    struct slice inner = slice_sub(value, 1, value.n - 2);
+    bool atom = false;
+    unsigned at = 0;
+
+    if (value.n < 5 || value.n > 80 || value.p[0] != '<' || value.p[value.n - 1] != '>') {
+        return SMTP_GRAMMAR_BAD_PARAM;
+    }
+    for (size_t i = 0; i < inner.n; i++) {
+        char c = inner.p[i];
+
+        if (c == '.' || c == '@') {
+            at += c == '@';
+            if (!atom) {
+                return SMTP_GRAMMAR_BAD_PARAM;
+            }
+            atom = false;
+        } else if (c <= ' ' || c >= 0x7f || strchr("()<>,;:\\\"/[]?=", c) != NULL) {
+            return SMTP_GRAMMAR_BAD_PARAM;
+        } else {
+            atom = true;
+        }
+    }
+    if (!atom || at != 1) {
+        return SMTP_GRAMMAR_BAD_PARAM;
+    }
+    out->transid = value;
+    return SMTP_GRAMMAR_OK;
+}
+
 static const struct param mail_params[] = {
     { { "SIZE", 4 }, 0, take_size },
     { { "BODY", 4 }, 0, take_body },
     { { "RET", 3 }, SMTP_GRAMMAR_EXT_DSN, take_ret },
     { { "ENVID", 5 }, SMTP_GRAMMAR_EXT_DSN, take_envid },
+    { { "TRANSID", 7 }, SMTP_GRAMMAR_EXT_CHECKPOINT, take_transid },
 };
 static const struct param rcpt_params[] = {
     { { "NOTIFY", 6 }, SMTP_GRAMMAR_EXT_DSN, take_notify },

@@ -52,11 +52,12 @@ const struct smtp_grammar_error_reply *smtp_grammar_error_reply(enum smtp_gramma
 
 enum smtp_grammar_ret { SMTP_GRAMMAR_RET_NONE, SMTP_GRAMMAR_RET_FULL, SMTP_GRAMMAR_RET_HDRS };
 struct smtp_grammar_mail {
-    struct address from; /* text is empty for the null path */
-    uint64_t size_bytes; /* 0: not given; UINT64_MAX: more digits than a number holds */
-    uint8_t body;        /* enum envelope_body */
-    uint8_t ret;         /* enum smtp_grammar_ret */
-    struct slice envid;  /* xtext as given */
+    struct address from;  /* text is empty for the null path */
+    uint64_t size_bytes;  /* 0: not given; UINT64_MAX: more digits than a number holds */
+    uint8_t body;         /* enum envelope_body */
+    uint8_t ret;          /* enum smtp_grammar_ret */
+    struct slice envid;   /* xtext as given */
+    struct slice transid; /* RFC 1845, with its brackets */
 };
 struct smtp_grammar_rcpt {
     struct address to;
@@ -64,7 +65,8 @@ struct smtp_grammar_rcpt {
     struct slice orcpt; /* "rfc822;" and xtext, as given */
 };
 /* Parameters of an extension that is not offered are unknown ones. */
-#define SMTP_GRAMMAR_EXT_DSN 1u
+#define SMTP_GRAMMAR_EXT_DSN        1u
+#define SMTP_GRAMMAR_EXT_CHECKPOINT 2u
 enum smtp_grammar_error smtp_grammar_mail(
     struct slice args, unsigned extensions, struct smtp_grammar_mail *out) MUST_USE;
 enum smtp_grammar_error smtp_grammar_rcpt(

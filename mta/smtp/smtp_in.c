@@ -234,22 +234,49 @@ static struct smtp_server_action
 do_ask_sender(struct session *s, const struct smtp_server_action *a)
 {
     struct intake *intake = &s->in->intake;
+    const struct smtp_transaction *t = s->proto.transaction;
+    struct intake_known known;
+    int rc = intake->ops->ready(intake->ctx, t->said_bytes);
 
     (void)a;
-    return smtp_server_sender(
-        &s->proto, intake->ops->ready(intake->ctx, s->proto.transaction->said_bytes));
+    if (rc == 0 && t->transid.n > 0) {
+        rc = intake->ops->known(intake->ctx, t->transid, &known);
+    }
+    if (rc == 1) {
+        log_event(EV_SMTP_KNOWN, LF_ID("id", known.id), LF_UINT("sid", s->sid),
+            LF_SLICE("transid", t->transid), LF_UINT("size", known.size_bytes));
+    }
+    return smtp_server_sender(&s->proto, MIN(rc, 0), rc == 1 ? &known : NULL);
+}
+
+/* Part of a transaction that came before: for whom it was accepted then counts, not what we would
+ * say now. Who was not among them is judged anew, and has to come in a transaction of its own. */
+static struct intake_verdict
+verdict_of(struct session *s)
+{
+    const struct smtp_transaction *t = s->proto.transaction;
+    struct intake *intake = &s->in->intake;
+    struct intake_verdict v;
+
+    if (t->known && intake->ops->known_for(intake->ctx, t->transid, t->asked.address)) {
+        return (struct intake_verdict){ 250, "2.1.5", "Recipient ok: has it already" };
+    }
+    v = intake->ops->recipient(intake->ctx, &s->who, t->sender, t->asked.address);
+    if (t->known && v.code == 250) {
+        return (struct intake_verdict){ 451, "4.5.0", "Not in that transaction: send it anew" };
+    }
+    return v;
 }
 
 static struct smtp_server_action
 do_ask_recipient(struct session *s, const struct smtp_server_action *a)
 {
     const struct smtp_transaction *t = s->proto.transaction;
-    struct intake *intake = &s->in->intake;
     struct intake_verdict v;
 
     (void)a;
     s->who.helo = (struct slice){ s->proto.helo, s->proto.helo_bytes };
-    v = intake->ops->recipient(intake->ctx, &s->who, t->sender, t->asked.address);
+    v = verdict_of(s);
     if (v.code != 250) {
         char address[NETADDR_TEXT_CAP];
 
@@ -675,6 +702,7 @@ smtp_in_accept(
     }
     s->client = client;
     s->who = (struct intake_client){ *peer, SLICE_NONE, slice_of(listener) };
+    s->proto.checkpoint = in->intake.ops->checkpoint(in->intake.ctx, &s->who);
     list_push_back(&in->sessions, &s->link);
     in->stats.open++;
     in->stats.sessions++;

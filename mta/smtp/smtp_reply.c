@@ -232,7 +232,7 @@ smtp_reply_parse_ehlo(const struct smtp_reply *r, struct smtp_reply_ehlo *out)
         { SLICE_LIT("ENHANCEDSTATUSCODES"), &out->enhancedstatuscodes },
         { SLICE_LIT("DSN"), &out->dsn }, { SLICE_LIT("SMTPUTF8"), &out->smtputf8 },
         { SLICE_LIT("CHUNKING"), &out->chunking }, { SLICE_LIT("STARTTLS"), &out->starttls },
-        { SLICE_LIT("SIZE"), &out->size } };
+        { SLICE_LIT("CHECKPOINT"), &out->checkpoint }, { SLICE_LIT("SIZE"), &out->size } };
 
     memset(out, 0, sizeof(*out));
     (void)slice_next(&rest, '\n', &line); /* the greeting */

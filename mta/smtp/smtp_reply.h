@@ -52,6 +52,7 @@ bool smtp_reply_partial(const struct smtp_reply_parser *p);
 /* What the reply to EHLO or LHLO offers. Unknown keywords are skipped. */
 struct smtp_reply_ehlo {
     bool pipelining, eightbitmime, enhancedstatuscodes, dsn, smtputf8, chunking, starttls;
+    bool checkpoint;
     bool size;               /* the keyword was there */
     uint64_t size_bytes_max; /* 0: no limit was stated */
 };

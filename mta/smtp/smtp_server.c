@@ -51,6 +51,7 @@ smtp_server_refusal_reply(enum smtp_server_refusal why)
         [SMTP_SERVER_TOO_BIG] = R("552 5.3.4 Message size exceeds the limit"),
         [SMTP_SERVER_BARE] = R("554 5.5.2 Bare CR or LF in the message: lines end in CRLF"),
         [SMTP_SERVER_LOOP] = R("554 5.4.6 Too many hops: mail loop"),
+        [SMTP_SERVER_KNOWN] = R("250 2.0.0 OK"), /* end_of_data names it */
         [SMTP_SERVER_NO_SPACE] = R("452 4.3.1 Insufficient system storage"),
         [SMTP_SERVER_FAILED] = R("451 4.3.0 Temporary failure"),
 #undef R
@@ -155,7 +156,7 @@ smtp_server_shared_set(struct smtp_server_shared *sh, const char *hostname,
     if (rc < 0) {
         return BH_ETOOBIG;
     }
-    /* three times at most 255 bytes and a few words: it fits */
+    /* four times at most 255 bytes and a few words: it fits */
     greeting = snprintf(at, 400, "220 %s ESMTP Bridgehead\r\n", sh->hostname);
     sh->greeting = (struct slice){ at, (size_t)greeting };
     at += greeting;
@@ -167,6 +168,12 @@ smtp_server_shared_set(struct smtp_server_shared *sh, const char *hostname,
         "250 ENHANCEDSTATUSCODES\r\n",
         sh->hostname, message_bytes_max);
     sh->ehlo = (struct slice){ at, (size_t)ehlo };
+    at += ehlo;
+    ehlo = snprintf(at, 600,
+        "250-%s\r\n250-PIPELINING\r\n250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n"
+        "250-CHECKPOINT\r\n250 ENHANCEDSTATUSCODES\r\n",
+        sh->hostname, message_bytes_max);
+    sh->ehlo_checkpoint = (struct slice){ at, (size_t)ehlo };
     sh->message_bytes_max = message_bytes_max;
     sh->recipients_max = MIN(recipients_max, ENVELOPE_RECIPIENTS_MAX);
     sh->errors_max = errors_max;
@@ -219,7 +226,10 @@ hello(struct smtp_server *s, struct slice args, bool esmtp)
     end_transaction(s); /* RFC 5321 section 4.1.4: as RSET */
     s->state = SMTP_SERVER_READY;
     return (struct smtp_server_action){ SMTP_SERVER_DO_REPLY,
-        esmtp ? s->shared->ehlo : s->shared->helo, SLICE_NONE };
+        !esmtp          ? s->shared->helo
+        : s->checkpoint ? s->shared->ehlo_checkpoint
+                        : s->shared->ehlo,
+        SLICE_NONE };
 }
 
 static struct smtp_server_action
@@ -238,7 +248,8 @@ static struct smtp_server_action
 on_mail(struct smtp_server *s, struct slice args)
 {
     struct smtp_grammar_mail m;
-    enum smtp_grammar_error e = smtp_grammar_mail(args, 0, &m);
+    enum smtp_grammar_error e =
+        smtp_grammar_mail(args, s->checkpoint ? SMTP_GRAMMAR_EXT_CHECKPOINT : 0, &m);
 
     if (e != SMTP_GRAMMAR_OK) {
         return bad_argument(s, e);
@@ -248,7 +259,9 @@ on_mail(struct smtp_server *s, struct slice args)
             .reply = smtp_server_refusal_reply(SMTP_SERVER_TOO_BIG) };
     }
     s->transaction = smtp_transaction_get(&s->shared->pool);
-    if (s->transaction == NULL || smtp_transaction_set_sender(s->transaction, m.from.text) < 0) {
+    if (s->transaction == NULL || smtp_transaction_set_sender(s->transaction, m.from.text) < 0 ||
+        (m.transid.n > 0 && smtp_transaction_set_transid(s->transaction,
+                                (struct slice){ s->helo, s->helo_bytes }, m.transid) < 0)) {
         end_transaction(s);
         return not_now(s, -ENOMEM);
     }
@@ -258,14 +271,34 @@ on_mail(struct smtp_server *s, struct slice args)
     return ACT(ASK_SENDER);
 }
 
+/* The whole message is here: nothing of it is asked for again. DATA may follow at once, or RCPT
+ * for those whom it was meant for: see smtp_server_recipient. */
+static struct smtp_server_action
+restart(struct smtp_server *s, const struct intake_known *known)
+{
+    struct smtp_transaction *t = s->transaction;
+
+    t->known = true;
+    t->known_id = known->id;
+    t->known_bytes = known->size_bytes;
+    s->state = SMTP_SERVER_RCPT;
+    return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY,
+        .reply =
+            format(s->shared, "355 %" PRIu64 " is the transaction offset\r\n", known->size_bytes) };
+}
+
 struct smtp_server_action
-smtp_server_sender(struct smtp_server *s, int rc)
+smtp_server_sender(struct smtp_server *s, int rc, const struct intake_known *known)
 {
     CHECK(s->state == SMTP_SERVER_ASK_SENDER);
     if (rc < 0) {
         end_transaction(s);
         s->state = SMTP_SERVER_READY;
-        return not_now(s, rc);
+        return rc == BH_EBUSY ? REPLY("451 4.5.0 That transaction is under way\r\n")
+                              : not_now(s, rc);
+    }
+    if (known != NULL) {
+        return restart(s, known);
     }
     s->state = SMTP_SERVER_MAIL;
     return REPLY("250 2.1.0 Sender OK\r\n");
@@ -305,7 +338,7 @@ smtp_server_recipient(struct smtp_server *s, const struct intake_verdict *v)
         reply = format(s->shared, "%d %s %s\r\n", v->code, v->status, v->text);
     }
     t->asked = (struct envelope_recipient){ 0 };
-    s->state = t->recipient_count > 0 ? SMTP_SERVER_RCPT : SMTP_SERVER_MAIL;
+    s->state = t->recipient_count > 0 || t->known ? SMTP_SERVER_RCPT : SMTP_SERVER_MAIL;
     return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY, .reply = reply };
 }
 
@@ -313,6 +346,14 @@ static struct smtp_server_action
 on_data(struct smtp_server *s, struct slice args)
 {
     (void)args;
+    if (s->transaction->known) {
+        s->refusal = SMTP_SERVER_KNOWN;
+        s->state = SMTP_SERVER_DATA;
+        return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY,
+            .reply = format(s->shared,
+                "354 Send previously checkpointed message starting at octet %" PRIu64 "\r\n",
+                s->transaction->known_bytes) };
+    }
     s->state = SMTP_SERVER_ASK_OPEN;
     return ACT(OPEN);
 }
@@ -403,8 +444,9 @@ static const struct {
     [SMTP_VERB_UNKNOWN] = { on_unknown, IN_COMMANDS, ARGS_ANY, false, LINE_BYTES_MAX_RFC },
     [SMTP_VERB_EHLO] = { on_ehlo, IN_COMMANDS, ARGS_NEEDED, true, LINE_BYTES_MAX_RFC },
     [SMTP_VERB_HELO] = { on_helo, IN_COMMANDS, ARGS_NEEDED, true, LINE_BYTES_MAX_RFC },
-    /* RFC 1870 adds 26, RFC 6152 17 */
-    [SMTP_VERB_MAIL] = { on_mail, IN(READY), ARGS_NEEDED, false, LINE_BYTES_MAX_RFC + 26 + 17 },
+    /* RFC 1870 adds 26, RFC 6152 17, RFC 1845 88 and a blank */
+    [SMTP_VERB_MAIL] = { on_mail, IN(READY), ARGS_NEEDED, false,
+        LINE_BYTES_MAX_RFC + 26 + 17 + 89 },
     [SMTP_VERB_RCPT] = { on_rcpt, IN(MAIL) | IN(RCPT), ARGS_NEEDED, false, LINE_BYTES_MAX_RFC },
     [SMTP_VERB_DATA] = { on_data, IN(RCPT), ARGS_NONE, false, LINE_BYTES_MAX_RFC },
     [SMTP_VERB_RSET] = { on_rset, IN_COMMANDS, ARGS_NONE, true, LINE_BYTES_MAX_RFC },
@@ -552,7 +594,9 @@ end_of_data(struct smtp_server *s)
         s->state = SMTP_SERVER_COMMIT;
         return ACT(COMMIT);
     }
-    reply = refusal_at_dot(s);
+    reply = s->refusal == SMTP_SERVER_KNOWN
+                ? format(s->shared, "250 2.0.0 Queued as %" PRIx64 "\r\n", s->transaction->known_id)
+                : refusal_at_dot(s);
     end_transaction(s);
     s->state = SMTP_SERVER_READY;
     return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY, .reply = reply };
@@ -688,6 +732,8 @@ smtp_server_envelope(const struct smtp_server *s, struct envelope *out)
 
     CHECK(s->state == SMTP_SERVER_COMMIT);
     *out = (struct envelope){ .sender = t->sender,
+        .transid = t->transid,
+        .transid_bytes = t->size_bytes,
         .body = t->body,
         .hops = (uint8_t)MIN(t->header.received_count, UINT8_MAX),
         .recipient_count = t->recipient_count,

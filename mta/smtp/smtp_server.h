@@ -46,8 +46,9 @@ enum smtp_server_act {
 enum smtp_server_refusal {
     SMTP_SERVER_TAKEN, /* it is not */
     SMTP_SERVER_TOO_BIG,
-    SMTP_SERVER_BARE, /* a bare CR or LF */
-    SMTP_SERVER_LOOP, /* HEADER_HOPS_MAX */
+    SMTP_SERVER_BARE,  /* a bare CR or LF */
+    SMTP_SERVER_LOOP,  /* HEADER_HOPS_MAX */
+    SMTP_SERVER_KNOWN, /* not refused: it is here already (RFC 1845) */
     SMTP_SERVER_NO_SPACE,
     SMTP_SERVER_FAILED
 };
@@ -67,9 +68,9 @@ struct smtp_server_shared {
     uint32_t recipients_max, errors_max;
     bool draining; /* 421 at the next command */
     struct smtp_transaction_pool pool;
-    struct slice greeting, helo, ehlo; /* in text */
+    struct slice greeting, helo, ehlo, ehlo_checkpoint; /* in text */
     char hostname[ADDRESS_DOMAIN_BYTES_MAX + 1];
-    char text[1536];
+    char text[2048];
     char scratch[1024]; /* the reply being made */
 };
 void smtp_server_shared_init(struct smtp_server_shared *sh);
@@ -84,6 +85,7 @@ struct smtp_server {
     char *helo;                           /* what the client calls itself; NULL before */
     uint8_t state, refusal;               /* enums above */
     bool esmtp;                           /* EHLO */
+    bool checkpoint;                      /* the client may use RFC 1845: set by the shell */
     bool skipping;                        /* the rest of a line that was too long */
     uint16_t helo_bytes;
     uint16_t errors, idle_commands, refused_recipients; /* since the last message */
@@ -99,8 +101,10 @@ struct smtp_server_action smtp_server_greet(struct smtp_server *s);
 struct smtp_server_action smtp_server_input(struct smtp_server *s, struct slice *bytes);
 bool smtp_server_waits(const struct smtp_server *s);
 
-/* Answers, in the state that awaits them. rc is intake's. */
-struct smtp_server_action smtp_server_sender(struct smtp_server *s, int rc);
+/* Answers, in the state that awaits them. rc is intake's. known, of the transaction with a TRANSID:
+ * NULL, it is new; BH_EBUSY for rc: it is under way. */
+struct smtp_server_action smtp_server_sender(
+    struct smtp_server *s, int rc, const struct intake_known *known);
 struct smtp_server_action smtp_server_recipient(
     struct smtp_server *s, const struct intake_verdict *v);
 struct smtp_server_action smtp_server_opened(struct smtp_server *s, int rc);

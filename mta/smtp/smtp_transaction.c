@@ -3,6 +3,7 @@
 #include "smtp/smtp_transaction.h"
 #include "core/map.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define INDEX_FROM_COUNT   8  /* fewer recipients are compared one by one */
@@ -58,6 +59,8 @@ smtp_transaction_get(struct smtp_transaction_pool *p)
     t->sender = SLICE_NONE;
     t->body = ENVELOPE_BODY_7BIT;
     t->size_bytes = t->said_bytes = 0;
+    t->transid = SLICE_NONE;
+    t->known = false;
     smtp_data_init(&t->data);
     header_scan_init(&t->header);
     t->recipient_count = 0;
@@ -120,6 +123,18 @@ copy(struct smtp_transaction *t, struct slice s, struct slice *out)
     *out = (struct slice){ text->bytes + text->used, s.n };
     text->used += s.n;
     return 0;
+}
+
+int
+smtp_transaction_set_transid(struct smtp_transaction *t, struct slice helo, struct slice transid)
+{
+    char name[600];
+    int n =
+        snprintf(name, sizeof(name), "%.*s %.*s", (int)helo.n, helo.p, (int)transid.n, transid.p);
+
+    return n < 0 || (size_t)n >= sizeof(name)
+               ? BH_ETOOBIG
+               : copy(t, (struct slice){ name, (size_t)n }, &t->transid);
 }
 
 int

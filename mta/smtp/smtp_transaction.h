@@ -24,9 +24,12 @@ struct smtp_transaction_text {
 struct smtp_transaction {
     struct list link; /* in the pool */
     struct slice sender;
-    uint8_t body;                    /* enum envelope_body */
-    uint64_t size_bytes;             /* of content so far */
-    uint64_t said_bytes;             /* SIZE= of MAIL */
+    uint8_t body;         /* enum envelope_body */
+    uint64_t size_bytes;  /* of content so far */
+    uint64_t said_bytes;  /* SIZE= of MAIL */
+    struct slice transid; /* what the client calls itself, a blank, TRANSID; or empty */
+    bool known;           /* it came before, as known_id and with known_bytes */
+    uint64_t known_id, known_bytes;
     struct envelope_recipient asked; /* the recipient a verdict is awaited for; not copied */
     struct smtp_data data;
     struct header_scan header;
@@ -49,6 +52,8 @@ void smtp_transaction_pool_fini(struct smtp_transaction_pool *p);
 struct smtp_transaction *smtp_transaction_get(struct smtp_transaction_pool *p) MUST_USE;
 void smtp_transaction_put(struct smtp_transaction_pool *p, struct smtp_transaction *t);
 
+int smtp_transaction_set_transid(
+    struct smtp_transaction *t, struct slice helo, struct slice transid) MUST_USE;
 int smtp_transaction_set_sender(struct smtp_transaction *t, struct slice sender) MUST_USE;
 /* 0: added; 1: it was there already (the same local part, the domain in any case); -ENOMEM. The
  * slices are copied. */

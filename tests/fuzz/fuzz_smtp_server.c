@@ -59,7 +59,7 @@ answer(struct rig *r, struct smtp_server_action a)
         return nothing;
     case SMTP_SERVER_DO_ASK_SENDER:
         CHECK(!r->open);
-        return smtp_server_sender(&r->s, 0);
+        return smtp_server_sender(&r->s, 0, NULL);
     case SMTP_SERVER_DO_ASK_RECIPIENT:
         CHECK(r->s.transaction->asked.address.n > 0);
         if (r->s.transaction->asked.address.p[0] == 'x') {

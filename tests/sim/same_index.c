@@ -45,6 +45,7 @@ same_recipient(const struct queue_recipient *a, const struct queue_recipient *b)
            : a->in_doubt != b->in_doubt              ? "in doubt"
            : a->warned != b->warned                  ? "warned"
            : a->attempt != b->attempt                ? "attempt"
+           : a->transaction != b->transaction        ? "transaction"
                                                      : NULL;
 }
 
@@ -57,6 +58,8 @@ same_message(const struct stored *a, const struct stored *b)
                           : !slice_eq(a->m.sender, b->m.sender)              ? "sender"
                           : !slice_eq(a->m.envid, b->m.envid)                ? "envid"
                           : !slice_eq(a->m.client, b->m.client)              ? "client"
+                          : !slice_eq(a->m.transid, b->m.transid)            ? "transid"
+                          : a->m.transid_bytes != b->m.transid_bytes         ? "transid's bytes"
                           : a->m.received_wall_ms != b->m.received_wall_ms   ? "received"
                           : a->m.size_bytes != b->m.size_bytes               ? "size"
                           : a->m.recipient_count != b->m.recipient_count     ? "recipients"

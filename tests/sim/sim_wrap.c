@@ -165,9 +165,11 @@ int __wrap_segtab_need(struct segtab *t, struct segment *s, uint64_t seq);
 int __real_journal_wait(struct journal *j, const struct journal_wait *w);
 int __wrap_journal_wait(struct journal *j, const struct journal_wait *w);
 int __real_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
-    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx);
+    uint32_t count, enum queue_attempt_kind kind, uint64_t transaction, queue_done_fn *cb,
+    void *ctx);
 int __wrap_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
-    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx);
+    uint32_t count, enum queue_attempt_kind kind, uint64_t transaction, queue_done_fn *cb,
+    void *ctx);
 int __real_queue_withdraw(
     struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count);
 int __wrap_queue_withdraw(
@@ -218,14 +220,15 @@ __wrap_journal_wait(struct journal *j, const struct journal_wait *w)
 
 int
 __wrap_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
-    uint32_t count, enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx)
+    uint32_t count, enum queue_attempt_kind kind, uint64_t transaction, queue_done_fn *cb,
+    void *ctx)
 {
     int rc;
 
     if (wrap_broken == BROKEN_NO_ATTEMPT) {
         return cb != NULL ? queue_sync(q, cb, ctx) : 0;
     }
-    rc = __real_queue_attempt(q, m, recipients, count, kind, cb, ctx);
+    rc = __real_queue_attempt(q, m, recipients, count, kind, transaction, cb, ctx);
     for (uint32_t i = 0; i < count; i++) {
         sim_tell(sim, m->id, recipients[i], "attempt", rc);
     }

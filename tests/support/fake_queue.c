@@ -185,7 +185,9 @@ apply(struct queue *q, struct queue_message *m, const struct queue_outcome *o)
     fake_queue_note(q, "Ddfex"[o->kind]);
     q->outcomes[o->kind]++;
     q->in_doubt += o->in_doubt;
-    r->in_doubt = o->in_doubt || (o->kind == OUTCOME_DEFERRED && r->in_doubt && !o->settled);
+    r->in_doubt =
+        o->in_doubt || (o->kind == OUTCOME_DEFERRED && r->in_doubt && !o->settled && !o->answered);
+    r->transaction = r->in_doubt ? r->transaction : 0;
     r->attempt = ATTEMPT_NONE;
     m->crashes = 0;
     r->state = states[o->kind];
@@ -221,7 +223,7 @@ queue_record(
 
 static int
 attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
-    enum queue_attempt_kind kind)
+    enum queue_attempt_kind kind, uint64_t transaction)
 {
     if (q->attempt_rc < 0) {
         return q->attempt_rc;
@@ -232,7 +234,12 @@ attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, ui
             m->recipients[recipients[i]].state != RECIPIENT_QUEUED) {
             q->violations++;
         } else {
-            m->recipients[recipients[i]].attempt = (uint8_t)kind;
+            struct queue_recipient *r = &m->recipients[recipients[i]];
+
+            r->attempt = (uint8_t)kind;
+            r->transaction = kind == ATTEMPT_TRANSFER ? transaction
+                             : r->in_doubt            ? r->transaction
+                                                      : 0;
         }
     }
     return 0;
@@ -240,9 +247,9 @@ attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, ui
 
 int
 queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count,
-    enum queue_attempt_kind kind, queue_done_fn *cb, void *ctx)
+    enum queue_attempt_kind kind, uint64_t transaction, queue_done_fn *cb, void *ctx)
 {
-    int rc = attempt(q, m, recipients, count, kind);
+    int rc = attempt(q, m, recipients, count, kind, transaction);
 
     if (rc == 0) {
         q->attempted++;
@@ -260,7 +267,20 @@ int
 queue_withdraw(struct queue *q, struct queue_message *m, const uint32_t *recipients, uint32_t count)
 {
     q->withdrawn++;
-    return attempt(q, m, recipients, count, ATTEMPT_NONE);
+    return attempt(q, m, recipients, count, ATTEMPT_NONE, 0);
+}
+
+uint64_t
+queue_transaction_new(struct queue *q)
+{
+    return ++q->transactions;
+}
+
+void
+queue_store_uuid(const struct queue *q, char out[37])
+{
+    (void)q;
+    memcpy(out, "01234567-89ab-4def-8123-456789abcdef", 37);
 }
 
 void

@@ -30,7 +30,7 @@ struct queue {
     char journal[FAKE_JOURNAL_MAX];
     size_t journal_count;
     struct fake_wait *attempts; /* for fake_queue_sync */
-    uint64_t attempted, withdrawn;
+    uint64_t attempted, withdrawn, transactions;
     struct queue_message **gone;
     size_t gone_count, gone_capacity;
 };

@@ -127,13 +127,16 @@ static void
 say_everything(struct rig *r, msg_id id)
 {
     struct queue_message *m = queue_find(r->q, id);
-    struct queue_outcome o = { 0, OUTCOME_DEFERRED, 1800000000000, SLICE_LIT("450 maybe"), true,
-        false };
-    uint32_t second = 1;
+    struct queue_outcome o = { .kind = OUTCOME_DEFERRED,
+        .next_wall_ms = 1800000000000,
+        .reply = SLICE_LIT("450 maybe"),
+        .in_doubt = true };
+    uint32_t first = 0, second = 1;
 
+    CU_ASSERT_EQUAL(queue_attempt(r->q, m, &first, 1, ATTEMPT_TRANSFER, 77, NULL, NULL), 0);
     CU_ASSERT_EQUAL(queue_record(r->q, m, &o, 1), 0);
     CU_ASSERT_EQUAL(queue_set_warned(r->q, m), 0);
-    CU_ASSERT_EQUAL(queue_attempt(r->q, m, &second, 1, ATTEMPT_TRANSFER, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(queue_attempt(r->q, m, &second, 1, ATTEMPT_TRANSFER, 78, NULL, NULL), 0);
     CU_ASSERT_EQUAL(queue_set_crashes(r->q, m, 1), 0);
     CU_ASSERT_EQUAL(queue_set_held(r->q, m, HOLD_OPERATOR), 0);
 }
@@ -157,6 +160,8 @@ check_everything(const struct queue_message *m)
     CU_ASSERT_EQUAL(m->recipients[0].attempt, ATTEMPT_NONE);
     CU_ASSERT_EQUAL(m->recipients[1].attempt, ATTEMPT_TRANSFER);
     CU_ASSERT_EQUAL(m->recipients[1].attempts, 0);
+    CU_ASSERT_EQUAL(m->recipients[0].transaction, 77);
+    CU_ASSERT_EQUAL(m->recipients[1].transaction, 78);
     CU_ASSERT_TRUE(m->recipients[0].warned && m->recipients[1].warned);
 }
 

@@ -138,7 +138,7 @@ outcomes_change_recipients_and_totals(void)
 {
     struct msgindex ix;
     struct stored *s;
-    struct outcome_entry e = { 0, OUTCOME_DEFERRED, true, 3, 999, SLICE_LIT("450 busy") };
+    struct outcome_entry e = { 0, OUTCOME_DEFERRED, true, 3, 999, SLICE_LIT("450 busy"), 0 };
 
     msgindex_init(&ix);
     s = add(&ix, 1, 3);
@@ -170,20 +170,20 @@ an_attempt_lasts_until_an_outcome_or_its_withdrawal(void)
 {
     struct msgindex ix;
     struct stored *s;
-    struct outcome_entry e = { 0, OUTCOME_DEFERRED, false, 1, 0, SLICE_NONE };
+    struct outcome_entry e = { 0, OUTCOME_DEFERRED, false, 1, 0, SLICE_NONE, 0 };
     struct mark crashes = { .what = MARK_CRASHES, .value = 2 };
 
     msgindex_init(&ix);
     s = add(&ix, 1, 3);
     for (uint32_t i = 0; i < 3; i++) {
-        CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, i, ATTEMPT_TRANSFER), 0);
+        CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, i, ATTEMPT_TRANSFER, 0), 0);
     }
-    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 3, ATTEMPT_TRANSFER), BH_EDAMAGED);
-    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, ATTEMPT_READING), 0);
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 3, ATTEMPT_TRANSFER, 0), BH_EDAMAGED);
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, ATTEMPT_READING, 0), 0);
     CU_ASSERT_EQUAL(ix.attempts, 3);
     msgindex_mark(&ix, s, &crashes);
-    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, ATTEMPT_NONE), 0);
-    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, 77), 0); /* of a later release */
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, ATTEMPT_NONE, 0), 0);
+    CU_ASSERT_EQUAL(msgindex_attempt(&ix, s, 2, 77, 0), 0); /* of a later release */
     CU_ASSERT_EQUAL(ix.attempts, 2);
     CU_ASSERT_EQUAL(s->m.crashes, 2);
     CU_ASSERT_EQUAL(msgindex_outcome(&ix, s, &e), 0);
@@ -231,7 +231,7 @@ static void
 equal_replies_are_kept_once(void)
 {
     struct msgindex ix;
-    struct outcome_entry e = { 0, OUTCOME_DEFERRED, false, 1, 0, SLICE_LIT("450 4.2.1 later") };
+    struct outcome_entry e = { 0, OUTCOME_DEFERRED, false, 1, 0, SLICE_LIT("450 4.2.1 later"), 0 };
     struct stored *a, *b;
 
     msgindex_init(&ix);

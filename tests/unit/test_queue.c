@@ -135,7 +135,8 @@ static void
 attempt(struct rig *r, msg_id id, uint32_t recipient)
 {
     CU_ASSERT_EQUAL(
-        queue_attempt(r->q, queue_find(r->q, id), &recipient, 1, ATTEMPT_TRANSFER, on_done, r), 0);
+        queue_attempt(r->q, queue_find(r->q, id), &recipient, 1, ATTEMPT_TRANSFER, 0, on_done, r),
+        0);
     (void)loop_run(loop);
     CU_ASSERT_EQUAL(r->done_status, 0);
 }

@@ -196,7 +196,7 @@ static void
 outcomes_marks_seals_and_survivors_are_read_as_written(void)
 {
     struct outcome_head oh = { 1, 2, 1 }, oh2;
-    struct outcome_entry oe = { 3, 1, true, 5, 6, SLICE_LIT("450 later") }, oe2;
+    struct outcome_entry oe = { 3, 1, true, 5, 6, SLICE_LIT("450 later"), 7 }, oe2;
     struct mark m = { 1, 2, 77, MARK_NEXT }, m2;
     struct seal_entry entries[2] = { { 1, 2, 3, 4 }, { 5, 6, 7, 8 } };
     static struct seal_entry entries2[SEAL_ENTRIES_MAX];
@@ -218,6 +218,7 @@ outcomes_marks_seals_and_survivors_are_read_as_written(void)
     CU_ASSERT_EQUAL(oe2.attempts, 5);
     CU_ASSERT_EQUAL(oe2.next_wall_ms, 6);
     CU_ASSERT_TRUE(slice_eq(oe2.reply, oe.reply));
+    CU_ASSERT_EQUAL(oe2.transaction, 7);
     CU_ASSERT_EQUAL(outcome_entry_get(&r, &oe2), BH_EDAMAGED); /* no more */
 
     mark_put(bytes, &m);

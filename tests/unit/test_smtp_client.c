@@ -19,6 +19,7 @@ struct script {
     const char *sender;  /* NULL: s@x */
     const char *content; /* NULL: "hi\r\n" */
     bool lost;           /* after the last chunk the connection ends */
+    const char *transid; /* NULL: none */
     const char *expect;
 };
 
@@ -57,6 +58,8 @@ put_result(struct play *p, const struct transport_result *r)
     (void)snprintf(text, sizeof(text), " %d ", r->code);
     put(p, text, r->status);
     put(p, r->in_doubt ? " in doubt " : " ", r->reply);
+    put(p, r->can_ask ? " (ask)" : "", SLICE_NONE);
+    put(p, r->answered ? " (known)" : "", SLICE_NONE);
     put(p, "\n", SLICE_NONE);
 }
 
@@ -123,7 +126,8 @@ next(struct play *p)
         .body = p->s->body,
         .size_bytes = p->s->size_bytes,
         .recipient_count = MAX(p->s->recipients, 1u),
-        .recipients = p->recipients };
+        .recipients = p->recipients,
+        .transid = p->s->transid != NULL ? slice_of(p->s->transid) : SLICE_NONE };
     for (uint32_t i = 0; i < p->d.recipient_count; i++) {
         p->recipients[i] = slice_of(names[i]);
     }
@@ -695,7 +699,76 @@ quit_is_said_and_ends_the_session(void)
     smtp_client_fini(&p.c);
 }
 
-TEST_MAIN("smtp_client", TEST(the_document_shows_the_table),
+#define OPEN_NAMED "220 hi\r\n", "250-y\r\n250-PIPELINING\r\n250 CHECKPOINT\r\n"
+#define NAMED      "C:MAIL FROM:<s@x> TRANSID=<1@me>\nC:RCPT TO:<a@y>\nC:DATA\n"
+#define NAMED2     "C:MAIL FROM:<s@x> TRANSID=<1@me>\nC:RCPT TO:<a@y>\nC:RCPT TO:<b@y>\nC:DATA\n"
+
+/* RFC 1845. */
+static void
+a_transaction_has_a_name_where_the_peer_keeps_it(void)
+{
+    CHECK_SCRIPT(.transid = "<1@me>", .lost = true,
+        .peer = { OPEN_NAMED, "250 ok\r\n250 ok\r\n354 go\r\n" },
+        .expect = HELLO NAMED HI "! later 0 4.4.2 in doubt the peer closed the connection after "
+                                 "the final dot (ask)\n");
+    CHECK_SCRIPT(.transid = "<1@me>", .lost = true,
+        .peer = { OPEN, "250 ok\r\n250 ok\r\n354 go\r\n" },
+        .expect = HELLO ENVELOPE HI "! later 0 4.4.2 in doubt the peer closed the connection after "
+                                    "the final dot\n");
+}
+
+static void
+what_the_peer_has_is_not_sent_again(void)
+{
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 4,
+        .peer = { OPEN_NAMED, "355 4 is the transaction offset\r\n250 ok\r\n354 go\r\n",
+            "250 queued\r\n" },
+        .expect = HELLO NAMED "D:.\r\n=0 ok 250 2.0.0 queued (known)\n");
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 10, .content = "a\r\n.b\r\nc\r\n",
+        .peer = { OPEN_NAMED, "355 3 is\r\n250 ok\r\n354 go\r\n", "250 queued\r\n" },
+        .expect = HELLO NAMED "D:..b\r\nc\r\n.\r\n=0 ok 250 2.0.0 queued (known)\n");
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 2, .content = "hi", /* we added its CRLF */
+        .peer = { OPEN_NAMED, "355 4 is\r\n250 ok\r\n354 go\r\n", "250 queued\r\n" },
+        .expect = HELLO NAMED "D:\r\n.\r\n=0 ok 250 2.0.0 queued (known)\n");
+}
+
+static void
+who_was_not_in_the_transaction_is_known_not_to_be(void)
+{
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 4, .recipients = 2,
+        .peer = { OPEN_NAMED, "355 4 is\r\n250 ok\r\n451 4.5.0 not in it\r\n354 go\r\n",
+            "250 queued\r\n" },
+        .expect = HELLO NAMED2 "=1 later 451 4.5.0 not in it (known)\nD:.\r\n"
+                               "=0 ok 250 2.0.0 queued (known)\n");
+    /* a peer who wants no RCPT: one recipient is no question, of several it stays open */
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 4,
+        .peer = { OPEN_NAMED, "355 4 is\r\n503 no\r\n354 go\r\n", "250 queued\r\n" },
+        .expect = HELLO NAMED "D:.\r\n=0 ok 250 2.0.0 queued (known)\n");
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 4, .recipients = 2,
+        .peer = { OPEN_NAMED, "355 4 is\r\n503 no\r\n503 no\r\n354 go\r\n", "250 ok\r\n" },
+        .expect = HELLO NAMED2 "=0 later 503 5.5.1 in doubt no (ask)\n"
+                               "=1 later 503 5.5.1 in doubt no (ask)\nC:.\n");
+}
+
+static void
+a_355_that_makes_no_sense_ends_the_session(void)
+{
+#define CHECK_NONSENSE(reply)                                                                      \
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 4, .peer = { OPEN_NAMED, reply },              \
+        .expect = HELLO NAMED "! later 0 4.5.0 " NOT_THE_ORDER "at MAIL FROM\n")
+    CHECK_NONSENSE("355 x\r\n");
+    CHECK_NONSENSE("355 7\r\n");
+    CHECK_NONSENSE("355 -1\r\n");
+    CHECK_NONSENSE("354 4\r\n");
+    CHECK_NONSENSE("355 99999999999999999999 is\r\n");
+    CHECK_SCRIPT(.peer = { OPEN_NAMED, "355 4 is\r\n" }, .size_bytes = 4, /* it was not asked */
+        .expect = HELLO ENVELOPE "! later 0 4.5.0 " NOT_THE_ORDER "at MAIL FROM\n");
+}
+
+TEST_MAIN("smtp_client", TEST(a_transaction_has_a_name_where_the_peer_keeps_it),
+    TEST(what_the_peer_has_is_not_sent_again),
+    TEST(who_was_not_in_the_transaction_is_known_not_to_be),
+    TEST(a_355_that_makes_no_sense_ends_the_session), TEST(the_document_shows_the_table),
     TEST(every_cell_has_a_step_and_doubt_is_only_after_the_dot),
     TEST(each_state_has_the_time_out_of_its_reply), TEST(a_pipelined_transaction_is_one_write),
     TEST(a_message_of_nothing_is_its_dot), TEST(without_pipelining_each_command_waits_for_its_turn),

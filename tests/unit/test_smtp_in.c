@@ -41,6 +41,9 @@ struct rig {
     struct loop_task commit_task, resume_task;
     bool gave_up, manual, trusted;
     /* intake */
+    bool checkpoint;
+    const char *known_name;
+    int known_rc;
     int ready_rc, write_rc, commit_rc;
     unsigned opened, aborted, forgotten, committed;
     unsigned pause_every; /* write returns 1 each so many calls */
@@ -177,8 +180,36 @@ on_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
     r->forgotten++;
 }
 
-static const struct intake_ops ops = { on_recipient, on_ready, on_open, on_write, on_commit,
-    on_abort, on_forget };
+static bool
+on_checkpoint(void *ctx, const struct intake_client *client)
+{
+    struct rig *r = ctx;
+
+    (void)client;
+    return r->checkpoint;
+}
+
+static int
+on_known(void *ctx, struct slice transid, struct intake_known *out)
+{
+    struct rig *r = ctx;
+
+    if (r->known_rc == 1) {
+        *out = (struct intake_known){ 0x77, 5 };
+    }
+    return r->known_name != NULL && slice_eq(transid, slice_of(r->known_name)) ? r->known_rc : 0;
+}
+
+static bool
+on_known_for(void *ctx, struct slice transid, struct slice recipient)
+{
+    (void)ctx;
+    (void)transid;
+    return slice_eq(recipient, SLICE_LIT("had@it"));
+}
+
+static const struct intake_ops ops = { on_recipient, on_ready, on_checkpoint, on_known,
+    on_known_for, on_open, on_write, on_commit, on_abort, on_forget };
 
 /* ---- the rig */
 

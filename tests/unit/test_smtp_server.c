@@ -14,6 +14,7 @@ struct rig {
     unsigned messages, drops, commits;
     int ready_rc, open_rc, write_rc, commit_rc;
     bool closed;
+    struct intake_known known; /* of the transaction with a TRANSID; id 0: it is new */
 };
 
 static void
@@ -36,6 +37,12 @@ rig_stop(struct rig *r)
     buf_fini(&r->replies);
     buf_fini(&r->content);
     buf_fini(&r->committed);
+}
+
+static bool
+slice_find_text(struct slice in, const char *text)
+{
+    return memmem(in.p, in.n, text, strlen(text)) != NULL;
 }
 
 static struct smtp_server_action
@@ -80,7 +87,7 @@ act(struct rig *r, struct smtp_server_action a)
         CU_ASSERT_TRUE(buf_append(&r->replies, a.reply) == 0);
         return nothing;
     case SMTP_SERVER_DO_ASK_SENDER:
-        return smtp_server_sender(&r->s, r->ready_rc);
+        return smtp_server_sender(&r->s, r->ready_rc, r->known.id != 0 ? &r->known : NULL);
     case SMTP_SERVER_DO_ASK_RECIPIENT:
         return answer_recipient(r);
     case SMTP_SERVER_DO_OPEN:
@@ -272,6 +279,76 @@ dialogs_go_the_same_way_at_every_split(void)
     }
 }
 
+/* RFC 1845: what came before is not asked for again, and never taken twice. */
+static void
+a_transaction_that_completed_is_told_of(void)
+{
+    static const struct {
+        uint64_t id;
+        int rc;
+        const char *says, *replies, *committed;
+    } rows[] = {
+        { 0, 0, "MAIL FROM:<s@x> TRANSID=<1@c>\r\nRCPT TO:<r@y>\r\nDATA\r\nhi\r\n.\r\n",
+            "250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n354 End data with "
+            "<CR><LF>.<CR><LF>\r\n250 2.0.0 Queued as abc\r\n",
+            "<s@x><r@y>hi\r\n" },
+        { 0x77, 0, "MAIL FROM:<s@x> TRANSID=<1@c>\r\nDATA\r\n.\r\n", /* by the letter */
+            "355 4 is the transaction offset\r\n354 Send previously checkpointed message starting "
+            "at octet 4\r\n250 2.0.0 Queued as 77\r\n",
+            "" },
+        { 0x77, 0, /* with recipients, and a client who counts otherwise */
+            "MAIL FROM:<s@x> TRANSID=<1@c>\r\nRCPT TO:<r@y>\r\nRCPT TO:<n@refused.example>\r\n"
+            "DATA\r\nb\nare\r\n.\r\nNOOP\r\n",
+            "355 4 is the transaction offset\r\n250 2.1.5 Recipient OK\r\n550 5.7.1 Relaying "
+            "denied\r\n354 Send previously checkpointed message starting at octet 4\r\n250 2.0.0 "
+            "Queued as 77\r\n250 2.0.0 OK\r\n",
+            "" },
+        { 0x77, 0, "MAIL FROM:<s@x> TRANSID=<1@c>\r\nRSET\r\nDATA\r\n",
+            "355 4 is the transaction offset\r\n250 2.0.0 OK\r\n503 5.5.1 Send MAIL first\r\n",
+            "" },
+        { 0x77, BH_EBUSY, "MAIL FROM:<s@x> TRANSID=<1@c>\r\nNOOP\r\n",
+            "451 4.5.0 That transaction is under way\r\n250 2.0.0 OK\r\n", "" },
+        { 0, 0, "MAIL FROM:<s@x> TRANSID=1@c\r\n", "501 5.5.4 Parameter value not valid\r\n", "" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (size_t split = 0; split <= strlen(rows[i].says); split++) {
+            struct rig r;
+
+            rig_start(&r);
+            r.s.checkpoint = true;
+            r.ready_rc = rows[i].rc;
+            r.known = (struct intake_known){ rows[i].id, 4 };
+            say(&r, SLICE_LIT(HELLO), 0);
+            CU_ASSERT_TRUE(slice_find_text(buf_slice(&r.replies), "CHECKPOINT"));
+            buf_clear(&r.replies);
+            say(&r, slice_of(rows[i].says), split);
+            if (!slice_eq(buf_slice(&r.replies), slice_of(rows[i].replies)) ||
+                !slice_eq(buf_slice(&r.committed), slice_of(rows[i].committed))) {
+                printf("\n%s\n%.*s%.*s\n", rows[i].says, SLICE_FMT(buf_slice(&r.replies)),
+                    SLICE_FMT(buf_slice(&r.committed)));
+                CU_FAIL("a dialog went another way");
+            }
+            rig_stop(&r);
+        }
+    }
+}
+
+/* To whom it is not offered it is an unknown parameter. */
+static void
+checkpoint_is_for_those_whom_it_was_offered_to(void)
+{
+    struct rig r;
+    char got[64];
+
+    rig_start(&r);
+    say(&r, SLICE_LIT(HELLO "MAIL FROM:<s@x> TRANSID=<1@c>\r\n"), 0);
+    codes(buf_slice(&r.replies), got, sizeof(got));
+    CU_ASSERT_STRING_EQUAL(got, "250 555");
+    CU_ASSERT_FALSE(slice_find_text(buf_slice(&r.replies), "CHECKPOINT"));
+    rig_stop(&r);
+}
+
 static void
 a_byte_at_a_time_is_the_same_too(void)
 {
@@ -391,7 +468,7 @@ nothing_is_read_while_an_answer_is_awaited(void)
     CU_ASSERT_TRUE(smtp_server_waits(&r.s));
     CU_ASSERT_EQUAL(smtp_server_input(&r.s, &bytes).act, SMTP_SERVER_DO_NOTHING);
     CU_ASSERT_EQUAL(bytes.n, 6);
-    (void)smtp_server_sender(&r.s, 0);
+    (void)smtp_server_sender(&r.s, 0, NULL);
     CU_ASSERT_FALSE(smtp_server_waits(&r.s));
     CU_ASSERT_EQUAL(smtp_server_input(&r.s, &bytes).act, SMTP_SERVER_DO_REPLY);
     rig_stop(&r);
@@ -549,6 +626,8 @@ the_document_shows_the_code_s_table(void)
 TEST_MAIN("smtp_server", TEST(dialogs_go_the_same_way_at_every_split),
     TEST(a_byte_at_a_time_is_the_same_too), TEST(what_intake_says_becomes_a_reply),
     TEST(commands_without_a_message_have_an_end), TEST(nothing_is_read_while_an_answer_is_awaited),
+    TEST(a_transaction_that_completed_is_told_of),
+    TEST(checkpoint_is_for_those_whom_it_was_offered_to),
     TEST(a_refused_message_is_dropped_once_and_early),
     TEST(draining_ends_the_session_at_the_next_command),
     TEST(thousands_of_recipients_are_told_apart), TEST(ehlo_offers_what_is_honoured),

@@ -17,7 +17,7 @@ make_message(struct msgindex *ix, uint64_t id)
     struct commit_chunk chunks[2] = { { 8192, 100 }, { 16384, 23 } };
     struct commit_head head = { id, 123 };
     struct outcome_entry deferred = { 0, OUTCOME_DEFERRED, true, 3, 1800000000000,
-        SLICE_LIT("450 4.2.1 later") };
+        SLICE_LIT("450 4.2.1 later"), 55 };
     struct mark held = { .what = MARK_HELD, .value = HOLD_POISON };
     struct mark crashes = { .what = MARK_CRASHES, .value = 2 };
     uint8_t payload[1000];
@@ -30,7 +30,7 @@ make_message(struct msgindex *ix, uint64_t id)
     CU_ASSERT_EQUAL(msgindex_outcome(ix, s, &deferred), 0);
     msgindex_mark(ix, s, &held);
     msgindex_mark(ix, s, &crashes);
-    CU_ASSERT_EQUAL(msgindex_attempt(ix, s, 1, ATTEMPT_TRANSFER), 0);
+    CU_ASSERT_EQUAL(msgindex_attempt(ix, s, 1, ATTEMPT_TRANSFER, 77), 0);
     s->m.recipients[1].warned = true;
     return s;
 }
@@ -46,6 +46,8 @@ assert_same(const struct stored *a, const struct stored *b)
     CU_ASSERT_TRUE(slice_eq(a->m.sender, b->m.sender));
     CU_ASSERT_TRUE(slice_eq(a->m.envid, b->m.envid));
     CU_ASSERT_TRUE(slice_eq(a->m.client, b->m.client));
+    CU_ASSERT_TRUE(slice_eq(a->m.transid, b->m.transid));
+    CU_ASSERT_EQUAL(a->m.transid_bytes, b->m.transid_bytes);
     CU_ASSERT_EQUAL(a->m.body, b->m.body);
     CU_ASSERT_EQUAL(a->m.hops, b->m.hops);
     CU_ASSERT_EQUAL(a->m.held, b->m.held);
@@ -64,6 +66,7 @@ assert_same(const struct stored *a, const struct stored *b)
         CU_ASSERT_EQUAL(x->in_doubt, y->in_doubt);
         CU_ASSERT_EQUAL(x->warned, y->warned);
         CU_ASSERT_EQUAL(x->attempt, y->attempt);
+        CU_ASSERT_EQUAL(x->transaction, y->transaction);
     }
     CU_ASSERT_EQUAL_FATAL(a->chunk_count, b->chunk_count);
     CU_ASSERT_EQUAL(memcmp(a->chunk_lsn, b->chunk_lsn, a->chunk_count * sizeof(uint64_t)), 0);

@@ -1,0 +1,175 @@
+/* Transactions that completed, by the TRANSID they came with (journal.md section 6f). A message
+ * carries its own in its COMMIT. Before its last OUTCOME a STATE record says it again, in a slot
+ * that is its until many others left the queue: so at no moment does neither count. */
+#include "queue/queue_int.h"
+#include <stdio.h>
+
+#define SLOT_KEY      "transid/"
+#define SLOT_KEY_CAP  24
+#define SLOT_BYTES    192 /* of a usual one, with its record */
+#define SLOTS_MIN     8
+#define SLOTS_MAX     4096
+#define SEAL_PART_MAX 64 /* what an epoch's first segment gives for them: one in so many */
+
+static struct slice
+slot_key(uint32_t slot, char out[SLOT_KEY_CAP])
+{
+    int n = snprintf(out, SLOT_KEY_CAP, SLOT_KEY "%u", slot);
+
+    return (struct slice){ out, (size_t)n };
+}
+
+/* False: it is not of that form. */
+static bool
+slot_of(struct slice key, uint32_t *slot)
+{
+    struct slice digits = slice_skip(key, sizeof(SLOT_KEY) - 1);
+    uint64_t n;
+
+    if (!slice_starts(key, SLICE_LIT(SLOT_KEY)) || slice_u64(digits, SLOTS_MAX, &n) < 0) {
+        return false;
+    }
+    *slot = (uint32_t)n;
+    return true;
+}
+
+static int
+add_recovered(struct queue *q, const struct queue_message *m, struct transid **out)
+{
+    int rc =
+        transids_add(&q->transids, m->transid, m->id, m->transid_bytes, m->recipient_count, out);
+
+    for (uint32_t i = 0; rc == 0 && i < m->recipient_count; i++) {
+        transids_set_recipient(*out, i, m->recipients[i].address);
+    }
+    if (rc == 0) {
+        (*out)->wall_ms = m->received_wall_ms;
+    }
+    return rc == -ENOMEM ? rc : 0; /* a name that is too long is not remembered */
+}
+
+int
+queue_transid_recover(struct queue *q)
+{
+    uint64_t slots = q->segment_bytes / SEAL_PART_MAX / SLOT_BYTES;
+    int rc = transids_set_slots(
+        &q->transids, (uint32_t)MIN(MAX(slots, (uint64_t)SLOTS_MIN), (uint64_t)SLOTS_MAX));
+
+    LIST_FOR(it, &q->index.state.entries)
+    {
+        const struct state_entry *e = CONTAINER_OF(it, struct state_entry, link);
+        uint32_t slot;
+
+        if (rc == 0 && slot_of(state_key(e), &slot)) {
+            rc = transids_decode(&q->transids, slot, state_value(e));
+            rc = rc == -ENOMEM ? rc : 0; /* what makes no sense is not remembered */
+        }
+    }
+    for (struct stored *s = msgindex_after(&q->index, 0); rc == 0 && s != NULL;
+         s = msgindex_after(&q->index, s->m.id)) {
+        struct transid *e = s->m.transid.n > 0 ? transids_find(&q->transids, s->m.transid) : NULL;
+
+        if (s->m.transid.n > 0 && e == NULL) {
+            rc = add_recovered(q, &s->m, &e);
+        }
+        if (rc == 0 && e != NULL) {
+            e->phase = TRANSID_DONE;
+            e->live = true;
+        }
+    }
+    return rc;
+}
+
+int
+queue_transid_begin(struct queue *q, msg_id id, const struct envelope *e, struct transid **out)
+{
+    struct transid *t;
+    int rc;
+
+    *out = NULL;
+    if (e->transid.n == 0) {
+        return 0;
+    }
+    rc = transids_add(&q->transids, e->transid, id, e->transid_bytes, e->recipient_count, &t);
+    if (rc < 0) {
+        return rc;
+    }
+    t->wall_ms = e->received_wall_ms;
+    for (uint32_t i = 0; i < e->recipient_count; i++) {
+        transids_set_recipient(t, i, e->recipients[i].address);
+    }
+    *out = t;
+    return 0;
+}
+
+void
+queue_transid_committed(struct queue *q, const struct queue_message *m, int status)
+{
+    struct transid *e = m->transid.n > 0 ? transids_find(&q->transids, m->transid) : NULL;
+
+    if (e == NULL) {
+        return;
+    }
+    if (status < 0) {
+        transids_drop(&q->transids, e);
+        return;
+    }
+    e->phase = TRANSID_DONE;
+    e->live = true;
+}
+
+int
+queue_transid_say(struct queue *q, const struct queue_message *m)
+{
+    struct transid *e = m->transid.n > 0 ? transids_find(&q->transids, m->transid) : NULL;
+    uint8_t value[TRANSID_VALUE_BYTES_MAX];
+    char key[SLOT_KEY_CAP];
+    size_t n;
+    int rc;
+
+    if (e == NULL || e->slot != TRANSID_NO_SLOT) {
+        return 0;
+    }
+    n = transid_encode(e, value);
+    if (n == 0 || !transids_keep(&q->transids, e)) {
+        return 0; /* it is forgotten with the message */
+    }
+    rc = queue_state_set(q, slot_key(e->slot, key), (struct slice){ (const char *)value, n });
+    if (rc < 0) {
+        transids_unkeep(&q->transids, e);
+    }
+    return rc;
+}
+
+void
+queue_transid_gone(struct queue *q, const struct queue_message *m)
+{
+    struct transid *e = m->transid.n > 0 ? transids_find(&q->transids, m->transid) : NULL;
+
+    if (e != NULL && e->slot == TRANSID_NO_SLOT) {
+        transids_drop(&q->transids, e);
+    } else if (e != NULL) {
+        e->live = false;
+    }
+}
+
+enum queue_transaction
+queue_transaction_find(const struct queue *q, struct slice name, msg_id *id, uint64_t *size_bytes)
+{
+    const struct transid *e = transids_find(&q->transids, name);
+
+    if (e == NULL) {
+        return TRANSACTION_NEW;
+    }
+    *id = e->id;
+    *size_bytes = e->size_bytes;
+    return e->phase == TRANSID_DONE ? TRANSACTION_DONE : TRANSACTION_BUSY;
+}
+
+bool
+queue_transaction_has(const struct queue *q, struct slice name, struct slice address)
+{
+    const struct transid *e = transids_find(&q->transids, name);
+
+    return e != NULL && transid_has(e, address);
+}

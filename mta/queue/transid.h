@@ -1,0 +1,68 @@
+/* queue/transid.h - the transactions of RFC 1845 that completed here, so that a client who did not
+ * hear so need not send again: docs/formats/journal.md section 6f. Pure.
+ *
+ * Memory    one entry for each message in the queue that came with a TRANSID, and the last
+ *           slots_max of those that left it.
+ */
+#ifndef QUEUE_TRANSID_H
+#define QUEUE_TRANSID_H
+
+#include "core/list.h"
+#include "core/map.h"
+#include "mail/envelope.h"
+
+#define TRANSID_NAME_BYTES_MAX  344 /* a HELO name, a blank, 80 of RFC 1845 and a few */
+#define TRANSID_VALUE_BYTES_MAX 1024
+#define TRANSID_NO_SLOT         UINT32_MAX
+
+enum transid_phase {
+    TRANSID_PENDING, /* its COMMIT is not durable yet */
+    TRANSID_DONE     /* acknowledged, or could have been */
+};
+struct transid {
+    struct map_node node;
+    struct list link; /* of those that have a slot, oldest first */
+    uint64_t id;      /* the message */
+    uint64_t size_bytes;
+    uint64_t wall_ms;
+    uint32_t slot; /* where it is remembered when the message is gone; or TRANSID_NO_SLOT */
+    uint8_t phase;
+    bool live; /* the message is there */
+    uint16_t name_bytes;
+    uint32_t count;
+    uint32_t recipients[]; /* a sum of each address; then the name */
+};
+
+struct transids {
+    struct map by_name;
+    struct list kept;
+    struct transid **slots;
+    uint32_t slots_max, next_slot; /* where to look for a free one */
+};
+void transids_init(struct transids *t);
+void transids_fini(struct transids *t);
+/* Once, before any is given a slot. */
+int transids_set_slots(struct transids *t, uint32_t slots_max) MUST_USE;
+
+struct slice transid_name(const struct transid *e);
+struct transid *transids_find(const struct transids *t, struct slice name);
+/* Pending. -ENOMEM; -EEXIST; BH_ETOOBIG. */
+int transids_add(struct transids *t, struct slice name, uint64_t id, uint64_t size_bytes,
+    uint32_t recipient_count, struct transid **out) MUST_USE;
+void transids_set_recipient(struct transid *e, uint32_t i, struct slice address);
+void transids_drop(struct transids *t, struct transid *e);
+/* The same local part, the domain in any case. */
+bool transid_has(const struct transid *e, struct slice address);
+
+/* A slot for e: a free one, else the oldest's whose message is gone, which is dropped. False: all
+ * are of messages that are there. */
+bool transids_keep(struct transids *t, struct transid *e);
+void transids_unkeep(struct transids *t, struct transid *e);
+
+/* As it is written into its slot; 0: too long. */
+size_t transid_encode(const struct transid *e, uint8_t out[TRANSID_VALUE_BYTES_MAX]);
+/* From slot's value: DONE and kept. -EEXIST: there is one of that name (untouched, but for the
+ * slot that is its now); BH_EDAMAGED. */
+int transids_decode(struct transids *t, uint32_t slot, struct slice value) MUST_USE;
+
+#endif
