@@ -129,7 +129,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run.d = (struct delivery){ .sender = SLICE_LIT("s@x"),
         .size_bytes = 7,
         .recipient_count = 1 + (data[0] >> 1) % RECIPIENTS_MAX,
-        .recipients = run.recipients };
+        .recipients = run.recipients,
+        .transid = SLICE_LIT("<1.2@store>") };
     cut = data[0] >> 4;
     rest = slice_skip(rest, 1);
     cut = cut == 0 ? rest.n : cut;

@@ -37,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct smtp_grammar_rcpt r;
 
     CHECK(smtp_grammar_command(line, &args) < SMTP_VERB_COUNT && inside(args, line));
-    for (unsigned ext = 0; ext <= SMTP_GRAMMAR_EXT_DSN; ext++) {
+    for (unsigned ext = 0; ext <= (SMTP_GRAMMAR_EXT_DSN | SMTP_GRAMMAR_EXT_CHECKPOINT); ext++) {
         enum smtp_grammar_error e = smtp_grammar_mail(args, ext, &m);
 
         CHECK(smtp_grammar_error_reply(e)->code >= 250);

@@ -177,6 +177,21 @@ note_delivered(struct world *w, uint64_t id, struct slice rcpt)
 }
 
 static void
+note_dot(struct world *w, const struct delivery *d)
+{
+    size_t n = strlen(w->dots);
+
+    n += (size_t)snprintf(w->dots + n, sizeof(w->dots) - n, "%.*s", SLICE_FMT(d->transid));
+    for (uint32_t i = 0; i < d->recipient_count && n < sizeof(w->dots); i++) {
+        n += (size_t)snprintf(
+            w->dots + n, sizeof(w->dots) - n, " %.*s", SLICE_FMT(d->recipients[i]));
+    }
+    if (n < sizeof(w->dots)) {
+        (void)snprintf(w->dots + n, sizeof(w->dots) - n, "\n");
+    }
+}
+
+static void
 deliver(struct transport_session *t)
 {
     const struct transport_up *up = sched_transport_up();
@@ -205,6 +220,7 @@ deliver(struct transport_session *t)
         end(t, OUTCOME_DEFERRED, "4.3.0", "content or lease");
         return;
     }
+    note_dot(t->w, t->d);
     if (h->mode == HOST_DOUBT) {
         end(t, OUTCOME_DEFERRED, "4.4.2", "connection lost after the final dot");
         return;

@@ -60,6 +60,7 @@ struct world {
     size_t fresh_count;
     uint64_t *seen; /* by message: bit i: recipient "u<i>@..." was delivered */
     uint64_t seen_capacity, twice;
+    char dots[1024]; /* the first ones: "TRANSID recipient...\n" */
     unsigned drained;
     struct sched_recovered recovered; /* of world_start */
 };

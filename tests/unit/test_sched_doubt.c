@@ -288,7 +288,45 @@ without_the_record_no_dot_goes_out(void)
     world_free(w);
 }
 
-TEST_MAIN("sched_doubt", TEST(what_was_in_hand_is_in_doubt_and_nothing_else),
+/* Each is asked for by the name that its last transaction had, and nobody else with it. */
+static void
+each_doubt_is_asked_for_by_its_own_name(void)
+{
+    static const char *const rcpts[] = { "u0@ok.example", "u1@ok.example", "u2@ok.example",
+        "u3@ok.example" };
+    static const uint64_t transactions[] = { 0x71, 0x72, 0x71, 0 };
+    struct world *w = world_new();
+    struct queue_message *m = fake_queue_put(w->q, "a@b", rcpts, 4, w->now);
+
+    for (unsigned i = 0; i < 4; i++) {
+        m->recipients[i].transaction = transactions[i];
+        m->recipients[i].attempt = transactions[i] != 0 ? ATTEMPT_TRANSFER : ATTEMPT_NONE;
+    }
+    w->q->transactions = 0x80;
+    (void)take_over(w, false);
+    (void)world_host(w, "ok.example", HOST_DOUBT); /* and again */
+    CU_ASSERT_FALSE(world_run(w, w->now + SECOND / 2, world_empty));
+    world_host(w, "ok.example", HOST_OK)->mode = HOST_OK;
+    CU_ASSERT_TRUE(world_run(w, w->now + DAY, world_empty));
+    for (const char *line = w->dots; *line != '\0'; line = strchr(line, '\n') + 1) {
+        bool both = strncmp(line, "<1.71@", 6) == 0, one = strncmp(line, "<1.72@", 6) == 0;
+        struct slice rest = slice_of(line);
+        struct slice all;
+
+        (void)slice_next(&rest, '\n', &all);
+        CU_ASSERT_EQUAL(contains(all, "u0@"), both);
+        CU_ASSERT_EQUAL(contains(all, "u1@"), one);
+        CU_ASSERT_EQUAL(contains(all, "u2@"), both);
+        CU_ASSERT_EQUAL(contains(all, "u3@"), !both && !one);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->dots, "<1.71@"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->dots, "<1.72@"));
+    CU_ASSERT_EQUAL(w->q->violations, 0);
+    world_free(w);
+}
+
+TEST_MAIN("sched_doubt", TEST(each_doubt_is_asked_for_by_its_own_name),
+    TEST(what_was_in_hand_is_in_doubt_and_nothing_else),
     TEST(a_message_in_hand_at_two_crashes_is_held), TEST(a_lost_machine_makes_no_suspects),
     TEST(one_among_many_is_found_and_at_most_one_is_held_for_a_crash),
     TEST(a_message_the_operator_holds_stays_his),
