@@ -38,7 +38,7 @@ int conn_new(
     struct conn **out, struct loop *l, int fd, const struct conn_user *user, void *ctx) MUST_USE;
 void conn_set_reading(struct conn *c, bool on);
 void conn_send(struct conn *c, struct slice bytes); /* copied */
-size_t conn_queued(const struct conn *c); /* bytes not yet taken by the kernel */
+size_t conn_queued(const struct conn *c);           /* bytes not yet taken by the kernel */
 /* One deadline for the whole connection: on_end(-ETIMEDOUT) unless set anew. 0: none. Cheap:
  * re-arming is a store. */
 void conn_set_deadline(struct conn *c, uint64_t in_ms);
