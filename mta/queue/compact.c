@@ -646,7 +646,8 @@ queue_compact(struct queue *q)
 {
     struct compaction *c = &q->compaction;
 
-    if (q->failed != 0 || q->releasing || c->waiting || c->reading || journal_is_full(q->journal)) {
+    if (q->failed != 0 || q->releasing || c->waiting || c->reading ||
+        (journal_is_full(q->journal) && !q->is_short)) {
         return;
     }
     if (!c->active) {

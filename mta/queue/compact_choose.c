@@ -2,12 +2,14 @@
  * (docs/formats/journal.md section 7b)? compact.c carries it out.
  *
  * The journal may take COMPACT_FACTOR times what its living messages need, and some segments more.
- * Beyond, a round is begun: the segments are chosen that free most for what it costs. */
+ * Beyond, or where room on the disk is short, a round is begun: the segments are chosen that free
+ * most for what it costs. */
 #include "core/log.h"
 #include "queue/queue_int.h"
 #include <stdlib.h>
 
 #define COMPACT_FACTOR       2
+#define ALIVE_SHORT_PERCENT  75  /* of a segment that is worth it where room is short */
 #define SLACK_SEGMENTS       8   /* a small queue is not copied about for a few megabytes */
 #define GUEST_BYTES          512 /* of a copied COMMIT, about */
 #define STATE_FACTOR_PERCENT 150 /* a copied COMMIT, with replies, of what the COMMIT has */
@@ -102,6 +104,7 @@ list_candidates(struct queue *q, struct candidate *list)
 {
     uint32_t n = 0;
     uint64_t blocked = 0;
+    uint64_t alive_percent = q->is_short ? ALIVE_SHORT_PERCENT : 100 / COMPACT_FACTOR;
 
     LIST_FOR(it, &q->segments.order)
     {
@@ -109,7 +112,7 @@ list_candidates(struct queue *q, struct candidate *list)
         uint64_t bytes = size_of(q, s);
 
         s->wanted = WANTED_NO;
-        if (!is_counted(q, s) || s->freeing || s->live_bytes >= bytes / COMPACT_FACTOR) {
+        if (!is_counted(q, s) || s->freeing || s->live_bytes >= bytes * alive_percent / 100) {
             continue;
         }
         if (s->damaged || is_blocked(q, s)) {
@@ -151,14 +154,38 @@ add_candidate(struct queue *q, const struct candidate *k, struct choice *sum)
     }
 }
 
-/* Is this better than what was found so far? It must free what is needed; on a full disk, which has
- * only the reserve to write to, twice what it writes. */
-static bool
-is_better(const struct queue *q, const struct choice *c, const struct choice *best, uint64_t need)
+/* What a round may write while room is short: there must be a place for it. */
+static uint64_t
+place_bytes(const struct queue *q)
 {
-    uint64_t enough = q->low ? c->cost * 2 : c->cost + need;
+    const struct segment *now = journal_segment(q->journal);
+    uint64_t reserve, room = space_room_bytes(q->space, &reserve);
+    uint64_t end = now->limit_bytes != 0 ? now->limit_bytes : q->segment_bytes;
+    uint64_t used = journal_position(q->journal) - now->seq * q->segment_bytes;
 
-    if (c->freed < enough || c->freed <= c->cost) {
+    return end - MIN(used, end) + room + reserve / 2;
+}
+
+/* Does it pay? need: what is above the bound. While room is short a round must win a segment, or
+ * free twice what it writes, which a full disk can always stand. */
+static bool
+is_enough(const struct queue *q, const struct choice *c, uint64_t need, uint64_t place)
+{
+    if (!q->is_short) {
+        return c->freed >= c->cost + need;
+    }
+    if (c->freed >= c->cost * 2 && (q->low || c->freed >= c->cost + q->segment_bytes / 4)) {
+        return true;
+    }
+    return c->freed >= c->cost + q->segment_bytes && c->cost <= place;
+}
+
+/* Is this better than what was found so far? */
+static bool
+is_better(const struct queue *q, const struct choice *c, const struct choice *best, uint64_t need,
+    uint64_t place)
+{
+    if (c->freed <= c->cost || !is_enough(q, c, need, place)) {
         return false;
     }
     return best->n == 0 ||
@@ -171,6 +198,7 @@ choose(struct queue *q, uint64_t need)
 {
     struct candidate *list = calloc(q->segments.count, sizeof(*list));
     struct choice sum = { 0 }, best = { 0 };
+    uint64_t place = place_bytes(q);
     uint32_t n;
 
     if (list == NULL) {
@@ -179,7 +207,7 @@ choose(struct queue *q, uint64_t need)
     n = list_candidates(q, list);
     for (uint32_t i = 0; i < n; i++) {
         add_candidate(q, &list[i], &sum);
-        if (is_better(q, &sum, &best, need)) {
+        if (is_better(q, &sum, &best, need, place)) {
             best = sum;
         }
     }
@@ -200,15 +228,15 @@ choose(struct queue *q, uint64_t need)
     return best.n > 0;
 }
 
-/* Is there more than there may be? A round whose outcome is known and was less than half of what
- * was promised (records fill segments badly, or something holds them that is no message) is not
- * repeated before as much as a segment more is dead. */
+/* Is there more than there may be, or too little room for more? A round whose outcome is known and
+ * was less than half of what was promised (records fill segments badly, or something holds them
+ * that is no message) is not repeated before as much as a segment more is dead. */
 static bool
-round_is_due(struct queue *q, uint64_t *need)
+round_is_due(struct queue *q, uint64_t *need, uint64_t *dead_bytes)
 {
     struct compaction *c = &q->compaction;
     uint32_t slack = q->o.slack_segments != 0 ? q->o.slack_segments : SLACK_SEGMENTS;
-    uint64_t live = 0, bytes = 0, bound;
+    uint64_t live = 0, bytes = 0, dead = 0, bound;
 
     LIST_FOR(it, &q->segments.order)
     {
@@ -218,30 +246,40 @@ round_is_due(struct queue *q, uint64_t *need)
             return false; /* asked again when it is gone, and what waits for it with it */
         }
         live += s->live_bytes;
-        bytes += is_counted(q, s) ? size_of(q, s) : 0;
+        if (is_counted(q, s)) {
+            uint64_t size = size_of(q, s);
+
+            bytes += size;
+            dead += size - MIN(size, s->live_bytes);
+        }
     }
-    if (c->before != 0 && bytes + c->gain / 2 >= c->before) {
-        c->resume_at = (bytes > live ? bytes - live : 0) + q->segment_bytes / (q->low ? 4 : 1);
+    if (c->before != 0 && dead + c->gain / 2 >= c->before) {
+        c->resume_at = dead + q->segment_bytes / (q->low ? 4 : 1);
     }
     c->before = 0;
-    if (c->resume_at > 0 && bytes < live + c->resume_at) {
+    if (dead < c->resume_at) {
         return false;
     }
     c->resume_at = 0;
     bound = live * COMPACT_FACTOR + slack * q->segment_bytes;
     *need = bytes > bound ? bytes - bound : 0;
-    if (*need == 0 && !q->low) {
-        return false;
-    }
-    c->before = bytes;
-    c->gain = 0;
-    return true;
+    *dead_bytes = dead;
+    return *need > 0 || q->is_short;
 }
 
 bool
 queue_compact_choose(struct queue *q)
 {
-    uint64_t need;
+    struct compaction *c = &q->compaction;
+    uint64_t need, dead;
 
-    return round_is_due(q, &need) && choose(q, need);
+    if (!round_is_due(q, &need, &dead)) {
+        return false;
+    }
+    if (!choose(q, need)) {
+        c->resume_at = dead + q->segment_bytes / 4; /* not at every turn */
+        return false;
+    }
+    c->before = dead;
+    return true;
 }

@@ -495,7 +495,9 @@ queue_on_wake(void *ctx)
         }
         q->o.on_space(q->o.ctx, q->low);
     }
-    if (q->reap_wanted && !q->releasing && q->failed == 0) {
+    q->compaction.wanted = q->compaction.wanted || (news.is_short && !q->is_short);
+    q->is_short = news.is_short;
+    if ((q->reap_wanted || q->compaction.wanted) && !q->releasing && q->failed == 0) {
         queue_reap(q);
         queue_compact(q);
     }

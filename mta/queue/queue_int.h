@@ -25,7 +25,7 @@ struct compaction {
     bool reading;       /* for the pool */
     bool wanted;        /* something became free or dead: is a round due? */
     uint64_t resume_at; /* not before so much is dead: the last round did not free what it should */
-    uint64_t before, gain; /* of a round: bytes when it began, and what it was to free of them */
+    uint64_t before, gain; /* of a round: dead bytes when it began, what it was to free of them */
     uint64_t appended;     /* by the round so far */
     struct stored *s;      /* the message that is being copied, … */
     struct queue_reader *reader;
@@ -76,7 +76,7 @@ struct queue {
     struct snapshot_state snapshots;
     struct loop_task feed_task; /* recovered messages to on_message */
     uint64_t feed_after;        /* id of the last one */
-    bool low, reap_wanted, releasing;
+    bool low, is_short, reap_wanted, releasing;
     int failed;
 
     uint8_t *buffers[READER_BUFFERS]; /* of readers, unused */

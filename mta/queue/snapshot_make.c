@@ -28,7 +28,9 @@ struct make_file {
     char tmp[STORE_PATH_CAP], path[STORE_PATH_CAP], dir[STORE_PATH_CAP];
     struct snapshot_info info;
     struct snapshot_ref keep[SNAPSHOT_REFS_MAX];
+    struct snapshot_ref newest; /* of those that are there */
     uint32_t keep_count;
+    bool is_short; /* of room: nothing but the newest is kept beside this one */
     uint64_t at, unsynced;
     uint32_t seed;
     int fd;
@@ -88,6 +90,9 @@ file_open(struct make_file *f)
     uint8_t *block = io_alloc_blocks(SNAPSHOT_HEADER_BYTES);
     int rc = block == NULL ? -ENOMEM : make_dir(f);
 
+    if (rc == 0 && f->is_short) {
+        snapshot_prune(f->q->store, &f->newest, 1, &f->q->renewal.lease);
+    }
     if (rc == 0) {
         f->fd = io_open(f->tmp, O_RDWR | O_CREAT | O_TRUNC, FILE_MODE);
         rc = MIN(f->fd, 0);
@@ -483,8 +488,12 @@ make_file(struct snapshot_make *m)
     f->seed = record_seed(f->info.head.salt);
     f->keep[0] = (struct snapshot_ref){ f->info.head.position, f->info.head.salt, q->epoch };
     f->keep_count = 1;
+    f->newest = q->snapshots.kept_count > 0 ? q->snapshots.kept[0] : f->keep[0];
+    f->is_short = q->is_short;
     for (uint32_t i = 0; i < q->snapshots.kept_count && f->keep_count < SNAPSHOT_REFS_MAX; i++) {
-        f->keep[f->keep_count++] = q->snapshots.kept[i];
+        if (!f->is_short) {
+            f->keep[f->keep_count++] = q->snapshots.kept[i];
+        }
     }
     return rc < 0 ? rc : make_paths(m);
 }

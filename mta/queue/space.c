@@ -12,7 +12,9 @@
     MIB                   /* written and synced at once: the journal's own sync waits no longer    \
                            */
 #define SPARES_MAX      4 /* beyond, dead segments are deleted */
+#define SHORT_SEGMENTS  4 /* room for fewer is short: time to win some back */
 #define LOOK_EVERY_MS   1000
+#define OK_AGAIN_MS     5000 /* low ends no more often, or it would change with every segment */
 #define FIRST_BYTES_MIN (16 * KIB)
 /* What we leave of the disk but for a first segment: the next owner must be able to start. */
 #define KEEP_FREE_MIN (64 * KIB)
@@ -30,15 +32,24 @@ struct space {
     pthread_cond_t work, ready;
     bool started, stop, urgent;
     struct list prepare, reclaim, gone; /* segments, by job; under lock */
-    bool low;
+    bool low, is_short;
     int failure;
-    _Atomic uint64_t free_bytes;
+    _Atomic uint64_t free_bytes, room_bytes, reserve_left;
     /* of the thread alone */
     uint64_t reserve_now, spare_counter;
+    uint64_t ok_since_ms; /* of the last time that low ended; 0: it never did */
+    bool no_room;         /* what is to be prepared waits for room */
+    struct cut *cuts;     /* before the thread begins: what older epochs left too long */
+    uint32_t cut_count;
     struct spare spares[SPARES_MAX];
     uint32_t spare_count;
     int reserve_fd;
     uint8_t *zeros;
+};
+
+struct cut {
+    uint64_t seq, bytes;
+    uint32_t epoch;
 };
 
 struct job {
@@ -109,24 +120,47 @@ space_free(struct space *s)
     (void)pthread_cond_destroy(&s->ready);
     (void)pthread_cond_destroy(&s->work);
     (void)pthread_mutex_destroy(&s->lock);
+    free(s->cuts);
     free(s->zeros);
     free(s);
-}
-
-static void
-look(struct space *s)
-{
-    struct io_space seen;
-
-    if (io_space(s->o.store, &seen) == 0) {
-        atomic_store_explicit(&s->free_bytes, seen.free_bytes, memory_order_relaxed);
-    }
 }
 
 static uint64_t
 keep_free(const struct space *s)
 {
     return MAX(KEEP_FREE_MIN, s->o.segment_bytes / 16);
+}
+
+static uint64_t
+less(uint64_t from, uint64_t what)
+{
+    return from > what ? from - what : 0;
+}
+
+/* How much is free, and what of it segments may be made of. */
+static void
+look(struct space *s)
+{
+    struct io_space seen;
+    uint64_t room;
+    bool is_short, changed;
+
+    if (io_space(s->o.store, &seen) < 0) {
+        return;
+    }
+    room = less(seen.free_bytes, keep_free(s)) + s->spare_count * s->o.segment_bytes;
+    room = less(room, less(s->o.reserve_bytes, s->reserve_now));
+    is_short = room < SHORT_SEGMENTS * s->o.segment_bytes;
+    atomic_store_explicit(&s->free_bytes, seen.free_bytes, memory_order_relaxed);
+    atomic_store_explicit(&s->room_bytes, room, memory_order_relaxed);
+    atomic_store_explicit(&s->reserve_left, s->reserve_now, memory_order_relaxed);
+    (void)pthread_mutex_lock(&s->lock);
+    changed = s->is_short != is_short;
+    s->is_short = is_short;
+    (void)pthread_mutex_unlock(&s->lock);
+    if (changed) {
+        s->o.notify(s->o.ctx);
+    }
 }
 
 static int
@@ -189,12 +223,35 @@ drop_spare(struct space *s)
            io_unlink(path) == 0;
 }
 
+/* Is there room for one more segment, without the reserve? */
+static bool
+one_would_fit(const struct space *s)
+{
+    struct io_space seen;
+
+    return s->spare_count > 0 || (io_space(s->o.store, &seen) == 0 &&
+                                     seen.free_bytes >= s->o.segment_bytes + keep_free(s));
+}
+
+/* The reserve is whole, and room for one segment beside, or the next one would take from the
+ * reserve at once. Not so soon after the last time. */
+static bool
+low_ends(struct space *s)
+{
+    uint64_t now_ms = ticks_ms();
+
+    if (!one_would_fit(s) ||
+        (!s->o.in_line && s->ok_since_ms != 0 && now_ms - s->ok_since_ms < OK_AGAIN_MS)) {
+        return false;
+    }
+    s->ok_since_ms = now_ms;
+    return true;
+}
+
 /* Make the reserve whole again, as far as the disk has room; low as long as it is not. */
 static void
 reserve_grow(struct space *s)
 {
-    struct io_space seen;
-
     if (s->reserve_now >= s->o.reserve_bytes && !s->low) {
         return;
     }
@@ -214,9 +271,11 @@ reserve_grow(struct space *s)
         }
         s->reserve_now += step;
     }
-    /* Room for one segment beside, or the next one would take from the reserve at once. */
-    set_low(s, s->reserve_now < s->o.reserve_bytes || io_space(s->o.store, &seen) < 0 ||
-                   (seen.free_bytes < s->o.segment_bytes + keep_free(s) && s->spare_count == 0));
+    if (s->reserve_now < s->o.reserve_bytes) {
+        set_low(s, true);
+    } else if (s->low && low_ends(s)) {
+        set_low(s, false);
+    }
 }
 
 /* ---- making a segment */
@@ -531,6 +590,62 @@ reclaim_all(struct space *s, struct list *dead)
     s->o.notify(s->o.ctx);
 }
 
+/* ---- what older epochs left behind their last record (section 7a) */
+
+static void
+note_cut(struct space *s, struct segment *seg)
+{
+    uint64_t bytes = block_up(seg->valid_bytes);
+    struct cut *grown;
+
+    if (seg->epoch == s->o.epoch || seg->size_bytes <= bytes) {
+        return;
+    }
+    grown = realloc(s->cuts, (s->cut_count + 1) * sizeof(*grown));
+    if (grown != NULL) { /* else the next owner does it */
+        s->cuts = grown;
+        s->cuts[s->cut_count++] = (struct cut){ seg->seq, bytes, seg->epoch };
+        seg->size_bytes = bytes;
+    }
+}
+
+void
+space_cut(struct space *s, struct segtab *segments)
+{
+    bool damaged = false;
+
+    CHECK(!s->started);
+    LIST_FOR(it, &segments->order)
+    {
+        damaged = damaged || CONTAINER_OF(it, struct segment, link)->damaged;
+    }
+    LIST_FOR(it, &segments->order)
+    {
+        if (!damaged) {
+            note_cut(s, CONTAINER_OF(it, struct segment, link));
+        }
+    }
+}
+
+/* Only room is lost where it fails, or is not durable. */
+static void
+cut_all(struct space *s)
+{
+    char name[SEGMENT_NAME_CAP], path[STORE_PATH_CAP];
+
+    for (uint32_t i = 0; i < s->cut_count; i++) {
+        int fd;
+
+        segment_name(name, s->cuts[i].seq, s->cuts[i].epoch);
+        fd = store_path(path, s->dir, name) < 0 ? -1 : io_open(path, O_RDWR, 0);
+        if (fd >= 0 && lease_valid(s->o.lease, ticks_boot_ns())) {
+            (void)!io_ftruncate(fd, s->cuts[i].bytes);
+        }
+        io_close(&fd);
+    }
+    s->cut_count = 0;
+}
+
 /* ---- the thread */
 
 /* One round of what is to be done; false: nothing was. */
@@ -538,6 +653,7 @@ static bool
 step(struct space *s)
 {
     struct list dead, *first;
+    bool fits = one_would_fit(s);
 
     list_init(&dead);
     (void)pthread_mutex_lock(&s->lock);
@@ -546,11 +662,12 @@ step(struct space *s)
         return false;
     }
     /* Dead segments first: one that is used again is there in no time, a new one takes long to
-     * fill. On a full disk nothing is made ahead: a start that finds no room is worse than a wait.
-     */
+     * fill. On a full disk nothing is made ahead: a start that finds no room is worse than a wait,
+     * and until the writer needs it there may be room. */
     list_splice_back(&dead, &s->reclaim);
     first = NULL;
-    if (list_empty(&dead) && (!s->low || s->urgent)) {
+    s->no_room = !list_empty(&s->prepare) && !s->urgent && (s->low || !fits);
+    if (list_empty(&dead) && !s->no_room) {
         first = list_pop_front(&s->prepare);
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -574,7 +691,7 @@ sleep_a_while(struct space *s)
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += LOOK_EVERY_MS / 1000;
     (void)pthread_mutex_lock(&s->lock);
-    if (!s->stop && (list_empty(&s->prepare) || (s->low && !s->urgent)) &&
+    if (!s->stop && (list_empty(&s->prepare) || (s->no_room && !s->urgent)) &&
         (s->failure != 0 || list_empty(&s->reclaim))) {
         (void)pthread_cond_timedwait(&s->work, &s->lock, &until);
     }
@@ -597,7 +714,9 @@ space_main(void *arg)
 {
     struct space *s = arg;
 
+    cut_all(s);
     reserve_grow(s);
+    look(s);
     while (!stopping(s)) {
         if (!step(s)) {
             reserve_grow(s);
@@ -614,7 +733,9 @@ space_start(struct space *s)
     int rc;
 
     if (s->o.in_line) {
+        cut_all(s);
         reserve_grow(s);
+        look(s);
         return 0;
     }
     rc = -pthread_create(&s->thread, NULL, space_main, s);
@@ -693,6 +814,7 @@ space_poll(struct space *s, struct space_news *news)
     (void)pthread_mutex_lock(&s->lock);
     list_splice_back(&news->gone, &s->gone);
     news->low = s->low;
+    news->is_short = s->is_short;
     news->failure = s->failure;
     (void)pthread_mutex_unlock(&s->lock);
 }
@@ -713,6 +835,13 @@ uint64_t
 space_free_bytes(struct space *s)
 {
     return atomic_load_explicit(&s->free_bytes, memory_order_relaxed);
+}
+
+uint64_t
+space_room_bytes(struct space *s, uint64_t *reserve_left)
+{
+    *reserve_left = atomic_load_explicit(&s->reserve_left, memory_order_relaxed);
+    return atomic_load_explicit(&s->room_bytes, memory_order_relaxed);
 }
 
 void

@@ -4,7 +4,8 @@
  * Owns      one thread, so that neither the loop nor the journal's writer waits for it.
  * Files     journal/new-*.tmp while a segment is made, journal/spare-* of our epoch between two
  *           lives, reserve.<epoch>.
- * Rules     I9: other epochs' files are only unlinked, with a valid lease.
+ * Rules     I9: other epochs' files are only unlinked or cut to their sealed length, with a valid
+ *           lease.
  */
 #ifndef QUEUE_SPACE_H
 #define QUEUE_SPACE_H
@@ -33,6 +34,10 @@ int space_start(struct space *s) MUST_USE;
  * (seg->limit_bytes says), so that restarts do not eat the room that outcomes need. */
 int space_make_first(struct space *s, struct segment *seg, struct slice records) MUST_USE;
 
+/* Before space_start, the SEAL durable: what older epochs' files have behind their valid bytes
+ * goes, unless damage is known (section 7a). Their size_bytes are what they will be. */
+void space_cut(struct space *s, struct segtab *segments);
+
 void space_stop(struct space *s); /* waits for the job in hand; nothing is done afterwards */
 void space_free(struct space *s); /* stopped before; the reserve file stays for the next start */
 
@@ -48,12 +53,15 @@ void space_reclaim(struct space *s, struct segment *seg);
 struct space_news {
     struct list gone; /* segments (by job) whose names are durably gone */
     bool low;         /* the reserve is not whole: take no new mail */
+    bool is_short;    /* there is room for a few segments only: win some back */
     int failure;      /* a write or sync failed: fail stop */
 };
 /* Loop. */
 void space_poll(struct space *s, struct space_news *news);
 bool space_is_ready(struct space *s, const struct segment *seg, bool *zeroed);
 uint64_t space_free_bytes(struct space *s); /* as last seen */
+/* As last seen: what segments may be made of without the reserve; and what is left of that. */
+uint64_t space_room_bytes(struct space *s, uint64_t *reserve_left);
 /* At release, stopped before: give back what the next owner would only delete: spares, the reserve,
  * and a segment that was prepared but never used (may be NULL). */
 void space_clear(struct space *s, const struct segment *unused);

@@ -184,6 +184,9 @@ void fault_sweep(uint64_t seed, uint64_t at, struct counts *n);
 void memory_sweep(uint64_t seed, uint64_t at, struct counts *n);
 void rot_sweep(uint64_t seed, struct counts *n);
 
+/* ---- sim_room.c */
+void room_scenario(uint64_t seed, struct counts *n);
+
 /* ---- sim_wrap.c */
 enum broken {
     BROKEN_NOTHING,

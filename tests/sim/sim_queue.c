@@ -1,9 +1,9 @@
 /* The store's simulation: see sim.h, docs/testing.md.
  *
- *   sim_queue [cuts] [faults] [memory] [rot] [--seed S | --first S] [--seeds N] [--states N]
- *             [--subsets K] [--wild] [--broken NAME] [--at N] [--trace] [--quiet]
+ *   sim_queue [cuts] [faults] [memory] [rot] [room] [--seed S | --first S] [--seeds N]
+ *             [--states N] [--subsets K] [--wild] [--broken NAME] [--at N] [--trace] [--quiet]
  *
- * Without words all four. --seed S runs that seed alone: what it prints is what it printed before;
+ * Without words all five. --seed S runs that seed alone: what it prints is what it printed before;
  * --at N only fault number N of it; --trace tells what happens to each message.
  * --wild: names that were not synced come in any subset, not only in the order they were made; else
  * only with every third seed.
@@ -16,9 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RUN_CUTS = 1, RUN_FAULTS = 2, RUN_MEMORY = 4, RUN_ROT = 8, RUN_ALL = 15 };
+enum { RUN_CUTS = 1, RUN_FAULTS = 2, RUN_MEMORY = 4, RUN_ROT = 8, RUN_ROOM = 16, RUN_ALL = 31 };
 
-static const char *const run_names[] = { "cuts", "faults", "memory", "rot" };
+static const char *const run_names[] = { "cuts", "faults", "memory", "rot", "room" };
 static const char *const kind_names[STATE_KINDS] = {
     [STATE_CUT_NOTHING] = "power cut, nothing unsynced there",
     [STATE_CUT_ALL] = "power cut, all of it there",
@@ -81,6 +81,9 @@ run_seed(const struct arguments *a, uint64_t seed, struct counts *n)
     }
     if ((a->run & RUN_ROT) != 0) {
         rot_sweep(seed, n);
+    }
+    if ((a->run & RUN_ROOM) != 0) {
+        room_scenario(seed, n);
     }
 }
 
