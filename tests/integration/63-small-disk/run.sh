@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# 63-small-disk - a filesystem of 64 MiB, most of it in use by mail that waits and by the reserve, and one crash after the
+# other: each owner leaves a segment partly filled, and the bound on the journal is larger than the disk. New mail is
+# taken all the same; and where the disk is full in earnest it is refused, and what is left is delivered.
+. "$(dirname "${BASH_SOURCE[0]}")/../daemon.sh"
+own_host "$@"
+
+CHANGES=25
+# refused: of all messages so far, by an answer
+refused() { grep -c '"refused"' /mnt/sent || true; }
+crash() {
+    local keeper server
+
+    keeper=$(keeper_pid)
+    server=$(server_pid)
+    kill -KILL "$keeper" # the server goes with it
+    wait_for 10 "the end of the keeper" process_gone "$keeper"
+    wait_for 10 "the end of the server" process_gone "$server"
+}
+
+mkdir /mnt/small
+mount -t tmpfs -o size=64m none /mnt/small
+mkdir /mnt/small/store
+write_config relay 'store = { path = "/mnt/small/store"; reserve = "8MiB"; snapshot = "16MiB"; };'
+chown bridgehead: /mnt/small/store
+bh store init --segment 2MiB >/dev/null
+start_daemon
+wait_for 10 "serving" serving
+bh connector suspend up
+send 1000 --size 24000 --tag base
+for ((change = 1; change <= CHANGES; change++)); do
+    crash
+    start_daemon
+    wait_for 10 "serving" serving
+    send 5 --size 2000 --tag "c$change"
+done
+[[ $(refused) = 0 ]] || fail "$(refused) messages were refused"
+! logged queue.space.low || fail "the reserve was in use"
+bh status --json >/mnt/status
+echo "ok: $CHANGES crashes: living $(field queue.live_bytes </mnt/status), journal $(field queue.journal_bytes </mnt/status)," \
+    "copied by the last owner $(field queue.copied_bytes </mnt/status) bytes"
+
+send 2000 --size 24000 --tag full
+(($(refused) > 0)) || fail "48 MB more had room on a disk of 64 MiB"
+wait_for 10 "degraded" degraded reserve-in-use
+echo "ok: full: $(refused) messages are refused"
+sink_start
+bh connector resume up
+wait_for 60 "an empty queue" drained
+wait_for 20 "serving" serving_state
+send 20 --tag after
+verify
+changes=$(grep -c 'queue.space.low' /mnt/relay.log)
+echo "ok: all that was accepted was delivered, and new mail is taken; low $changes times"
