@@ -39,7 +39,7 @@ enum mode {
     MODE_DOTHOLE,   /* takes the message and never answers the dot */
     MODE_DRIP,      /* a byte of the answer a second */
     MODE_FLOOD,     /* a greeting that never ends */
-    MODE_RCPT4,
+    MODE_RCPT4,     /* but for each Nth, if rcpt4:N */
     MODE_RCPT5,
     MODE_DOT4,
     MODE_DOT5,
@@ -60,7 +60,8 @@ struct endpoint {
     int fd;
     enum mode mode;
     uint64_t delay_ns;
-    const char *text; /* as given */
+    uint64_t nth, recipients; /* MODE_RCPT4: each nth is taken; 0: none */
+    const char *text;         /* as given */
     struct endpoint_addr addr;
     uint64_t connections, open, open_peak, transactions, messages, refused, bytes;
     uint64_t first_ns, last_ns;
@@ -375,8 +376,10 @@ content_eat(struct session *s, const char *data, size_t bytes)
 static void
 on_rcpt(struct session *s)
 {
-    s->at->refused += s->at->mode == MODE_RCPT4 || s->at->mode == MODE_RCPT5 ? 1 : 0;
-    if (s->at->mode == MODE_RCPT4) {
+    bool taken = s->at->nth != 0 && ++s->at->recipients % s->at->nth == 0;
+
+    s->at->refused += !taken && (s->at->mode == MODE_RCPT4 || s->at->mode == MODE_RCPT5) ? 1 : 0;
+    if (s->at->mode == MODE_RCPT4 && !taken) {
         session_say(s, "450 4.2.1 not now\r\n");
     } else if (s->at->mode == MODE_RCPT5) {
         session_say(s, "550 5.1.1 no such user\r\n");
@@ -760,7 +763,8 @@ static const char usage[] =
     "Usage: smtp_sink --listen ADDR:PORT[=MODE] [--listen ...] [OPTION]...\n"
     "  MODE: normal, delay:MS (answer to the dot), blackhole (accepts, never answers),\n"
     "        dothole (never answers the dot), drip (a byte a second), flood (endless greeting),\n"
-    "        rcpt4 rcpt5 dot4 dot5 greet4 greet5 (refuse there, for now or for ever)\n"
+    "        rcpt4 rcpt5 dot4 dot5 greet4 greet5 (refuse there, for now or for ever),\n"
+    "        rcpt4:N (but for each Nth recipient)\n"
     "  --count N       report and exit after N distinct messages\n"
     "  --json FILE     write the report there, not to standard output\n"
     "  --log FILE      a line per message: dot|answered MONOTONIC_NS NUMBER LISTEN PEER\n"
@@ -771,11 +775,15 @@ static const char usage[] =
     "Reports on SIGTERM, too.\n";
 
 static enum mode
-mode_parse(const char *text, uint64_t *delay_ns)
+mode_parse(const char *text, uint64_t *delay_ns, uint64_t *nth)
 {
     if (strncmp(text, "delay:", 6) == 0) {
         *delay_ns = bench_number("delay", text + 6, 1000000) * NS_PER_MS;
         return MODE_DELAY;
+    }
+    if (strncmp(text, "rcpt4:", 6) == 0) {
+        *nth = bench_number("rcpt4", text + 6, 1000000);
+        return MODE_RCPT4;
     }
     for (int i = 0; i < MODE_COUNT; i++) {
         if (i != MODE_DELAY && strcmp(text, mode_names[i]) == 0) {
@@ -817,7 +825,7 @@ endpoint_add(char *text)
     }
     if (mode != NULL) {
         *mode = '\0';
-        at->mode = mode_parse(mode + 1, &at->delay_ns);
+        at->mode = mode_parse(mode + 1, &at->delay_ns, &at->nth);
     }
     at->text = text;
     if (!bench_addr_parse(text, true, &at->addr)) {
