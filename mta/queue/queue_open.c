@@ -609,8 +609,7 @@ recover_and_seal(struct queue_opening *op, const struct owner_record *last)
         unlink_strays(q, &r);
         snapshot_prune(q->store, q->snapshots.kept, q->snapshots.kept_count, &q->renewal.lease);
         owner_file_prune(q->store, last->epoch);
-        space_cut(q->space, &q->segments);
-        rc = space_start(q->space);
+        rc = space_start(q->space, &q->segments);
     }
     recover_fini(&r);
     q->claim.seal_ms = phase_ms(op);

@@ -609,12 +609,11 @@ note_cut(struct space *s, struct segment *seg)
     }
 }
 
-void
-space_cut(struct space *s, struct segtab *segments)
+static void
+note_cuts(struct space *s, struct segtab *segments)
 {
     bool damaged = false;
 
-    CHECK(!s->started);
     LIST_FOR(it, &segments->order)
     {
         damaged = damaged || CONTAINER_OF(it, struct segment, link)->damaged;
@@ -728,10 +727,11 @@ space_main(void *arg)
 }
 
 int
-space_start(struct space *s)
+space_start(struct space *s, struct segtab *segments)
 {
     int rc;
 
+    note_cuts(s, segments);
     if (s->o.in_line) {
         cut_all(s);
         reserve_grow(s);
