@@ -21,12 +21,14 @@
 #include "core/ticks.h"
 #include "loop/loop.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define END_WAIT_MS       5000 /* a keeper whose start failed; its log may hang */
 #define RESTARTS_MAX      3
 #define RESTART_WINDOW_MS (5 * 60 * 1000)
 #define START_TEXT_CAP    1024
@@ -85,7 +87,9 @@ report_start(struct keeper *k, int code, const char *text)
     if (write(k->ready_pipe, &r, sizeof(r)) < 0) { /* the parent is gone: nobody to tell */
         k->started = code == 0;
     }
-    (void)close(k->ready_pipe);
+    if (code == 0) {
+        (void)close(k->ready_pipe);
+    } /* else it is open until we end: wait_for_end */
     k->ready_pipe = -1;
 }
 
@@ -606,6 +610,15 @@ keeper_run(struct keeper *k)
     return k->exit_code;
 }
 
+/* After a failed start whoever tries again at once finds nothing of this one. */
+static void
+wait_for_end(int pipe_fd)
+{
+    struct pollfd p = { .fd = pipe_fd };
+
+    (void)poll(&p, 1, END_WAIT_MS);
+}
+
 /* Detach; the caller's process returns the start's result as its own exit code. */
 static int
 daemonize(struct keeper *k, bool *is_parent, int *parent_code)
@@ -629,6 +642,7 @@ daemonize(struct keeper *k, bool *is_parent, int *parent_code)
         }
         if (r.code != 0) {
             (void)fprintf(stderr, "bridgeheadd: %s\n", r.text);
+            wait_for_end(fds[0]);
         }
         *parent_code = r.code;
         return 0;
