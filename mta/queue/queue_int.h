@@ -149,6 +149,10 @@ void queue_reader_orphan(struct queue_reader *r);
 
 /* queue_store.c */
 int store_read(const char *path, struct store_head *head, char *text, size_t cap) MUST_USE;
+/* Why the store at path cannot be used: what met rc. Where an account may not, the cure is whose
+ * the store has to be. */
+void store_failure_text(
+    char *out, size_t cap, const char *path, int rc, const char *what, const char *cure);
 /* 0 and *fd; BH_EOWNED: another holds it. flags: O_CREAT for the server alone, who must be able to
  * open the file again: what an operator's command makes is root's. */
 int store_lock(const char *path, int flags, int *fd) MUST_USE;

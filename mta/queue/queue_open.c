@@ -38,8 +38,7 @@ struct queue_opening {
 static int
 say(struct queue_opening *op, int rc, const char *what, const char *cure)
 {
-    (void)snprintf(
-        op->text, sizeof(op->text), "%.200s: %s: %s. %s", op->q->store, what, error_text(rc), cure);
+    store_failure_text(op->text, sizeof(op->text), op->q->store, rc, what, cure);
     return rc;
 }
 
@@ -625,7 +624,7 @@ open_store(struct queue_opening *op)
     struct queue *q = op->q;
     char boot_id[OWNER_BOOT_ID_CAP];
     struct owner_record last;
-    const char *cause;
+    const char *cause = "";
     int rc;
 
     op->mark_ns = ticks_boot_ns();

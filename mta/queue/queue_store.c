@@ -2,6 +2,7 @@
 #include "core/ticks.h"
 #include "queue/queue_int.h"
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,6 +10,57 @@
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define DIR_MODE     0700
 #define FILE_MODE    0600
+
+#define ACCOUNT_CAP 40
+
+static void
+account_text(uint32_t uid, char out[ACCOUNT_CAP])
+{
+    const struct passwd *pw = getpwuid(uid);
+
+    if (pw != NULL) {
+        (void)snprintf(out, ACCOUNT_CAP, "%s", pw->pw_name);
+    } else {
+        (void)snprintf(out, ACCOUNT_CAP, "%u", uid);
+    }
+}
+
+/* The cure for rc about what; for a path outside the store it is the one given. */
+static const char *
+access_cure(const char *path, int rc, const char *what, const char *cure, char *out, size_t cap)
+{
+    char owner[ACCOUNT_CAP], mine[ACCOUNT_CAP];
+    struct io_stat st;
+
+    if ((rc != -EACCES && rc != -EPERM) ||
+        (what[0] == '/' && !slice_starts(slice_of(what), slice_of(path)))) {
+        return cure;
+    }
+    account_text(geteuid(), mine);
+    rc = io_stat(path, &st);
+    if (rc == 0 && st.uid != geteuid()) {
+        account_text(st.uid, owner);
+        (void)snprintf(out, cap,
+            "The directory is %s's, this runs as %s. If no other runs on it: chown -R %s: %s",
+            owner, mine, mine, path);
+    } else {
+        (void)snprintf(out, cap,
+            "This runs as %s, who must own all that is in it and pass all directories above: "
+            "chown -R %s: %s",
+            mine, mine, path);
+    }
+    return out;
+}
+
+void
+store_failure_text(
+    char *out, size_t cap, const char *path, int rc, const char *what, const char *cure)
+{
+    char why[STORE_PATH_CAP];
+
+    (void)snprintf(out, cap, "%.200s: %s: %s. %s", path, what, error_text(rc),
+        access_cure(path, rc, what, cure, why, sizeof(why)));
+}
 
 static int
 say(char *text, size_t cap, int rc, const char *what, const char *cure)
@@ -20,7 +72,7 @@ say(char *text, size_t cap, int rc, const char *what, const char *cure)
 int
 store_read(const char *path, struct store_head *head, char *text, size_t cap)
 {
-    char file[STORE_PATH_CAP], block[STORE_BLOCK_BYTES];
+    char file[STORE_PATH_CAP], block[STORE_BLOCK_BYTES], why[STORE_PATH_CAP];
     size_t n;
     int rc = store_path(file, path, "STORE");
 
@@ -30,7 +82,8 @@ store_read(const char *path, struct store_head *head, char *text, size_t cap)
             "Mount its filesystem, or make a store there with bridgehead store init");
     }
     if (rc < 0 && rc != BH_ETOOBIG) {
-        return say(text, cap, rc, file, "Check permissions and the disk");
+        return say(text, cap, rc, file,
+            access_cure(path, rc, file, "Check permissions and the disk", why, sizeof(why)));
     }
     rc = rc < 0 ? BH_EDAMAGED : store_head_get((const uint8_t *)block, n, head);
     if (rc == BH_EFORMAT) {

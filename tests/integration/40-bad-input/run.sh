@@ -58,6 +58,8 @@ write_config relay 'instance = "other";'
 refused 3 1100 "another instance name" instance relay
 write_config relay 'user = "nobody-of-that-name";'
 refused 3 1028 "no such account" nobody-of-that-name adduser
+expect 3 "no such account, store init" bh store init
+says adduser
 write_config relay 'log = { to = "file:/nowhere/log"; };'
 refused 1 1005 "no log" /nowhere/log
 
@@ -79,6 +81,12 @@ expect_any_refusal() { # a file where the directory should be: missing or damage
 expect_any_refusal
 echo "ok: a file where the store should be"
 
+write_config
+chown root: /mnt/relay.store/STORE
+refused 1 1005 "a file of the store that is root's" /mnt/relay.store "chown -R bridgehead: /mnt/relay.store"
+chown -R root: /mnt/relay.store
+refused 1 1005 "a store that is root's" "is root's" "chown -R bridgehead: /mnt/relay.store"
+chown -R bridgehead: /mnt/relay.store
 # Two instances, one store: the second is refused by the lock, whatever it thinks of the first.
 write_config
 write_config other "store = { path = \"/mnt/relay.store\"; };" 'listener = { mx = { protocol = "smtp"; address = "vip"; port = 26; }; };'
