@@ -311,7 +311,20 @@ def part_loopback(entries):
           ["sessions", "messages/s", "CPU s per 10k, both together"], rows)
 
 
-PARTS = {"disk": part_disk, "journal": part_journal, "dot": part_dot, "loopback": part_loopback, "relay": part_relay,
+def part_check(entries):
+    rows = []
+    for cache in ("warm", "cold"):
+        bare = [float(entry[f"{cache}_bare_s"]) for entry in entries]
+        took = [float(entry[f"{cache}_s"]) for entry in entries]
+        rows.append([cache, number(median(bare), 2), number(median(took), 2),
+                     number(median([t - b for t, b in zip(took, bare)]), 2),
+                     " ".join(f"{number(t, 2)}/{number(b, 2)}" for t, b in zip(took, bare))])
+    table(f"store check of {entries[0]['messages']} messages of 4 KiB ({number(entries[0]['bytes'] / 2**30, 2)} GiB), "
+          "and cat of the same files, s",
+          ["page cache", "cat", "store check", "difference (median)", "each round (check/cat)"], rows)
+
+
+PARTS = {"disk": part_disk, "check": part_check, "journal": part_journal, "dot": part_dot, "loopback": part_loopback, "relay": part_relay,
          "latency": part_latency, "accept": part_accept, "idle": part_idle, "large": part_large,
          "isolation": part_isolation, "deep": part_deep,
          "stuck": part_stuck}
