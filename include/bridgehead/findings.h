@@ -6,7 +6,8 @@
  * 300 records, 400 messages, 500 leftovers, 600 snapshots.
  *
  * Row: X(symbol, number, "dotted.name", LEVEL, "what is found", "whence it may come", "what to do")
- * LEVEL: DAMAGE (the store is not whole: exit code 6) or NOTE (normal, or harmless).
+ * LEVEL: DAMAGE (the store is not whole: exit code 6), WARNING (it is whole, and something is wrong
+ * all the same) or NOTE (normal, or harmless).
  */
 #ifndef BRIDGEHEAD_FINDINGS_H
 #define BRIDGEHEAD_FINDINGS_H
@@ -17,7 +18,8 @@
     BRIDGEHEAD_FINDINGS_SEGMENT(X) \
     BRIDGEHEAD_FINDINGS_RECORD(X) \
     BRIDGEHEAD_FINDINGS_MESSAGE(X) \
-    BRIDGEHEAD_FINDINGS_LEFTOVER(X)
+    BRIDGEHEAD_FINDINGS_LEFTOVER(X) \
+    BRIDGEHEAD_FINDINGS_SNAPSHOT(X)
 
 #define BRIDGEHEAD_FINDINGS_STORE(X) \
     X(FINDING_STORE_DAMAGED, 101, "store.damaged", DAMAGE, "The file STORE has a wrong checksum or length; no daemon starts on this store.", "Damage of the disk or its filesystem, or a file that was written by hand.", "Restore STORE from a copy of this store: it is written once, by store init, and never changes.") \
@@ -55,6 +57,14 @@
     X(FINDING_LEFTOVER, 501, "leftover.file", NOTE, "A file that a daemon had not finished, or keeps for its next segment.", "A crash; or the daemon runs.", "None needed; the next owner deletes it.") \
     X(FINDING_UNKNOWN, 502, "unknown.file", NOTE, "A file or directory that Bridgehead does not make.", "Something else writes to the store's directory.", "Move it away: the store's directory is Bridgehead's alone.") \
     X(FINDING_QUARANTINE, 503, "quarantine.present", NOTE, "quarantine/ has what a store repair set aside.", "An earlier store repair.", "Look at its journal; bring back messages with queue import, then move it away. While it is there the state is degraded.")
+
+#define BRIDGEHEAD_FINDINGS_SNAPSHOT(X) \
+    X(FINDING_SNAPSHOT_DAMAGED, 601, "snapshot.damaged", WARNING, "A snapshot is unreadable. It is a cache: the store is whole without it; the next takeover begins at the one before, or reads the whole journal, and takes longer.", "Damage of the disk: a snapshot is read back from the disk before it has its name.", "None needed: the next owner deletes it, and writes another. Look at the disk.") \
+    X(FINDING_SNAPSHOT_NEWER, 602, "snapshot.newer", WARNING, "A snapshot was written in a format that this release does not read; a takeover by this release reads the one before, or the whole journal.", "A newer release owned the store.", "None needed; install that release on every node.") \
+    X(FINDING_SNAPSHOT_FOREIGN, 603, "snapshot.foreign", WARNING, "A snapshot of another store, or of another place than its name says: it is not used.", "A file that was copied or renamed by hand.", "Move it away.") \
+    X(FINDING_SNAPSHOT_STRAY, 604, "snapshot.stray", NOTE, "A snapshot that does not count: it is not of the sealed epoch, and no seal names it.", "A stale owner finished it after it had lost the store, or an owner died before it deleted it.", "None needed, the next owner deletes it.") \
+    X(FINDING_SNAPSHOT_DISAGREES, 605, "snapshot.disagrees", DAMAGE, "The checksums of a snapshot are good, and it says other things than the journal: the next takeover would believe it.", "A fault of Bridgehead, or of memory without ECC; or segments were put back from an old copy.", "Run store repair, which deletes it, before a daemon starts: the journal has all that counts. Report it with a copy of the file.")
+
 /* clang-format on */
 
 enum bridgehead_finding {

@@ -2,11 +2,9 @@
 
 static const struct row {
     enum bridgehead_finding kind;
-    bool damage;
+    enum level { LEVEL_NOTE, LEVEL_WARNING, LEVEL_DAMAGE } level;
     const char *name, *what, *cure;
 } rows[] = {
-#define LEVEL_DAMAGE true
-#define LEVEL_NOTE   false
 #define ROW(symbol, number, name, level, what, cause, cure)                                        \
     { symbol, LEVEL_##level, name, what, cure },
     BRIDGEHEAD_FINDINGS(ROW)
@@ -45,5 +43,13 @@ finding_cure(enum bridgehead_finding kind)
 bool
 finding_is_damage(enum bridgehead_finding kind)
 {
-    return row_of(kind)->damage;
+    return row_of(kind)->level == LEVEL_DAMAGE;
+}
+
+const char *
+finding_level(enum bridgehead_finding kind)
+{
+    static const char *const texts[] = { "note", "warning", "damage" };
+
+    return texts[row_of(kind)->level];
 }

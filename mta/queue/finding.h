@@ -18,7 +18,8 @@ typedef void queue_finding_fn(void *ctx, const struct queue_finding *f);
 const char *finding_name(enum bridgehead_finding kind);
 const char *finding_what(enum bridgehead_finding kind);
 const char *finding_cure(enum bridgehead_finding kind);
-/* Is the store not whole? Else it is a note. */
+const char *finding_level(enum bridgehead_finding kind); /* "damage", "warning", "note" */
+/* Is the store not whole? */
 bool finding_is_damage(enum bridgehead_finding kind);
 
 #endif

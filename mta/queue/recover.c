@@ -335,8 +335,8 @@ read_named(struct run *run, const struct cursor *c)
     if (look == LOOK_GOOD && h.type == RECORD_SNAPSHOT &&
         snapshot_record_get((struct slice){ (const char *)at + RECORD_HEADER_BYTES,
                                 h.length - RECORD_HEADER_BYTES },
-            run->named, &run->named_count) < 0) {
-        run->named_count = 0;
+            run->r->named, &run->r->named_count) < 0) {
+        run->r->named_count = 0;
     }
     return MIN(look, 0);
 }

@@ -40,6 +40,8 @@ struct recovery {
      * SEAL, all others to be deleted. */
     struct snapshot_ref snapshots[SNAPSHOT_REFS_MAX];
     uint32_t snapshot_count;
+    struct snapshot_ref named[SNAPSHOT_REFS_MAX]; /* behind the SEAL of epoch: of older ones */
+    uint32_t named_count;
     struct snapshot_ref used; /* the one that was loaded; epoch 0: none */
     uint64_t snapshot_bytes;  /* its size */
     struct recover_unreadable {
@@ -53,6 +55,8 @@ struct recovery {
  */
 int recover_run(struct recovery *r) MUST_USE;
 void recover_fini(struct recovery *r); /* frees strays */
+/* I15, of a snapshot that is there, by what the journal says; after recover_run. */
+bool recover_snapshot_counts(const struct recovery *r, const struct snapshot_ref *ref);
 
 /* The highest epoch in any segment's name, without opening one; 0: none. */
 int recover_epoch_highest(const char *store, uint32_t *epoch) MUST_USE;

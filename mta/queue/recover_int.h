@@ -32,9 +32,7 @@ struct run {
     struct seal_entry *seal; /* of the sealed epoch; NULL: its segment is gone or unreadable */
     uint32_t seal_count;
     bool seal_lost; /* there, but unreadable: older segments are read without it */
-    struct snapshot_ref named[SNAPSHOT_REFS_MAX]; /* behind that seal */
-    uint32_t named_count;
-    uint64_t from; /* position of the snapshot that was loaded; 0: none */
+    uint64_t from;  /* position of the snapshot that was loaded; 0: none */
     struct window window;
     struct census census;      /* known: it is the journal's last word */
     struct finding_kept *kept; /* findings so far: what was repaired is taken out again */

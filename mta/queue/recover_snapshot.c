@@ -2,16 +2,22 @@
 #include "queue/snapshot_load.h"
 #include <stdlib.h>
 
+bool
+recover_snapshot_counts(const struct recovery *r, const struct snapshot_ref *ref)
+{
+    for (uint32_t i = 0; i < r->named_count; i++) {
+        if (r->named[i].position == ref->position && r->named[i].epoch == ref->epoch) {
+            return r->named[i].salt == ref->salt;
+        }
+    }
+    return ref->epoch == r->epoch && ref->epoch != 0;
+}
+
 /* I15: which of those that are there count. */
 static bool
 snapshot_counts(const struct run *run, const struct snapshot_ref *ref)
 {
-    for (uint32_t i = 0; i < run->named_count; i++) {
-        if (run->named[i].position == ref->position && run->named[i].epoch == ref->epoch) {
-            return run->named[i].salt == ref->salt;
-        }
-    }
-    return ref->epoch == run->r->epoch && ref->epoch != 0;
+    return recover_snapshot_counts(run->r, ref);
 }
 
 static void

@@ -228,6 +228,48 @@ snapshot_verify(const char *path, const struct snapshot_info *info, const _Atomi
     return rc;
 }
 
+/* ---- each entry, for one who only looks */
+
+static int
+each_of_block(struct slice payload, snapshot_entry_fn *each, void *ctx)
+{
+    struct snapshot_entry e;
+    int rc = 0;
+
+    while (rc == 0 && (rc = snapshot_next(&payload, &e)) > 0) {
+        rc = each(ctx, &e);
+    }
+    return rc;
+}
+
+int
+snapshot_each(
+    const char *store, const struct snapshot_info *info, snapshot_entry_fn *each, void *ctx)
+{
+    uint64_t offset = SNAPSHOT_HEADER_BYTES;
+    char path[STORE_PATH_CAP], name[SNAPSHOT_NAME_CAP];
+    struct slice payload;
+    struct walk w;
+    int fd, rc;
+
+    snapshot_name(name, info->head.position, info->head.epoch);
+    rc = snapshot_path(path, store, name);
+    if (rc < 0) {
+        return rc;
+    }
+    fd = io_open(path, O_RDONLY, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    rc = walk_open(&w, fd, info);
+    while (rc == 0 && (rc = walk_next(&w, &offset, &payload)) > 0) {
+        rc = each_of_block(payload, each, ctx);
+    }
+    free(w.bytes);
+    io_close(&fd);
+    return rc;
+}
+
 /* ---- loading */
 
 struct load {

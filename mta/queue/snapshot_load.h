@@ -18,8 +18,8 @@ struct snapshot_list {
 /* 0 (also without a directory), or an error of reading it. */
 int snapshot_list(const char *store, struct snapshot_list *out) MUST_USE;
 
-/* Header and trailer of one file: 0; BH_EDAMAGED: not whole, or not what its name says;
- * BH_EFORMAT; -EIO … */
+/* Header and trailer of one file: 0; BH_EDAMAGED: not whole, or not what its name says (out->head
+ * is set if the header was good); BH_EFORMAT; -EIO … */
 struct snapshot_info {
     struct snapshot_head head;
     struct snapshot_trailer trailer;
@@ -31,6 +31,12 @@ int snapshot_look(const char *store, const uint8_t uuid[16], uint64_t segment_by
 /* -ECANCELED: *stop was set meanwhile. */
 int snapshot_verify(
     const char *path, const struct snapshot_info *info, const _Atomic bool *stop) MUST_USE;
+
+/* All entries of a file with this header, in order: each returns 0, or what ends the walk. 0;
+ * BH_EDAMAGED, -EIO …; what each returned. */
+typedef int snapshot_entry_fn(void *ctx, const struct snapshot_entry *e);
+int snapshot_each(const char *store, const struct snapshot_info *info, snapshot_entry_fn *each,
+    void *ctx) MUST_USE;
 
 /* The whole file into an empty index and a table that has all segments that count, with nothing
  * held or needed. What held and needed says of segments before position's is complete after it;

@@ -5,7 +5,7 @@
 #include "queue/queue_int.h"
 #include "queue/recover.h"
 #include "queue/store_ahead.h"
-#include "queue/store_tools.h"
+#include "queue/store_snapshots.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,8 +16,10 @@ struct check {
     struct store_head head;
     struct owner_record last; /* of the newest owner file, where it can be read */
     uint64_t epoch;           /* of that file; 0: there is none */
-    uint64_t journal_bytes, reserve_bytes;
+    uint64_t journal_bytes, snapshot_bytes, reserve_bytes;
     struct store_ahead *ahead;
+    struct store_snapshots snapshots;
+    store_snapshot_fn *each_snapshot; /* NULL: nobody asks */
     struct segtab segments;
     struct msgindex index;
 };
@@ -162,6 +164,17 @@ each_in_journal(void *ctx, const char *name)
 }
 
 static int
+each_in_snapshot(void *ctx, const char *name)
+{
+    char file[300];
+
+    (void)snprintf(file, sizeof(file), "snapshot/%s", name);
+    tell(ctx, slice_starts(slice_of(name), SLICE_LIT("new-")) ? FINDING_LEFTOVER : FINDING_UNKNOWN,
+        file, "");
+    return 0;
+}
+
+static int
 check_files(struct check *c)
 {
     char journal[STORE_PATH_CAP];
@@ -169,7 +182,12 @@ check_files(struct check *c)
 
     rc = rc < 0 ? rc : io_list(c->path, each_in_store, c);
     rc = rc < 0 ? rc : store_path(journal, c->path, "journal");
-    return rc < 0 ? rc : io_list(journal, each_in_journal, c);
+    rc = rc < 0 ? rc : io_list(journal, each_in_journal, c);
+    rc = rc < 0 ? rc
+                : store_snapshots_begin(&c->snapshots, c->path, c->head.uuid, c->head.segment_bytes,
+                      each_in_snapshot, c);
+    c->snapshot_bytes = store_snapshots_bytes(&c->snapshots);
+    return rc;
 }
 
 /* ---- the journal */
@@ -181,8 +199,49 @@ on_progress(void *ctx, uint64_t done)
 
     store_ahead_done(c->ahead, done);
     if (c->look->progress != NULL) {
-        c->look->progress(c->look->ctx, done, c->journal_bytes);
+        c->look->progress(c->look->ctx, done, c->journal_bytes + c->snapshot_bytes);
     }
+}
+
+static void
+on_snapshot_walked(void *ctx, uint64_t bytes)
+{
+    struct check *c = ctx;
+
+    if (c->look->progress != NULL) {
+        c->look->progress(
+            c->look->ctx, c->journal_bytes + bytes, c->journal_bytes + c->snapshot_bytes);
+    }
+}
+
+static int
+judge_snapshots(struct check *c, const struct recovery *r)
+{
+    struct store_snapshots_to to = { .whole = r->damaged == 0,
+        .finding = on_finding,
+        .walked = on_snapshot_walked,
+        .ctx = c,
+        .each = c->each_snapshot,
+        .ctx_each = c->look->ctx };
+    int rc = store_snapshots_judge(&c->snapshots, r, &to);
+
+    if (rc < 0) {
+        (void)snprintf(c->look->text, sizeof(c->look->text), "snapshots: %s", error_text(rc));
+    }
+    return rc;
+}
+
+static void
+take_totals(struct check *c, const struct recovery *r)
+{
+    c->out->segments = c->segments.count;
+    c->out->records = r->records;
+    c->out->messages = c->index.messages;
+    c->out->recipients = c->index.recipients;
+    c->out->bytes = c->index.bytes;
+    c->out->torn_bytes = r->torn_bytes;
+    c->out->late_bytes = r->late_bytes;
+    c->out->snapshots = c->snapshots.list.count;
 }
 
 static int
@@ -206,19 +265,14 @@ read_journal(struct check *c)
     }
     memcpy(r.uuid, c->head.uuid, sizeof(r.uuid));
     rc = recover_run(&r);
-    store_ahead_stop(c->ahead);
-    c->out->segments = c->segments.count;
-    c->out->records = r.records;
-    c->out->messages = c->index.messages;
-    c->out->recipients = c->index.recipients;
-    c->out->bytes = c->index.bytes;
-    c->out->torn_bytes = r.torn_bytes;
-    c->out->late_bytes = r.late_bytes;
+    take_totals(c, &r);
     if (rc < 0) {
         (void)snprintf(c->look->text, sizeof(c->look->text), "%s", r.text);
-    } else if (c->look->progress != NULL) {
-        c->look->progress(c->look->ctx, c->journal_bytes, c->journal_bytes);
+    } else {
+        rc = judge_snapshots(c, &r);
     }
+    store_ahead_stop(c->ahead);
+    on_snapshot_walked(c, c->snapshot_bytes);
     recover_fini(&r);
     return rc;
 }
@@ -392,7 +446,8 @@ stat_owner(const struct check *c, struct store_stat *out)
 }
 
 int
-store_stat(struct store_look *l, struct store_stat *out, store_segment_fn *each)
+store_stat(struct store_look *l, struct store_stat *out, store_segment_fn *each,
+    store_snapshot_fn *snapshot)
 {
     struct store_totals totals;
     struct io_space space = { 0 };
@@ -401,6 +456,7 @@ store_stat(struct store_look *l, struct store_stat *out, store_segment_fn *each)
 
     *out = (struct store_stat){ 0 };
     check_begin(&c, l, &totals);
+    c.each_snapshot = snapshot;
     rc = check_all(&c);
     rc = rc < 0 ? rc : stat_segments(&c, out, each);
     if (rc == 0) {

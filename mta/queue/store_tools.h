@@ -20,10 +20,11 @@ struct store_look {
     char text[512]; /* out, with an error */
 };
 
-/* ---- check: every file, every record, every reference. */
+/* ---- check: every file, every record, every reference, and whether snapshots say the same. */
 struct store_totals {
     uint64_t segments, records, messages, recipients, bytes, torn_bytes, late_bytes;
     uint64_t damaged; /* findings that are damage */
+    uint64_t snapshots;
 };
 int store_check(struct store_look *l, struct store_totals *out) MUST_USE;
 
@@ -47,8 +48,18 @@ struct store_stat {
     uint32_t epochs; /* with segments */
 };
 typedef void store_segment_fn(void *ctx, const struct store_segment_stat *s);
-/* each(l->ctx, segment) in order of seq. */
-int store_stat(struct store_look *l, struct store_stat *out, store_segment_fn *each) MUST_USE;
+struct store_snapshot_stat {
+    const char *name; /* valid in the call */
+    uint64_t position,
+        through; /* all before position is in it; all that it says lay before through */
+    uint64_t size_bytes, messages, recipients, created_wall_ms; /* 0 where it cannot be read */
+    uint32_t epoch;
+    bool counts, good; /* counts: a takeover may begin at it; good: whole, and it says what is so */
+};
+typedef void store_snapshot_fn(void *ctx, const struct store_snapshot_stat *s);
+/* each(l->ctx, segment) in order of seq; snapshot(l->ctx, ...) the newest first, before them. */
+int store_stat(struct store_look *l, struct store_stat *out, store_segment_fn *each,
+    store_snapshot_fn *snapshot) MUST_USE;
 
 /* ---- dump: records as they stand there. */
 struct store_dump_filter {

@@ -4,6 +4,7 @@
 #include "queue/store_tools.h"
 #include "tools/tools.h"
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct look {
@@ -25,9 +26,9 @@ static void
 print_finding_json(const struct queue_finding *f, const char *id)
 {
     json_t *a = json_pack("{s:i,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s}", "number", (int)f->kind,
-        "finding", finding_name(f->kind), "level", finding_is_damage(f->kind) ? "damage" : "note",
-        "segment", f->file, "offset", (json_int_t)f->offset, "length", (json_int_t)f->length, "id",
-        id, "detail", f->detail, "what", finding_what(f->kind), "cure", finding_cure(f->kind));
+        "finding", finding_name(f->kind), "level", finding_level(f->kind), "segment", f->file,
+        "offset", (json_int_t)f->offset, "length", (json_int_t)f->length, "id", id, "detail",
+        f->detail, "what", finding_what(f->kind), "cure", finding_cure(f->kind));
 
     tool_print_json(a);
     json_decref(a);
@@ -45,8 +46,8 @@ tool_print_finding(const struct tool *t, const struct queue_finding *f)
         print_finding_json(f, id);
         return;
     }
-    (void)printf("%s %d %s", finding_is_damage(f->kind) ? "DAMAGE" : "note  ", (int)f->kind,
-        finding_name(f->kind));
+    (void)printf("%-7s %d %s", finding_is_damage(f->kind) ? "DAMAGE" : finding_level(f->kind),
+        (int)f->kind, finding_name(f->kind));
     if (f->file[0] != '\0') {
         (void)printf(": %s at %llu", f->file, (unsigned long long)f->offset);
     }
@@ -55,8 +56,9 @@ tool_print_finding(const struct tool *t, const struct queue_finding *f)
     }
     (void)printf("%s%s%s%s\n", id[0] != '\0' ? ", message " : "", id,
         f->detail[0] != '\0' ? ", " : "", f->detail);
-    if (finding_is_damage(f->kind)) {
-        (void)printf("       %s\n       cure: %s\n", finding_what(f->kind), finding_cure(f->kind));
+    if (strcmp(finding_level(f->kind), "note") != 0) {
+        (void)printf(
+            "        %s\n        cure: %s\n", finding_what(f->kind), finding_cure(f->kind));
     }
 }
 
@@ -86,11 +88,11 @@ begin(struct look *l, const char *name, int argc, char **argv, char *path, size_
 static json_t *
 totals_json(const struct store_totals *k)
 {
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "segments", (json_int_t)k->segments,
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "segments", (json_int_t)k->segments,
         "records", (json_int_t)k->records, "messages", (json_int_t)k->messages, "recipients",
         (json_int_t)k->recipients, "bytes", (json_int_t)k->bytes, "torn_bytes",
         (json_int_t)k->torn_bytes, "late_bytes", (json_int_t)k->late_bytes, "damaged",
-        (json_int_t)k->damaged);
+        (json_int_t)k->damaged, "snapshots", (json_int_t)k->snapshots);
 }
 
 int
@@ -117,10 +119,11 @@ cmd_store_check(struct tool *t, int argc, char **argv)
         tool_print_json(a);
         json_decref(a);
     } else {
-        (void)printf("%llu segments, %llu records, %llu messages, %llu recipients, %llu damaged\n",
+        (void)printf("%llu segments, %llu records, %llu messages, %llu recipients, %llu snapshots, "
+                     "%llu damaged\n",
             (unsigned long long)k.segments, (unsigned long long)k.records,
             (unsigned long long)k.messages, (unsigned long long)k.recipients,
-            (unsigned long long)k.damaged);
+            (unsigned long long)k.snapshots, (unsigned long long)k.damaged);
     }
     return k.damaged > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
 }
@@ -155,6 +158,33 @@ on_segment(void *ctx, const struct store_segment_stat *s)
     tool_size(valid, (long long)s->valid_bytes);
     (void)printf("  %s %10s %5.1f %% live in %u records, outlives %u%s\n", s->name, valid,
         live * 100, s->live_records, s->needs, s->damaged ? ", DAMAGED" : "");
+}
+
+static void
+on_snapshot(void *ctx, const struct store_snapshot_stat *s)
+{
+    struct look *l = ctx;
+    char size[32], created[TICKS_RFC3339_CAP] = "-";
+
+    tool_progress_clear(&l->progress);
+    if (l->t->json) {
+        json_t *a = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:b}", "snapshot", s->name,
+            "position", (json_int_t)s->position, "through", (json_int_t)s->through, "epoch",
+            (json_int_t)s->epoch, "size", (json_int_t)s->size_bytes, "messages",
+            (json_int_t)s->messages, "recipients", (json_int_t)s->recipients, "created",
+            tool_time(s->created_wall_ms), "counts", s->counts, "good", s->good);
+
+        tool_print_json(a);
+        json_decref(a);
+        return;
+    }
+    tool_size(size, (long long)s->size_bytes);
+    if (s->created_wall_ms != 0) {
+        ticks_rfc3339(s->created_wall_ms, created);
+    }
+    (void)printf("  %s %10s %llu messages before %llx, of %s%s%s\n", s->name, size,
+        (unsigned long long)s->messages, (unsigned long long)s->position, created,
+        s->counts ? "" : ", does not count", s->good ? "" : ", CANNOT BE USED");
 }
 
 static json_t *
@@ -222,7 +252,7 @@ cmd_store_stat(struct tool *t, int argc, char **argv)
         return rc;
     }
     look.progress = l.progress.wanted ? on_progress : NULL;
-    rc = store_stat(&look, &s, on_segment);
+    rc = store_stat(&look, &s, on_segment, on_snapshot);
     tool_progress_clear(&l.progress);
     if (rc < 0) {
         return tool_store_fail(t, rc, look.text);

@@ -80,7 +80,7 @@ on_finding(void *ctx, const struct queue_finding *f)
     (void)!segment_name_parse(k->file, &k->seq, &epoch);
 }
 
-enum step { STEP_NONE, STEP_REFUSE, STEP_OWNER, STEP_MOVE, STEP_SETTLE, STEP_SAVE };
+enum step { STEP_NONE, STEP_REFUSE, STEP_OWNER, STEP_MOVE, STEP_SETTLE, STEP_SAVE, STEP_SNAPSHOT };
 
 static enum step
 step_of(enum bridgehead_finding kind)
@@ -107,6 +107,7 @@ step_of(enum bridgehead_finding kind)
         { FINDING_RECORD_CONTRADICTS, STEP_SETTLE },
         { FINDING_MESSAGE_DAMAGED, STEP_SAVE },
         { FINDING_MESSAGE_MISSING, STEP_SAVE },
+        { FINDING_SNAPSHOT_DISAGREES, STEP_SNAPSHOT },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
@@ -138,6 +139,9 @@ step_text(const struct kept *k, char *out, size_t cap)
             "it "
             "from the queue",
             (unsigned long long)k->f.id, (unsigned long long)k->f.id);
+        break;
+    case STEP_SNAPSHOT:
+        (void)snprintf(out, cap, "delete %s: the journal has all that counts", k->file);
         break;
     case STEP_REFUSE:
     case STEP_NONE:

@@ -26,6 +26,14 @@ static const struct row {
 static const char *const ranges[] = { "", "The store and its owner", "Segments", "Records",
     "Messages", "Leftovers", "Snapshots" };
 
+static const char *
+level_text(const char *level)
+{
+    return strcmp(level, "DAMAGE") == 0 ? "damage"
+           : strcmp(level, "NOTE") == 0 ? "note"
+                                        : "warning";
+}
+
 static bool
 sentence_ok(const char *text)
 {
@@ -78,9 +86,9 @@ print_document(FILE *out)
         "Every line is one of these: `LEVEL NUMBER NAME: FILE at OFFSET, ...`. Numbers and names "
         "never change and are never\nreused. DAMAGE means that the store is not whole: the command "
         "ends with exit code 6, a daemon that starts on it names the same\nplace in an event "
-        "`queue.damaged`, serves the rest, and is degraded (quarantine-not-empty). A note is "
-        "normal, or harmless.\nNothing whose checksum fails is ever delivered. What to do step by "
-        "step: recovery.md.\n\n"
+        "`queue.damaged`, serves the rest, and is degraded (quarantine-not-empty). A warning: the "
+        "store is whole, but look at it.\nA note is normal, or harmless. Nothing whose checksum "
+        "fails is ever delivered. What to do step by step: recovery.md.\n\n"
         "Written by `tests/lint/findings_table` from `include/bridgehead/findings.h`; the test "
         "`lint_findings` compares both.\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -91,8 +99,7 @@ print_document(FILE *out)
                 ranges[rows[i].number / RANGE_SIZE]);
         }
         fprintf(out, "| %d | `%s` | %s | %s | %s | %s |\n", rows[i].number, rows[i].name,
-            strcmp(rows[i].level, "DAMAGE") == 0 ? "damage" : "note", rows[i].what, rows[i].cause,
-            rows[i].cure);
+            level_text(rows[i].level), rows[i].what, rows[i].cause, rows[i].cure);
     }
 }
 

@@ -1,4 +1,7 @@
+#include "queue/queue_int.h"
 #include "queue/snapshot.h"
+#include "queue/snapshot_load.h"
+#include "queue/store_tools.h"
 #include "queue_rig.h"
 #include "test_main.h"
 #include <fcntl.h>
@@ -366,6 +369,120 @@ damage_snapshots(bool all, off_t at)
     }
 }
 
+/* ---- what store check says of them */
+
+static struct {
+    unsigned count;
+    enum bridgehead_finding kind;
+    struct store_snapshot_stat first;
+    unsigned shown;
+} seen;
+
+static void
+on_seen_finding(void *ctx, const struct queue_finding *f)
+{
+    (void)ctx;
+    seen.count++;
+    seen.kind = f->kind;
+}
+
+static void
+on_seen_snapshot(void *ctx, const struct store_snapshot_stat *s)
+{
+    (void)ctx;
+    if (seen.shown++ == 0) {
+        seen.first = *s;
+    }
+}
+
+/* The store's findings; without any 0. */
+static enum bridgehead_finding
+check_finds(uint64_t *damaged)
+{
+    struct store_look look = { .path = dir, .finding = on_seen_finding };
+    struct store_stat out;
+
+    memset(&seen, 0, sizeof(seen));
+    CU_ASSERT_EQUAL(store_stat(&look, &out, NULL, on_seen_snapshot), 0);
+    CU_ASSERT_TRUE(seen.count <= 1);
+    *damaged = out.totals.damaged;
+    return seen.kind;
+}
+
+static void
+check_looks_into_snapshots(void)
+{
+    static const off_t places[] = { 40, SNAPSHOT_HEADER_BYTES + 5, SNAPSHOT_HEADER_BYTES + 100 };
+    uint64_t damaged;
+    struct rig r;
+    msg_id id;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    id = rig_put(&r, 5000, 'a');
+    (void)rig_put(&r, 5000, 'c');
+    take_snapshot(&r);
+    (void)rig_put(&r, 5000, 'b');
+    record(&r, id, 0, OUTCOME_DELIVERED, "250 ok");
+    rig_sync(&r);
+    drop(&r);
+    CU_ASSERT_EQUAL(check_finds(&damaged), 0);
+    CU_ASSERT_EQUAL(seen.shown, 1);
+    CU_ASSERT_TRUE(seen.first.counts && seen.first.good);
+    CU_ASSERT_EQUAL(seen.first.messages, 2);
+    CU_ASSERT_TRUE(seen.first.size_bytes > SNAPSHOT_HEADER_BYTES);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        damage_snapshots(true, places[i]);
+        CU_ASSERT_EQUAL(check_finds(&damaged), FINDING_SNAPSHOT_DAMAGED);
+        CU_ASSERT_EQUAL(damaged, 0); /* it is a cache */
+        CU_ASSERT_FALSE(seen.first.good);
+        damage_snapshots(true, places[i]); /* the same bit: as before */
+        CU_ASSERT_EQUAL(check_finds(&damaged), 0);
+    }
+    rename_snapshots(".snap", "-00000009.snap");
+    CU_ASSERT_EQUAL(check_finds(&damaged), FINDING_SNAPSHOT_FOREIGN);
+    rename_snapshots(".snap", "-00000001.tmp");
+    CU_ASSERT_EQUAL(check_finds(&damaged), FINDING_UNKNOWN);
+    store_end();
+}
+
+/* A snapshot that says too little would lose mail: its checksums are good. */
+static void
+check_compares_a_snapshot_with_the_journal(void)
+{
+    struct snapshot_list list;
+    struct snapshot_info info;
+    struct store_head head;
+    char text[256], name[SNAPSHOT_NAME_CAP], path[400];
+    static uint8_t bytes[SNAPSHOT_HEADER_BYTES + SNAPSHOT_TRAILER_BYTES];
+    uint64_t damaged;
+    struct rig r;
+    int fd;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    (void)rig_put(&r, 5000, 'a');
+    take_snapshot(&r);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    CU_ASSERT_EQUAL(check_finds(&damaged), 0);
+    CU_ASSERT_EQUAL(store_read(dir, &head, text, sizeof(text)), 0);
+    CU_ASSERT_EQUAL(snapshot_list(dir, &list), 0);
+    CU_ASSERT_EQUAL_FATAL(list.count, 1);
+    CU_ASSERT_EQUAL(snapshot_look(dir, head.uuid, head.segment_bytes, &list.list[0], &info), 0);
+    info.trailer.blocks = info.trailer.messages = 0;
+    info.trailer.file_bytes = sizeof(bytes);
+    snapshot_head_put(bytes, &info.head);
+    snapshot_trailer_put(bytes + SNAPSHOT_HEADER_BYTES, &info.trailer);
+    snapshot_name(name, info.head.position, info.head.epoch);
+    (void)snprintf(path, sizeof(path), "%s/snapshot/%s", dir, name);
+    fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    CU_ASSERT_EQUAL(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+    (void)close(fd);
+    CU_ASSERT_EQUAL(check_finds(&damaged), FINDING_SNAPSHOT_DISAGREES);
+    CU_ASSERT_EQUAL(damaged, 1);
+    store_end();
+}
+
 static void
 an_unreadable_snapshot_costs_the_one_before_or_the_whole_journal(void)
 {
@@ -446,5 +563,6 @@ TEST_MAIN("snapshot", TEST(a_message_comes_back_as_it_was),
     TEST(an_older_epochs_snapshot_counts_as_long_as_each_owner_names_it),
     TEST(a_snapshot_that_no_seal_names_does_not_count),
     TEST(an_unreadable_snapshot_costs_the_one_before_or_the_whole_journal),
+    TEST(check_looks_into_snapshots), TEST(check_compares_a_snapshot_with_the_journal),
     TEST(one_is_written_when_the_journal_has_grown),
     TEST(a_release_does_not_wait_for_one_in_the_making))

@@ -162,6 +162,26 @@ mv /mnt/lost.seg "$store/$file"
 repair_or_whole() { bh store check >/dev/null || bh store repair --yes >/dev/null; }
 repair_or_whole || fail "neither whole nor to be repaired"
 
+# ---- a snapshot is a cache: a bad one is a warning, and costs time only
+begin
+big=$(submit 1500000 big@two.example) # for less a handoff writes none
+stop_daemon
+whole
+snapshot=snapshot/$(find $store/snapshot -name '*.snap' -printf '%f\n' | sort | tail -n 1)
+expect 0 "stat shows the snapshots" bh store stat
+says "$(basename "$snapshot")"
+says "4 messages before"
+bh store stat --json | head -n 1 | /usr/bin/python3 -c 'import json, sys; s = json.load(sys.stdin); assert s["counts"] and s["good"] and s["messages"] == 4, s'
+harm "$snapshot" 4200
+whole "only a cache is damaged"
+says "warning 601 snapshot.damaged: $snapshot"
+expect 0 "nothing to repair" bh store repair --yes
+start_daemon
+serves "$one" "$two" "$three" "$big"
+stop_daemon
+whole "after the daemon wrote another"
+! grep -q snapshot.damaged /mnt/out || fail "the bad snapshot is still there"
+
 # ---- files of elsewhere
 begin
 stop_daemon
