@@ -14,6 +14,7 @@
 #define BATCH_BYTES_MIN   (256 * KIB)
 #define BATCH_SOFT_BYTES  (4 * MIB) /* above, appenders are asked to pause */
 #define BATCH_QUIET_MAX   256
+#define LEAST_RISES       16 /* a sixteenth a batch */
 #define PATIENCE_NS_MIN   UINT64_C(20000)
 #define BATCH_HARD_FACTOR 16 /* of the soft limit: those who do not pause get -ENOMEM */
 /* END, and a PAD that may take a second block: always in reserve behind the last record */
@@ -44,6 +45,8 @@ struct journal {
     struct segment *now, *next;
     uint64_t offset; /* in now: of the next record */
     size_t soft_bytes;
+    uint8_t *open; /* the record added last, without its checksums: somebody may be writing it */
+    uint32_t open_behind;
     bool now_is_fast; /* filled ahead */
     bool now_ended;   /* has its END; lock */
     bool in_turn, failure_told, telling;
@@ -63,8 +66,8 @@ struct journal {
     struct batch *writing;
     int stop_rc; /* the writer's view of the failure */
     _Atomic uint64_t sync_began_ms, appended_bytes, syncs, batches;
-    _Atomic uint64_t idle_since_ns,
-        write_ns; /* the writer; 0: at work. How long the last batch took */
+    _Atomic uint64_t idle_since_ns; /* the writer; 0: at work */
+    _Atomic uint64_t least_ns;      /* that a batch takes, of late */
     uint64_t turn_began_ns;
     uint32_t reserved; /* waits that must not fail: in the present batch */
 };
@@ -162,11 +165,22 @@ limit(const struct journal *j)
     return j->now->limit_bytes != 0 ? j->now->limit_bytes : j->o.segment_bytes;
 }
 
+/* The record that was added last is whole. Its checksums are made here, by the loop, as long as its
+ * bytes are in this processor's cache and the writer is busy with its sync. */
+static void
+close_record(struct journal *j)
+{
+    if (j->open != NULL) {
+        record_finish(j->open, j->open_behind, j->now->seed);
+        j->open = NULL;
+    }
+}
+
 /* A record of `length` bytes at the position; room was made sure of. Returns its payload. */
 static uint8_t *
 place(struct journal *j, struct batch *b, enum record_type type, uint32_t length)
 {
-    struct extent *e = open_extent(j, b);
+    struct extent *e;
     struct record_head h = {
         .length = length,
         .type = (uint8_t)type,
@@ -177,6 +191,10 @@ place(struct journal *j, struct batch *b, enum record_type type, uint32_t length
     uint8_t *at = b->bytes + b->used;
     size_t padded = record_padded(length);
 
+    close_record(j);
+    e = open_extent(j, b);
+    j->open = at;
+    j->open_behind = (uint32_t)e->bytes;
     record_begin(at, &h);
     b->used += padded;
     e->bytes += padded;
@@ -209,6 +227,7 @@ turn_page(struct journal *j, struct batch *b)
         (void)place(j, b, RECORD_END, RECORD_HEADER_BYTES);
         b->extents[b->extent_count - 1].closes = true;
     }
+    close_record(j);
     j->now->closed = j->now->ended;
     j->now = j->next;
     j->now_is_fast = false;
@@ -257,6 +276,7 @@ journal_add(
         return BH_ETOOBIG;
     }
     b = gathering(j);
+    close_record(j); /* before its bytes are moved */
     if (b->used > j->soft_bytes * BATCH_HARD_FACTOR) {
         return -ENOMEM;
     }
@@ -321,6 +341,7 @@ take_gathered(struct journal *j)
 {
     j->writing = j->gather;
     pad(j, j->writing);
+    close_record(j);
     j->gather = j->spare[--j->spare_count];
 }
 
@@ -359,14 +380,14 @@ unlock_and_wake(struct journal *j)
     }
 }
 
-/* A long turn while the writer has nothing to do: the time that a batch takes to write is patience
- * enough. So the work of the loop and that of the writer overlap, in two batches by turns; on a
- * disk whose syncs take long, one larger batch is better, and waited for. */
+/* A long turn while the writer has nothing to do: what the smallest batch takes is patience enough.
+ * Work behind a sync costs one sync more, so it pays if the work is longer than that; on a disk
+ * whose syncs take long, one larger batch is better, and waited for. */
 static void
 hand_over(struct journal *j)
 {
     uint64_t idle_ns = atomic_load_explicit(&j->idle_since_ns, memory_order_relaxed);
-    uint64_t patience_ns = atomic_load_explicit(&j->write_ns, memory_order_relaxed);
+    uint64_t patience_ns = atomic_load_explicit(&j->least_ns, memory_order_relaxed);
 
     if (j->o.in_line || idle_ns == 0 || j->reserved > 0 ||
         ticks_boot_ns() < MAX(idle_ns, j->turn_began_ns) + MAX(patience_ns, PATIENCE_NS_MIN)) {
@@ -509,17 +530,6 @@ take(struct journal *j, bool wait)
     return b;
 }
 
-static void
-finish_records(const struct batch *b, const struct extent *e)
-{
-    for (size_t at = 0; at < e->bytes;) {
-        uint8_t *record = b->bytes + e->at + at;
-
-        record_finish(record, (uint32_t)at, e->segment->seed);
-        at += record_padded(record_length(record));
-    }
-}
-
 /* All of one extent, durable. */
 static int
 write_extent(struct journal *j, const struct batch *b, const struct extent *e)
@@ -530,7 +540,6 @@ write_extent(struct journal *j, const struct batch *b, const struct extent *e)
     if (rc < 0) {
         return rc;
     }
-    finish_records(b, e);
     rc = io_pwrite_all(e->segment->fd, b->bytes + e->at, e->bytes, e->offset);
     rc = rc < 0 ? rc : io_fdatasync(e->segment->fd);
     if (rc < 0) {
@@ -546,6 +555,16 @@ write_extent(struct journal *j, const struct batch *b, const struct extent *e)
     return 0;
 }
 
+/* The least of late: it rises by and by to what batches take now (twice in a dozen). */
+static void
+note_least(struct journal *j, uint64_t took_ns)
+{
+    uint64_t least_ns = atomic_load_explicit(&j->least_ns, memory_order_relaxed);
+
+    least_ns = least_ns == 0 ? took_ns : MIN(took_ns, least_ns + least_ns / LEAST_RISES + 1);
+    atomic_store_explicit(&j->least_ns, least_ns, memory_order_relaxed);
+}
+
 static void
 write_batch(struct journal *j, struct batch *b)
 {
@@ -558,7 +577,9 @@ write_batch(struct journal *j, struct batch *b)
     }
     now_ns = ticks_boot_ns();
     atomic_store_explicit(&j->sync_began_ms, 0, memory_order_relaxed);
-    atomic_store_explicit(&j->write_ns, now_ns - begun_ns, memory_order_relaxed);
+    if (b->extent_count > 0) {
+        note_least(j, now_ns - begun_ns);
+    }
     atomic_fetch_add_explicit(&j->batches, 1, memory_order_relaxed);
     if (rc == 0 && !lease_valid(j->o.lease, now_ns)) {
         rc = BH_EFENCED;
@@ -681,6 +702,7 @@ on_last(void *ctx)
 {
     struct journal *j = ctx;
 
+    close_record(j);
     (void)pthread_mutex_lock(&j->lock);
     j->busy = false;
     j->in_turn = false;

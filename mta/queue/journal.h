@@ -50,7 +50,7 @@ void journal_stop(struct journal *j);
 void journal_free(struct journal *j);
 
 struct journal_place {
-    uint8_t *payload; /* to be filled before the next call of the journal */
+    uint8_t *payload; /* to be filled before the next call of the journal: then its CRC is made */
     uint64_t lsn;
     struct segment *segment;
 };

@@ -69,12 +69,6 @@ record_begin(uint8_t *at, const struct record_head *h)
     memset(at + BEHIND_AT, 0, RECORD_HEADER_BYTES - BEHIND_AT);
 }
 
-uint32_t
-record_length(const uint8_t *at)
-{
-    return get_le32(at);
-}
-
 void
 record_finish(uint8_t *at, uint32_t behind, uint32_t seed)
 {

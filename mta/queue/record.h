@@ -69,8 +69,6 @@ uint32_t record_seed(uint64_t salt);
 
 /* Header without behind and CRCs, and zeros in the padding after the payload. */
 void record_begin(uint8_t *at, const struct record_head *h);
-/* The length in a header that record_begin wrote (own memory, not disk bytes). */
-uint32_t record_length(const uint8_t *at);
 /* Fill in behind and both CRCs; the payload must be complete. */
 void record_finish(uint8_t *at, uint32_t behind, uint32_t seed);
 
