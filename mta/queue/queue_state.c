@@ -2,6 +2,12 @@
  * before the one they stand in would go, and said anew behind each epoch's SEAL. */
 #include "queue/queue_int.h"
 
+static enum record_type
+type_of(struct slice key)
+{
+    return state_is_transid(key) ? RECORD_TRANSID : RECORD_STATE;
+}
+
 /* The place before is let go only when this one is durable: until then it is the record. */
 static int
 put(struct queue *q, struct slice key, struct slice value)
@@ -12,7 +18,7 @@ put(struct queue *q, struct slice key, struct slice value)
     int rc = journal_reserve_waits(q->journal, 1);
 
     rc = rc < 0 ? rc
-                : journal_add(q->journal, RECORD_STATE, state_payload_bytes(key, value), &place);
+                : journal_add(q->journal, type_of(key), state_payload_bytes(key, value), &place);
     if (rc < 0) {
         return rc;
     }
@@ -98,8 +104,8 @@ queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind)
         uint64_t payload = state_payload_bytes(state_key(e), state_value(e));
         struct record_head h = {
             .length = (uint32_t)(RECORD_HEADER_BYTES + payload),
-            .type = RECORD_STATE,
-            .flags = record_flags(RECORD_STATE),
+            .type = (uint8_t)type_of(state_key(e)),
+            .flags = record_flags(type_of(state_key(e))),
             .lsn = q->first->seq * q->segment_bytes + offset + n,
             .epoch = q->epoch,
         };

@@ -1,10 +1,10 @@
 /* Transactions that completed, by the TRANSID they came with (journal.md section 6f). A message
- * carries its own in its COMMIT. Before its last OUTCOME a STATE record says it again, in a slot
- * that is its until many others left the queue: so at no moment does neither count. */
+ * carries its own in its COMMIT. Before its last OUTCOME a TRANSID record says it again, in a slot
+ * that is its until so many others left the queue as there are slots: so at no moment does neither
+ * count. */
 #include "queue/queue_int.h"
 #include <stdio.h>
 
-#define SLOT_KEY      "transid/"
 #define SLOT_KEY_CAP  24
 #define SLOT_BYTES    192 /* of a usual one, with its record */
 #define SLOTS_MIN     8
@@ -14,7 +14,7 @@
 static struct slice
 slot_key(uint32_t slot, char out[SLOT_KEY_CAP])
 {
-    int n = snprintf(out, SLOT_KEY_CAP, SLOT_KEY "%u", slot);
+    int n = snprintf(out, SLOT_KEY_CAP, STATE_TRANSID "%u", slot);
 
     return (struct slice){ out, (size_t)n };
 }
@@ -23,10 +23,10 @@ slot_key(uint32_t slot, char out[SLOT_KEY_CAP])
 static bool
 slot_of(struct slice key, uint32_t *slot)
 {
-    struct slice digits = slice_skip(key, sizeof(SLOT_KEY) - 1);
+    struct slice digits = slice_skip(key, sizeof(STATE_TRANSID) - 1);
     uint64_t n;
 
-    if (!slice_starts(key, SLICE_LIT(SLOT_KEY)) || slice_u64(digits, SLOTS_MAX, &n) < 0) {
+    if (!state_is_transid(key) || slice_u64(digits, SLOTS_MAX, &n) < 0) {
         return false;
     }
     *slot = (uint32_t)n;
@@ -41,9 +41,6 @@ add_recovered(struct queue *q, const struct queue_message *m, struct transid **o
 
     for (uint32_t i = 0; rc == 0 && i < m->recipient_count; i++) {
         transids_set_recipient(*out, i, m->recipients[i].address);
-    }
-    if (rc == 0) {
-        (*out)->wall_ms = m->received_wall_ms;
     }
     return rc == -ENOMEM ? rc : 0; /* a name that is too long is not remembered */
 }
@@ -94,7 +91,6 @@ queue_transid_begin(struct queue *q, msg_id id, const struct envelope *e, struct
     if (rc < 0) {
         return rc;
     }
-    t->wall_ms = e->received_wall_ms;
     for (uint32_t i = 0; i < e->recipient_count; i++) {
         transids_set_recipient(t, i, e->recipients[i].address);
     }
@@ -127,16 +123,18 @@ queue_transid_say(struct queue *q, const struct queue_message *m)
     size_t n;
     int rc;
 
-    if (e == NULL || e->slot != TRANSID_NO_SLOT) {
+    if (e == NULL || e->said) {
         return 0;
     }
-    n = transid_encode(e, value);
-    if (n == 0 || !transids_keep(&q->transids, e)) {
+    n = transid_encode(e, q->transids.turn + 1, value);
+    if (n == 0) {
         return 0; /* it is forgotten with the message */
     }
-    rc = queue_state_set(q, slot_key(e->slot, key), (struct slice){ (const char *)value, n });
-    if (rc < 0) {
-        transids_unkeep(&q->transids, e);
+    rc = queue_state_set(q, slot_key(transids_next_slot(&q->transids), key),
+        (struct slice){ (const char *)value, n });
+    if (rc == 0) {
+        transids_keep(&q->transids, e);
+        e->said = true;
     }
     return rc;
 }
@@ -146,7 +144,7 @@ queue_transid_gone(struct queue *q, const struct queue_message *m)
 {
     struct transid *e = m->transid.n > 0 ? transids_find(&q->transids, m->transid) : NULL;
 
-    if (e != NULL && e->slot == TRANSID_NO_SLOT) {
+    if (e != NULL && e->turn == 0) {
         transids_drop(&q->transids, e);
     } else if (e != NULL) {
         e->live = false;

@@ -28,7 +28,8 @@ enum record_type {
     RECORD_SNAPSHOT = 10,
     RECORD_COPIED_CONTENT = 11,
     RECORD_COPIED_COMMIT = 12,
-    /* 13 and 14 are reserved: docs/formats/journal.md */
+    RECORD_TRANSID = 13, /* as STATE */
+    /* 14 is reserved: docs/formats/journal.md */
     RECORD_STATE = 15,
     RECORD_REPAIRED = 17,
     RECORD_CENSUS = 18,
@@ -52,7 +53,7 @@ static inline uint8_t
 record_flags(enum record_type type)
 {
     return type == RECORD_REPAIRED || type == RECORD_CENSUS || type == RECORD_ATTEMPT ||
-                   type == RECORD_SNAPSHOT || type == RECORD_STATE
+                   type == RECORD_SNAPSHOT || type == RECORD_STATE || type == RECORD_TRANSID
                ? RECORD_FLAG_OPTIONAL
                : 0;
 }

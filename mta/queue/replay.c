@@ -452,6 +452,7 @@ replay_record(
     case RECORD_REPAIRED:
         return on_repaired(r, in, payload);
     case RECORD_STATE:
+    case RECORD_TRANSID:
         return on_state(r, in, h->lsn, payload);
     case RECORD_COMMIT:
         return on_commit(r, h, payload);

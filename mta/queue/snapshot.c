@@ -238,7 +238,8 @@ int
 snapshot_put_state(struct snapshot_block *b, const struct state_entry *e)
 {
     struct slice key = state_key(e), value = state_value(e);
-    uint8_t *at = entry(b, SNAPSHOT_STATE, sizeof(uint64_t) + state_payload_bytes(key, value));
+    enum snapshot_kind kind = state_is_transid(key) ? SNAPSHOT_TRANSID : SNAPSHOT_STATE;
+    uint8_t *at = entry(b, kind, sizeof(uint64_t) + state_payload_bytes(key, value));
 
     if (at == NULL) {
         return -ENOMEM;

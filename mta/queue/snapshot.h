@@ -87,6 +87,7 @@ enum snapshot_kind {
     SNAPSHOT_REPLY = 2,
     SNAPSHOT_MESSAGE = 3,
     SNAPSHOT_STATE = 4,
+    SNAPSHOT_TRANSID = 5, /* as STATE */
     SNAPSHOT_MUST_UNDERSTAND = 0x8000
 };
 struct snapshot_entry {

@@ -387,6 +387,7 @@ load_block(struct load *l, struct slice payload)
             rc = load_message(l, e.bytes);
             break;
         case SNAPSHOT_STATE:
+        case SNAPSHOT_TRANSID:
             rc = load_state(l, e.bytes);
             break;
         default:

@@ -28,6 +28,12 @@ key_of(const struct map_node *n)
     return state_key(CONTAINER_OF(n, const struct state_entry, node));
 }
 
+bool
+state_is_transid(struct slice key)
+{
+    return slice_starts(key, SLICE_LIT(STATE_TRANSID));
+}
+
 struct state_entry *
 state_find(const struct state *st, struct slice key)
 {

@@ -12,6 +12,7 @@
 #define STATE_KEY_BYTES_MAX   128
 #define STATE_VALUE_BYTES_MAX 1024
 #define STATE_HEAD_BYTES      4
+#define STATE_TRANSID         "transid/" /* begins the keys of queue_transid.c */
 
 struct state_entry {
     struct list link; /* in the order in which they were said */
@@ -30,6 +31,10 @@ state_value(const struct state_entry *e)
 {
     return (struct slice){ e->text + e->key_bytes, e->value_bytes };
 }
+
+/* They have a type of record, and a kind of entry in a snapshot, of their own: a release that does
+ * not know them takes more than 256 keys for damage. */
+bool state_is_transid(struct slice key);
 
 struct state {
     struct list entries;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define VALUE_HEAD_BYTES 32
+#define TURNS_MAX        (UINT64_MAX / 2) /* as a store can have seen */
 
 struct slice
 transid_name(const struct transid *e)
@@ -23,7 +24,6 @@ transids_init(struct transids *t)
 {
     *t = (struct transids){ .slots_max = 0 };
     map_init(&t->by_name);
-    list_init(&t->kept);
 }
 
 void
@@ -73,10 +73,8 @@ transids_add(struct transids *t, struct slice name, uint64_t id, uint64_t size_b
     if (e == NULL) {
         return -ENOMEM;
     }
-    list_init(&e->link);
     e->id = id;
     e->size_bytes = size_bytes;
-    e->slot = TRANSID_NO_SLOT;
     e->count = recipient_count;
     e->name_bytes = (uint16_t)name.n;
     memcpy(e->recipients + recipient_count, name.p, name.n);
@@ -125,63 +123,48 @@ transid_has(const struct transid *e, struct slice address)
     return false;
 }
 
+static struct transid **
+slot_of(struct transids *t, const struct transid *e)
+{
+    return &t->slots[e->turn % t->slots_max];
+}
+
 void
 transids_drop(struct transids *t, struct transid *e)
 {
-    if (e->slot != TRANSID_NO_SLOT) {
-        t->slots[e->slot] = NULL;
+    if (e->turn != 0) {
+        *slot_of(t, e) = NULL;
     }
-    list_remove(&e->link);
     map_remove(&t->by_name, &e->node);
     free(e);
 }
 
 static void
-take_slot(struct transids *t, struct transid *e, uint32_t slot)
+take_turn(struct transids *t, struct transid *e, uint64_t turn)
 {
-    t->slots[slot] = e;
-    e->slot = slot;
-    list_push_back(&t->kept, &e->link);
-}
-
-bool
-transids_keep(struct transids *t, struct transid *e)
-{
-    CHECK(e->slot == TRANSID_NO_SLOT);
-    while (t->next_slot < t->slots_max) { /* each is free at most once, then it goes round */
-        uint32_t slot = t->next_slot++;
-
-        if (t->slots[slot] == NULL) {
-            take_slot(t, e, slot);
-            return true;
-        }
+    if (e->turn != 0) {
+        *slot_of(t, e) = NULL;
     }
-    LIST_FOR(it, &t->kept)
-    {
-        struct transid *oldest = CONTAINER_OF(it, struct transid, link);
-
-        if (!oldest->live) {
-            uint32_t slot = oldest->slot;
-
-            transids_drop(t, oldest);
-            take_slot(t, e, slot);
-            return true;
-        }
-    }
-    return false;
+    e->turn = turn;
+    *slot_of(t, e) = e;
+    t->turn = MAX(t->turn, turn);
 }
 
 void
-transids_unkeep(struct transids *t, struct transid *e)
+transids_keep(struct transids *t, struct transid *e)
 {
-    t->slots[e->slot] = NULL;
-    t->next_slot = MIN(t->next_slot, e->slot);
-    e->slot = TRANSID_NO_SLOT;
-    list_remove(&e->link);
+    struct transid *was = t->slots[transids_next_slot(t)];
+
+    if (was != NULL && was != e && !was->live) {
+        transids_drop(t, was);
+    } else if (was != NULL) {
+        was->turn = 0; /* its message says the name, as long as it is there */
+    }
+    take_turn(t, e, t->turn + 1);
 }
 
 size_t
-transid_encode(const struct transid *e, uint8_t out[TRANSID_VALUE_BYTES_MAX])
+transid_encode(const struct transid *e, uint64_t turn, uint8_t out[TRANSID_VALUE_BYTES_MAX])
 {
     size_t n = VALUE_HEAD_BYTES + (size_t)e->name_bytes + (size_t)e->count * 4;
     uint8_t *at = out + VALUE_HEAD_BYTES + e->name_bytes;
@@ -191,7 +174,7 @@ transid_encode(const struct transid *e, uint8_t out[TRANSID_VALUE_BYTES_MAX])
     }
     put_le64(out, e->id);
     put_le64(out + 8, e->size_bytes);
-    put_le64(out + 16, e->wall_ms);
+    put_le64(out + 16, turn);
     put_le32(out + 24, e->count);
     put_le16(out + 28, e->name_bytes);
     put_le16(out + 30, 0);
@@ -206,7 +189,7 @@ int
 transids_decode(struct transids *t, uint32_t slot, struct slice value)
 {
     struct reader r = reader_of(value);
-    uint64_t id = read_u64(&r), size_bytes = read_u64(&r), wall_ms = read_u64(&r);
+    uint64_t id = read_u64(&r), size_bytes = read_u64(&r), turn = read_u64(&r);
     uint32_t count = read_u32(&r);
     uint16_t name_bytes = read_u16(&r);
     struct transid *e;
@@ -215,26 +198,26 @@ transids_decode(struct transids *t, uint32_t slot, struct slice value)
 
     (void)read_u16(&r);
     name = read_bytes(&r, name_bytes);
-    if (r.bad || slot >= t->slots_max || t->slots[slot] != NULL || count > r.rest.n / 4) {
+    if (r.bad || slot >= t->slots_max || turn == 0 || turn % t->slots_max != slot ||
+        turn > TURNS_MAX || t->slots[slot] != NULL || count > r.rest.n / 4) {
         return BH_EDAMAGED;
     }
     e = transids_find(t, name);
+    if (e != NULL && e->turn > turn) {
+        t->turn = MAX(t->turn, turn);
+        return 0; /* it left, came back with a crash, and left again */
+    }
     if (e != NULL) {
-        if (e->slot != TRANSID_NO_SLOT) {
-            return BH_EDAMAGED;
-        }
-        take_slot(t, e, slot);
-        return -EEXIST;
+        transids_drop(t, e);
     }
     rc = transids_add(t, name, id, size_bytes, count, &e);
     if (rc < 0) {
         return rc;
     }
-    e->wall_ms = wall_ms;
     e->phase = TRANSID_DONE;
     for (uint32_t i = 0; i < count; i++) {
         e->recipients[i] = read_u32(&r);
     }
-    take_slot(t, e, slot);
+    take_turn(t, e, turn);
     return 0;
 }

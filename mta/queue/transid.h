@@ -2,18 +2,16 @@
  * hear so need not send again: docs/formats/journal.md section 6f. Pure.
  *
  * Memory    one entry for each message in the queue that came with a TRANSID, and the last
- *           slots_max of those that left it.
+ *           slots_max of those that left it: the slots go round.
  */
 #ifndef QUEUE_TRANSID_H
 #define QUEUE_TRANSID_H
 
-#include "core/list.h"
 #include "core/map.h"
 #include "mail/envelope.h"
 
-#define TRANSID_NAME_BYTES_MAX  344 /* a HELO name, a blank, 80 of RFC 1845 and a few */
+#define TRANSID_NAME_BYTES_MAX  392 /* an address, a HELO name, 80 of RFC 1845, two blanks */
 #define TRANSID_VALUE_BYTES_MAX 1024
-#define TRANSID_NO_SLOT         UINT32_MAX
 
 enum transid_phase {
     TRANSID_PENDING, /* its COMMIT is not durable yet */
@@ -21,13 +19,12 @@ enum transid_phase {
 };
 struct transid {
     struct map_node node;
-    struct list link; /* of those that have a slot, oldest first */
-    uint64_t id;      /* the message */
+    uint64_t id; /* the message */
     uint64_t size_bytes;
-    uint64_t wall_ms;
-    uint32_t slot; /* where it is remembered when the message is gone; or TRANSID_NO_SLOT */
+    uint64_t turn; /* 1 …: it is remembered in slot turn % slots_max; 0: it has none */
     uint8_t phase;
     bool live; /* the message is there */
+    bool said; /* it leaves, and this owner has written its slot */
     uint16_t name_bytes;
     uint32_t count;
     uint32_t recipients[]; /* a sum of each address; then the name */
@@ -35,9 +32,9 @@ struct transid {
 
 struct transids {
     struct map by_name;
-    struct list kept;
     struct transid **slots;
-    uint32_t slots_max, next_slot; /* where to look for a free one */
+    uint32_t slots_max;
+    uint64_t turn; /* the last one */
 };
 void transids_init(struct transids *t);
 void transids_fini(struct transids *t);
@@ -54,15 +51,17 @@ void transids_drop(struct transids *t, struct transid *e);
 /* The same local part, the domain in any case. */
 bool transid_has(const struct transid *e, struct slice address);
 
-/* A slot for e: a free one, else the oldest's whose message is gone, which is dropped. False: all
- * are of messages that are there. */
-bool transids_keep(struct transids *t, struct transid *e);
-void transids_unkeep(struct transids *t, struct transid *e);
+/* The slot of the next turn is e's from now on. Whose it was is dropped, if its message is gone. */
+void transids_keep(struct transids *t, struct transid *e);
+static inline uint32_t
+transids_next_slot(const struct transids *t)
+{
+    return (uint32_t)((t->turn + 1) % t->slots_max);
+}
 
-/* As it is written into its slot; 0: too long. */
-size_t transid_encode(const struct transid *e, uint8_t out[TRANSID_VALUE_BYTES_MAX]);
-/* From slot's value: DONE and kept. -EEXIST: there is one of that name (untouched, but for the
- * slot that is its now); BH_EDAMAGED. */
+/* As it is written for a turn; 0: too long. */
+size_t transid_encode(const struct transid *e, uint64_t turn, uint8_t out[TRANSID_VALUE_BYTES_MAX]);
+/* From slot's value: DONE and kept. BH_EDAMAGED; -ENOMEM. */
 int transids_decode(struct transids *t, uint32_t slot, struct slice value) MUST_USE;
 
 #endif

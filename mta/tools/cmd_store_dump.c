@@ -305,6 +305,7 @@ add_payload(const struct dump *d, json_t *a, const struct store_record *r)
     case RECORD_REPAIRED:
         return add_repaired(a, r->payload);
     case RECORD_STATE:
+    case RECORD_TRANSID:
         return add_state(a, r->payload);
     default:
         return true;
@@ -318,7 +319,7 @@ type_name(uint8_t type)
 {
     static const char *const names[] = { "UNKNOWN", "CONTENT", "COMMIT", "OUTCOME", "MARK", "SEAL",
         "END", "PAD", "SURVIVORS", "ATTEMPT", "SNAPSHOT", "COPIED_CONTENT", "COPIED_COMMIT",
-        "CHECKPOINT", "X400_CHECKPOINT", "STATE", "UNKNOWN", "REPAIRED" };
+        "TRANSID", "X400_CHECKPOINT", "STATE", "UNKNOWN", "REPAIRED" };
 
     return type < ARRAY_LEN(names) ? names[type] : names[0];
 }

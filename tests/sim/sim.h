@@ -31,7 +31,8 @@ struct promise { /* about one recipient */
     bool has_it;   /* the network has it, and nobody said since that this is settled */
     uint8_t delivered;
     unsigned attempts_asked, attempts_sure;
-    uint32_t notice; /* number + 1 of the message that tells of its failure */
+    uint32_t notice;      /* number + 1 of the message that tells of its failure */
+    uint64_t transaction; /* in which the network had it last */
     uint64_t asked_at;
 };
 
@@ -44,10 +45,12 @@ struct message {
     bool committed, acked, gone;
     uint8_t held_asked, held_sure; /* enum queue_hold */
     uint64_t held_at;
+    uint64_t left_at; /* see sim.lefts */
     struct promise to[RECIPIENTS];
 };
 
-#define SETTINGS 3
+#define TRANSID_CAP 64
+#define SETTINGS    3
 struct setting {
     char asked, sure; /* its value, a digit; 0: unset */
     unsigned changes; /* since it was sure */
@@ -98,6 +101,7 @@ struct sim {
     struct setting settings[SETTINGS];
     struct queue_claim claim;
     uint64_t asks, certain; /* asked so far; grows when something became certain */
+    uint64_t lefts;         /* messages with a TRANSID that left, or tried to */
     uint64_t boot_ns, renewed_ns, wall_ms, unsure_at;
 
     /* sim_net.c */
@@ -131,6 +135,8 @@ void sim_violation(struct sim *s, const struct message *m, const char *what);
 struct message *model_find(struct sim *s, msg_id id);
 uint32_t model_add(struct sim *s);                       /* a new message's number */
 void model_set(struct sim *s, unsigned key, char value); /* a setting */
+/* What a client called the transaction; empty: it did not. */
+struct slice model_transid(const struct message *m, char out[TRANSID_CAP]);
 struct slice model_content(const struct message *m, size_t at, size_t n); /* at most n */
 void model_check_content(struct sim *s, const struct message *m, const struct queue_message *qm);
 /* After a recovery: what is there against what was promised; it is the promise from then on. */
@@ -199,6 +205,8 @@ enum broken {
     BROKEN_NO_SEAL,       /* the valid lengths of a SEAL are ignored (I6) */
     BROKEN_NO_CRC,        /* payloads are believed (I11) */
     BROKEN_NO_ATTEMPT,    /* the final dot goes out, and no ATTEMPT says so (I14) */
+    BROKEN_NO_NAME,       /* a TRANSID is forgotten with its message */
+    BROKEN_NO_NUMBER,     /* an ATTEMPT without its transaction */
     BROKEN_DEAF,          /* a failed sync is taken for a good one (I5) */
     BROKEN_KINDS
 };

@@ -7,6 +7,8 @@
  *   a recipient          in a state between the last one that was synced and the last recorded
  *   failed               the message that tells its sender is there, or was delivered
  *   delivered            the network had it; twice only if the first time may be unknown
+ *   transaction          whose message is there, or left it lately, is known by its TRANSID; no
+ *                        other is: its client would take it for delivered
  *   damage               none: a crash must never look like it
  */
 #include "fake_pages.h"
@@ -80,6 +82,7 @@ model_copy(struct sim *to, const struct sim *from)
     }
     to->count = to->capacity = from->count;
     to->asks = from->asks;
+    to->lefts = from->lefts;
     memcpy(to->settings, from->settings, sizeof(to->settings));
 }
 
@@ -98,6 +101,14 @@ model_content(const struct message *m, size_t at, size_t n)
         return (struct slice){ m->text + at, MIN(n, m->bytes - MIN(at, m->bytes)) };
     }
     return (struct slice){ table + (m->id * 4111 + at) % TABLE_PERIOD, MIN(n, TABLE_PIECE) };
+}
+
+struct slice
+model_transid(const struct message *m, char out[TRANSID_CAP])
+{
+    int n = snprintf(out, TRANSID_CAP, "192.0.2.1 c <%llx@x>", (unsigned long long)m->id);
+
+    return m->number % 2 == 0 && m->text == NULL ? (struct slice){ out, (size_t)n } : SLICE_NONE;
 }
 
 static void
@@ -168,12 +179,30 @@ check_outcome(struct sim *s, const struct message *m, const struct queue_outcome
     }
 }
 
+/* Do these outcomes, with those there are, leave nobody to be tried? */
+static bool
+leaves(const struct message *m, const struct queue_outcome *outcomes, uint32_t count)
+{
+    unsigned final = 0;
+
+    for (unsigned r = 0; r < m->recipients; r++) {
+        bool now = m->to[r].final_asked;
+
+        for (uint32_t i = 0; i < count; i++) {
+            now = now || (outcomes[i].recipient == r && outcomes[i].kind != OUTCOME_DEFERRED);
+        }
+        final += now;
+    }
+    return final == m->recipients;
+}
+
 int
 __wrap_queue_record(
     struct queue *q, struct queue_message *qm, const struct queue_outcome *outcomes, uint32_t count)
 {
     msg_id id = qm->id;
     struct message *m = model_find(sim, id);
+    char name[TRANSID_CAP];
     int rc;
 
     if (sim->dead) {
@@ -197,10 +226,13 @@ __wrap_queue_record(
                                    : kinds[outcomes[i].kind],
             rc);
     }
+    m = model_find(sim, id);
+    if (model_transid(m, name).n > 0 && leaves(m, outcomes, count)) {
+        m->left_at = ++sim->lefts; /* whether it can or not */
+    }
     if (rc < 0) {
         return rc;
     }
-    m = model_find(sim, id);
     for (uint32_t i = 0; i < count; i++) {
         const struct queue_outcome *o = &outcomes[i];
         struct promise *p = &m->to[o->recipient];
@@ -325,6 +357,9 @@ compare_recipient(
     if (!final && p->has_it && !r->in_doubt && r->attempt != ATTEMPT_TRANSFER) {
         sim_violation(s, m, "DELIVERED, and recovery does not know that it may have been");
     }
+    if (!final && p->has_it && r->transaction != p->transaction) {
+        sim_violation(s, m, "in doubt, and recovery does not know in which transaction");
+    }
     p->again_ok = p->again_ok || (!final && p->delivered > 0);
     p->final_asked = p->final_sure = final;
     p->failed_asked = p->failed_asked && final;
@@ -389,6 +424,30 @@ compare_message(struct sim *s, struct message *m)
     model_check_content(s, m, qm);
 }
 
+/* Compared before compare_message changes what is promised. */
+static void
+compare_transid(struct sim *s, const struct message *m)
+{
+    const struct queue_message *qm = queue_find(s->q, m->id);
+    char text[TRANSID_CAP];
+    struct slice name = model_transid(m, text);
+    uint64_t bytes = 0;
+    msg_id id = 0;
+    enum queue_transaction found = queue_transaction_find(s->q, name, &id, &bytes);
+
+    if (found == TRANSACTION_BUSY ||
+        (found == TRANSACTION_DONE && (id != m->id || bytes != m->number))) {
+        sim_violation(s, m, "its TRANSID is another's, or under way");
+    }
+    if (found != TRANSACTION_NEW && qm == NULL && !all_asked(m)) {
+        sim_violation(s, m, "LOST: its client would be told that it is here");
+    }
+    if (name.n > 0 && found == TRANSACTION_NEW &&
+        (qm != NULL || (all_asked(m) && s->lefts - m->left_at < s->q->transids.slots_max))) {
+        sim_violation(s, m, "its TRANSID is forgotten");
+    }
+}
+
 static void
 compare_settings(struct sim *s)
 {
@@ -414,6 +473,7 @@ model_compare(struct sim *s)
     compare_settings(s);
     for (uint32_t i = 0; i < s->count; i++) {
         compare_notices(s, &s->messages[i]);
+        compare_transid(s, &s->messages[i]);
     }
     for (uint32_t i = 0; i < s->count; i++) {
         compare_message(s, &s->messages[i]);

@@ -31,8 +31,19 @@ static const struct transport_result never = { .kind = OUTCOME_FAILED,
 static const struct transport_result lost = {
     .kind = OUTCOME_DEFERRED, .status = SLICE_LIT("4.4.2"), .reply = SLICE_LIT("connection lost")
 };
+static const struct transport_result known = { .kind = OUTCOME_DELIVERED,
+    .answered = 1,
+    .code = 250,
+    .status = SLICE_LIT("2.0.0"),
+    .reply = SLICE_LIT("ok, as before") };
+static const struct transport_result another = { .kind = OUTCOME_DEFERRED,
+    .answered = 1,
+    .code = 451,
+    .status = SLICE_LIT("4.5.0"),
+    .reply = SLICE_LIT("451 4.5.0 in another transaction") };
 static const struct transport_result doubt = { .kind = OUTCOME_DEFERRED,
     .in_doubt = true,
+    .can_ask = 1,
     .status = SLICE_LIT("4.4.2"),
     .reply = SLICE_LIT("connection lost after the final dot") };
 
@@ -91,15 +102,47 @@ on_ready(void *ctx)
     ((struct transport_session *)ctx)->waiting = false;
 }
 
+/* Every other peer speaks CHECKPOINT (RFC 1845): what it has it tells of. */
+static bool
+can_be_asked(const struct message *m, unsigned r)
+{
+    return m->text == NULL && r % 2 == 0;
+}
+
+static uint64_t
+transaction_of(const struct delivery *d)
+{
+    size_t dot = slice_find(d->transid, '.');
+
+    return d->transid.n > dot ? strtoull(d->transid.p + dot + 1, NULL, 16) : 0;
+}
+
+/* Has the peer of r had this transaction, with whatever recipients? */
+static bool
+knows(const struct message *m, unsigned r, uint64_t transaction)
+{
+    bool heard = false;
+
+    for (unsigned i = 0; can_be_asked(m, r) && i < m->recipients; i++) {
+        heard = heard || (can_be_asked(m, i) && m->to[i].delivered > 0 &&
+                             m->to[i].transaction == transaction);
+    }
+    return heard;
+}
+
 /* The peer has it. */
 static void
-take(struct sim *s, struct message *m, unsigned r)
+take(struct sim *s, struct message *m, unsigned r, uint64_t transaction)
 {
     struct promise *p = &m->to[r];
 
     if (p->delivered > 0 && !p->again_ok) {
         sim_violation(s, m, "DUPLICATE: delivered again, and nothing was in doubt");
     }
+    if (p->delivered > 0 && p->has_it && can_be_asked(m, r)) {
+        sim_violation(s, m, "DUPLICATE: delivered again, and the peer could have been asked");
+    }
+    p->transaction = transaction;
     s->n->again += p->delivered > 0;
     s->n->delivered++;
     sim_tell(s, m->id, r, "the network has it", 0);
@@ -120,6 +163,7 @@ answer(struct transport_session *t, struct message *m)
     const struct transport_up *up = sched_transport_up();
     struct sim *s = t->s;
     bool answered = dice(s, 6) != 0;
+    uint64_t transaction = transaction_of(t->d);
     uint32_t number = m->number;
 
     for (uint32_t i = 0; i < t->d->recipient_count; i++) {
@@ -127,8 +171,16 @@ answer(struct transport_session *t, struct message *m)
         uint64_t chance = dice(s, 8);
 
         m = &s->messages[number]; /* notices move them */
+        if (knows(m, r, transaction)) {
+            bool has = m->to[r].delivered > 0 && m->to[r].transaction == transaction;
+
+            if (answered) {
+                up->recipient(t->up, i, has ? &known : &another);
+            }
+            continue;
+        }
         if (chance < 5) {
-            take(s, m, r);
+            take(s, m, r, transaction);
             m->to[r].again_ok = !answered;
         }
         if (answered) {

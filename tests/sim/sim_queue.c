@@ -9,7 +9,7 @@
  * only with every third seed.
  * --states: no new seed once so many states were tried. --broken: the queue is broken in one place
  * (no-sync, late-sync, no-dir-sync, no-needs, early-free, early-compact, no-seal, no-crc,
- * no-attempt, deaf), and the exit status says whether that was found. */
+ * no-attempt, no-name, no-number, deaf), and the exit status says whether that was found. */
 #include "fake_pages.h"
 #include "sim.h"
 #include <malloc.h>

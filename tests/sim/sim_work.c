@@ -39,9 +39,12 @@ int
 work_commit(struct sim *s, struct queue_intake *in, uint32_t number, struct slice sender,
     const struct envelope_recipient *to)
 {
+    char transid[TRANSID_CAP];
     struct envelope e = { .sender = sender,
         .recipient_count = s->messages[number].recipients,
         .recipients = to,
+        .transid = model_transid(&s->messages[number], transid),
+        .transid_bytes = number,
         .received_wall_ms = s->wall_ms };
     struct commit_call *c = malloc(sizeof(*c));
     int rc;

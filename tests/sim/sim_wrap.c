@@ -18,6 +18,8 @@ const char *const wrap_broken_names[BROKEN_KINDS] = {
     [BROKEN_NO_SEAL] = "no-seal",
     [BROKEN_NO_CRC] = "no-crc",
     [BROKEN_NO_ATTEMPT] = "no-attempt",
+    [BROKEN_NO_NAME] = "no-name",
+    [BROKEN_NO_NUMBER] = "no-number",
     [BROKEN_DEAF] = "deaf",
 };
 
@@ -162,6 +164,8 @@ int __real_io_fdatasync(int fd);
 int __wrap_io_fdatasync(int fd);
 int __real_segtab_need(struct segtab *t, struct segment *s, uint64_t seq);
 int __wrap_segtab_need(struct segtab *t, struct segment *s, uint64_t seq);
+int __real_queue_transid_say(struct queue *q, const struct queue_message *m);
+int __wrap_queue_transid_say(struct queue *q, const struct queue_message *m);
 int __real_journal_wait(struct journal *j, const struct journal_wait *w);
 int __wrap_journal_wait(struct journal *j, const struct journal_wait *w);
 int __real_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
@@ -200,6 +204,12 @@ __wrap_segtab_need(struct segtab *t, struct segment *s, uint64_t seq)
 }
 
 int
+__wrap_queue_transid_say(struct queue *q, const struct queue_message *m)
+{
+    return wrap_broken == BROKEN_NO_NAME ? 0 : __real_queue_transid_say(q, m);
+}
+
+int
 __wrap_journal_wait(struct journal *j, const struct journal_wait *w)
 {
     struct queue *q = sim->q;
@@ -228,6 +238,7 @@ __wrap_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *r
     if (wrap_broken == BROKEN_NO_ATTEMPT) {
         return cb != NULL ? queue_sync(q, cb, ctx) : 0;
     }
+    transaction = wrap_broken == BROKEN_NO_NUMBER ? 0 : transaction;
     rc = __real_queue_attempt(q, m, recipients, count, kind, transaction, cb, ctx);
     for (uint32_t i = 0; i < count; i++) {
         sim_tell(sim, m->id, recipients[i], "attempt", rc);

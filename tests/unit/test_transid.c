@@ -38,7 +38,7 @@ a_recipient_is_known_whatever_the_case_of_its_domain(void)
 }
 
 static void
-slots_go_round_and_spare_those_whose_message_is_there(void)
+slots_go_round(void)
 {
     static const char *const names[] = { "c <0@x>", "c <1@x>", "c <2@x>", "c <3@x>", "c <4@x>" };
     struct transid *e[5];
@@ -48,19 +48,27 @@ slots_go_round_and_spare_those_whose_message_is_there(void)
     CU_ASSERT_EQUAL_FATAL(transids_set_slots(&t, 3), 0);
     for (unsigned i = 0; i < 5; i++) {
         e[i] = add(&t, names[i], i);
-        e[i]->live = i == 0;
+        e[i]->live = i == 1;
     }
-    for (unsigned i = 0; i < 4; i++) {
-        CU_ASSERT_TRUE(transids_keep(&t, e[i]));
+    for (unsigned i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(transids_next_slot(&t), (i + 1) % 3);
+        transids_keep(&t, e[i]);
+        CU_ASSERT_EQUAL(e[i]->turn, i + 1);
     }
-    CU_ASSERT_PTR_NULL(transids_find(&t, slice_of(names[1]))); /* the oldest that was gone */
-    CU_ASSERT_EQUAL(e[3]->slot, 1);
-    transids_unkeep(&t, e[3]);
-    CU_ASSERT_TRUE(transids_keep(&t, e[4]));
-    CU_ASSERT_EQUAL(e[4]->slot, 1);
-    e[2]->live = e[4]->live = true;
-    CU_ASSERT_FALSE(transids_keep(&t, e[3]));
+    CU_ASSERT_PTR_NULL(transids_find(&t, slice_of(names[0])));
+    CU_ASSERT_PTR_EQUAL(transids_find(&t, slice_of(names[1])), e[1]); /* its message is there */
+    CU_ASSERT_EQUAL(e[1]->turn, 0);
+    transids_keep(&t, e[4]); /* back after a crash, and it leaves again */
+    CU_ASSERT_EQUAL(e[4]->turn, 6);
+    CU_ASSERT_PTR_NULL(transids_find(&t, slice_of(names[2])));
+    CU_ASSERT_PTR_EQUAL(transids_find(&t, slice_of(names[3])), e[3]);
     transids_fini(&t);
+}
+
+static int
+decode(struct transids *t, uint32_t slot, const uint8_t *value, size_t n)
+{
+    return transids_decode(t, slot, (struct slice){ (const char *)value, n });
 }
 
 static void
@@ -74,22 +82,25 @@ a_value_is_read_as_written_and_nonsense_is_refused(void)
     transids_init(&t);
     CU_ASSERT_EQUAL_FATAL(transids_set_slots(&t, 3), 0);
     e = add(&t, "c <1@x>", 7);
-    e->wall_ms = 99;
-    n = transid_encode(e, value);
+    n = transid_encode(e, 5, value);
     CU_ASSERT_TRUE(n > 0);
     transids_drop(&t, e);
     for (size_t short_by = 1; short_by <= n; short_by++) {
-        CU_ASSERT_EQUAL(
-            transids_decode(&t, 2, (struct slice){ (char *)value, n - short_by }), BH_EDAMAGED);
+        CU_ASSERT_EQUAL(decode(&t, 2, value, n - short_by), BH_EDAMAGED);
     }
-    CU_ASSERT_EQUAL(transids_decode(&t, 3, (struct slice){ (char *)value, n }), BH_EDAMAGED);
-    CU_ASSERT_EQUAL(transids_decode(&t, 2, (struct slice){ (char *)value, n }), 0);
-    CU_ASSERT_EQUAL(transids_decode(&t, 2, (struct slice){ (char *)value, n }), BH_EDAMAGED);
-    CU_ASSERT_EQUAL(transids_decode(&t, 1, (struct slice){ (char *)value, n }), BH_EDAMAGED);
+    CU_ASSERT_EQUAL(decode(&t, 3, value, n), BH_EDAMAGED);
+    CU_ASSERT_EQUAL(decode(&t, 1, value, n), BH_EDAMAGED);
+    CU_ASSERT_EQUAL(decode(&t, 2, value, n), 0);
+    CU_ASSERT_EQUAL(decode(&t, 2, value, n), BH_EDAMAGED);
     e = transids_find(&t, SLICE_LIT("c <1@x>"));
     CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-    CU_ASSERT_TRUE(e->id == 7 && e->size_bytes == 100 && e->wall_ms == 99 && e->slot == 2);
+    CU_ASSERT_TRUE(e->id == 7 && e->size_bytes == 100 && e->turn == 5 && t.turn == 5);
     CU_ASSERT_TRUE(e->phase == TRANSID_DONE && transid_has(e, SLICE_LIT("bob@example.org")));
+    CU_ASSERT_TRUE(transid_encode(e, 7, value) == n && decode(&t, 1, value, n) == 0);
+    CU_ASSERT_TRUE(transid_encode(e, 6, value) == n && decode(&t, 0, value, n) == 0);
+    e = transids_find(&t, SLICE_LIT("c <1@x>")); /* the last time it left counts */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    CU_ASSERT_EQUAL(e->turn, 7);
     transids_fini(&t);
 }
 
@@ -102,7 +113,7 @@ one_for_too_many_is_not_written(void)
 
     transids_init(&t);
     CU_ASSERT_EQUAL_FATAL(transids_add(&t, SLICE_LIT("c <1@x>"), 1, 1, 300, &e), 0);
-    CU_ASSERT_EQUAL(transid_encode(e, value), 0);
+    CU_ASSERT_EQUAL(transid_encode(e, 1, value), 0);
     transids_fini(&t);
 }
 
@@ -260,7 +271,7 @@ the_transaction_in_doubt_is_found_by_the_next_owner(void)
 }
 
 TEST_MAIN("transid", TEST(a_recipient_is_known_whatever_the_case_of_its_domain),
-    TEST(slots_go_round_and_spare_those_whose_message_is_there),
-    TEST(a_value_is_read_as_written_and_nonsense_is_refused), TEST(one_for_too_many_is_not_written),
+    TEST(slots_go_round), TEST(a_value_is_read_as_written_and_nonsense_is_refused),
+    TEST(one_for_too_many_is_not_written),
     TEST(a_transaction_is_remembered_with_its_message_and_after_it), TEST(it_outlives_its_segments),
     TEST(the_transaction_in_doubt_is_found_by_the_next_owner))
