@@ -29,8 +29,9 @@ struct envelope {
     uint8_t body;
     uint8_t hops; /* Received lines counted at intake */
     uint64_t received_wall_ms;
-    /* RFC 1845: what the client calls itself, a blank, and its TRANSID, which together no other
-     * transaction has; and how many bytes of content it sent. Empty: without one. */
+    /* RFC 1845: the client's address, what it calls itself, and its TRANSID, with blanks between,
+     * which together no other transaction has; and how many bytes of content it sent. Empty:
+     * without one. */
     struct slice transid;
     uint64_t transid_bytes;
     struct slice client; /* "[192.0.2.1]:4711 (helo.example)" for logs and queue show */

@@ -702,7 +702,9 @@ smtp_in_accept(
     }
     s->client = client;
     s->who = (struct intake_client){ *peer, SLICE_NONE, slice_of(listener) };
-    s->proto.checkpoint = in->intake.ops->checkpoint(in->intake.ctx, &s->who);
+    if (in->intake.ops->checkpoint(in->intake.ctx, &s->who)) {
+        s->proto.checkpoint = &s->who.address;
+    }
     list_push_back(&in->sessions, &s->link);
     in->stats.open++;
     in->stats.sessions++;

@@ -226,9 +226,9 @@ hello(struct smtp_server *s, struct slice args, bool esmtp)
     end_transaction(s); /* RFC 5321 section 4.1.4: as RSET */
     s->state = SMTP_SERVER_READY;
     return (struct smtp_server_action){ SMTP_SERVER_DO_REPLY,
-        !esmtp          ? s->shared->helo
-        : s->checkpoint ? s->shared->ehlo_checkpoint
-                        : s->shared->ehlo,
+        !esmtp                  ? s->shared->helo
+        : s->checkpoint != NULL ? s->shared->ehlo_checkpoint
+                                : s->shared->ehlo,
         SLICE_NONE };
 }
 
@@ -249,7 +249,7 @@ on_mail(struct smtp_server *s, struct slice args)
 {
     struct smtp_grammar_mail m;
     enum smtp_grammar_error e =
-        smtp_grammar_mail(args, s->checkpoint ? SMTP_GRAMMAR_EXT_CHECKPOINT : 0, &m);
+        smtp_grammar_mail(args, s->checkpoint != NULL ? SMTP_GRAMMAR_EXT_CHECKPOINT : 0, &m);
 
     if (e != SMTP_GRAMMAR_OK) {
         return bad_argument(s, e);
@@ -260,7 +260,7 @@ on_mail(struct smtp_server *s, struct slice args)
     }
     s->transaction = smtp_transaction_get(&s->shared->pool);
     if (s->transaction == NULL || smtp_transaction_set_sender(s->transaction, m.from.text) < 0 ||
-        (m.transid.n > 0 && smtp_transaction_set_transid(s->transaction,
+        (m.transid.n > 0 && smtp_transaction_set_transid(s->transaction, s->checkpoint,
                                 (struct slice){ s->helo, s->helo_bytes }, m.transid) < 0)) {
         end_transaction(s);
         return not_now(s, -ENOMEM);

@@ -83,10 +83,11 @@ struct smtp_server {
     struct smtp_server_shared *shared;
     struct smtp_transaction *transaction; /* from MAIL to the end of its message */
     char *helo;                           /* what the client calls itself; NULL before */
-    uint8_t state, refusal;               /* enums above */
-    bool esmtp;                           /* EHLO */
-    bool checkpoint;                      /* the client may use RFC 1845: set by the shell */
-    bool skipping;                        /* the rest of a line that was too long */
+    const struct netaddr
+        *checkpoint;        /* of a client that may use RFC 1845, else NULL: by the shell */
+    uint8_t state, refusal; /* enums above */
+    bool esmtp;             /* EHLO */
+    bool skipping;          /* the rest of a line that was too long */
     uint16_t helo_bytes;
     uint16_t errors, idle_commands, refused_recipients; /* since the last message */
 };

@@ -126,12 +126,14 @@ copy(struct smtp_transaction *t, struct slice s, struct slice *out)
 }
 
 int
-smtp_transaction_set_transid(struct smtp_transaction *t, struct slice helo, struct slice transid)
+smtp_transaction_set_transid(struct smtp_transaction *t, const struct netaddr *client,
+    struct slice helo, struct slice transid)
 {
-    char name[600];
-    int n =
-        snprintf(name, sizeof(name), "%.*s %.*s", (int)helo.n, helo.p, (int)transid.n, transid.p);
+    char address[NETADDR_TEXT_CAP], name[600];
+    int n;
 
+    netaddr_text(client, address);
+    n = snprintf(name, sizeof(name), "%s %.*s %.*s", address, SLICE_FMT(helo), SLICE_FMT(transid));
     return n < 0 || (size_t)n >= sizeof(name)
                ? BH_ETOOBIG
                : copy(t, (struct slice){ name, (size_t)n }, &t->transid);

@@ -8,6 +8,7 @@
 #define SMTP_SMTP_TRANSACTION_H
 
 #include "core/list.h"
+#include "core/netaddr.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
 #include "smtp/smtp_data.h"
@@ -27,7 +28,7 @@ struct smtp_transaction {
     uint8_t body;         /* enum envelope_body */
     uint64_t size_bytes;  /* of content so far */
     uint64_t said_bytes;  /* SIZE= of MAIL */
-    struct slice transid; /* what the client calls itself, a blank, TRANSID; or empty */
+    struct slice transid; /* see mail/envelope.h; or empty */
     bool known;           /* it came before, as known_id and with known_bytes */
     uint64_t known_id, known_bytes;
     struct envelope_recipient asked; /* the recipient a verdict is awaited for; not copied */
@@ -52,8 +53,8 @@ void smtp_transaction_pool_fini(struct smtp_transaction_pool *p);
 struct smtp_transaction *smtp_transaction_get(struct smtp_transaction_pool *p) MUST_USE;
 void smtp_transaction_put(struct smtp_transaction_pool *p, struct smtp_transaction *t);
 
-int smtp_transaction_set_transid(
-    struct smtp_transaction *t, struct slice helo, struct slice transid) MUST_USE;
+int smtp_transaction_set_transid(struct smtp_transaction *t, const struct netaddr *client,
+    struct slice helo, struct slice transid) MUST_USE;
 int smtp_transaction_set_sender(struct smtp_transaction *t, struct slice sender) MUST_USE;
 /* 0: added; 1: it was there already (the same local part, the domain in any case); -ENOMEM. The
  * slices are copied. */

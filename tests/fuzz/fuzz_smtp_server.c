@@ -91,13 +91,15 @@ answer(struct rig *r, struct smtp_server_action a)
     return nothing;
 }
 
+static const struct netaddr client = { .family = AF_INET, .bytes = { 192, 0, 2, 1 } };
+
 static void
 run(struct rig *r, struct smtp_server_shared *shared, struct slice all, size_t piece)
 {
     struct buf left;
 
     smtp_server_init(&r->s, shared);
-    r->s.checkpoint = true;
+    r->s.checkpoint = &client;
     buf_init(&r->replies, 64 * MIB);
     buf_init(&r->committed, 64 * MIB);
     buf_init(&left, 64 * MIB);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const struct netaddr client = { .family = AF_INET, .bytes = { 192, 0, 2, 1 } };
+
 struct rig {
     struct smtp_server_shared shared;
     struct smtp_server s;
@@ -316,7 +318,7 @@ a_transaction_that_completed_is_told_of(void)
             struct rig r;
 
             rig_start(&r);
-            r.s.checkpoint = true;
+            r.s.checkpoint = &client;
             r.ready_rc = rows[i].rc;
             r.known = (struct intake_known){ rows[i].id, 4 };
             say(&r, SLICE_LIT(HELLO), 0);
@@ -332,6 +334,21 @@ a_transaction_that_completed_is_told_of(void)
             rig_stop(&r);
         }
     }
+}
+
+/* Nobody completes another's transaction, whatever he calls himself: it would never be taken. */
+static void
+a_transactions_name_begins_with_its_clients_address(void)
+{
+    struct rig r;
+
+    rig_start(&r);
+    r.s.checkpoint = &client;
+    say(&r, SLICE_LIT(HELLO "MAIL FROM:<s@x> TRANSID=<1@c>\r\n"), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(r.s.transaction);
+    CU_ASSERT_TRUE(slice_starts(r.s.transaction->transid, SLICE_LIT("192.0.2.1 ")));
+    CU_ASSERT_TRUE(slice_find_text(r.s.transaction->transid, " <1@c>"));
+    rig_stop(&r);
 }
 
 /* To whom it is not offered it is an unknown parameter. */
@@ -627,6 +644,7 @@ TEST_MAIN("smtp_server", TEST(dialogs_go_the_same_way_at_every_split),
     TEST(a_byte_at_a_time_is_the_same_too), TEST(what_intake_says_becomes_a_reply),
     TEST(commands_without_a_message_have_an_end), TEST(nothing_is_read_while_an_answer_is_awaited),
     TEST(a_transaction_that_completed_is_told_of),
+    TEST(a_transactions_name_begins_with_its_clients_address),
     TEST(checkpoint_is_for_those_whom_it_was_offered_to),
     TEST(a_refused_message_is_dropped_once_and_early),
     TEST(draining_ends_the_session_at_the_next_command),
