@@ -313,7 +313,7 @@ put_copied_commit(
         at = copied_origin_put(at + c.commit_bytes, s->commit_lsn);
         at = put_said(at, s, &st, place->lsn);
         CHECK((uint64_t)(at - place->payload) == bytes);
-        q->compaction.appended += bytes;
+        q->compaction.appended += RECORD_HEADER_BYTES + bytes;
         q->compaction.copied_bytes += bytes;
     }
     free((void *)(uintptr_t)c.e.recipients);
@@ -395,7 +395,7 @@ put_content(struct queue *q, struct slice bytes)
         memcpy(place.payload + CONTENT_PREFIX_BYTES, bytes.p, bytes.n);
         place.segment->live++;
         c->chunk_lsn[c->chunk_count++] = place.lsn;
-        c->appended += n;
+        c->appended += RECORD_HEADER_BYTES + n;
         c->copied_bytes += n;
     }
     return rc;
@@ -560,7 +560,7 @@ put_retired(struct queue *q, struct segment *seg)
     m->seq = seg->seq;
     m->in = place.segment->seq;
     list_push_back(&q->compaction.moves, &m->link);
-    q->compaction.appended += SURVIVORS_HEAD_BYTES;
+    q->compaction.appended += RECORD_HEADER_BYTES + SURVIVORS_HEAD_BYTES;
     return segtab_need(&q->segments, place.segment, seg->seq);
 }
 
@@ -634,6 +634,7 @@ piece(struct queue *q)
     }
     if (q->failed == 0 && (c->appended > before || looked >= piece_bytes(q))) {
         c->waiting = true;
+        c->pieces++;
         CHECK(journal_wait(q->journal, &w) == 0); /* reserved */
     }
     if (rc <= 0 && rc != BH_EBUSY) {
@@ -657,7 +658,6 @@ queue_compact(struct queue *q)
         c->wanted = false;
         c->seq = 0;
         c->guest = 0;
-        c->appended = 0;
         c->active = queue_compact_choose(q);
         if (!c->active) {
             return;

@@ -222,41 +222,49 @@ choose(struct queue *q, uint64_t need)
     }
     for (uint32_t i = 0; i < best.n; i++) {
         add_candidate(q, &list[i], &sum);
+        list[i].s->chosen = true;
     }
+    q->compaction.freed = best.freed;
     q->compaction.gain = best.freed - best.cost;
     free(list);
     return best.n > 0;
 }
 
-/* Is there more than there may be, or too little room for more? A round whose outcome is known and
- * was less than half of what was promised (records fill segments badly, or something holds them
- * that is no message) is not repeated before as much as a segment more is dead. */
+/* Is there more than there may be, or too little room for more? A round that won less than half of
+ * what was promised (records fill segments badly, or something holds them that is no message) is
+ * not repeated before as much as a segment more is dead. What it won: those of its segments that
+ * are gone, less what it wrote, the padding of its batches included. */
 static bool
 round_is_due(struct queue *q, uint64_t *need, uint64_t *dead_bytes)
 {
     struct compaction *c = &q->compaction;
     uint32_t slack = q->o.slack_segments != 0 ? q->o.slack_segments : SLACK_SEGMENTS;
-    uint64_t live = 0, bytes = 0, dead = 0, bound;
+    uint64_t live = 0, bytes = 0, dead = 0, left = 0, bound;
 
     LIST_FOR(it, &q->segments.order)
     {
-        const struct segment *s = segment_of(it);
-
-        if (s->freeing) {
+        if (segment_of(it)->freeing) {
             return false; /* asked again when it is gone, and what waits for it with it */
         }
+    }
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+
         live += s->live_bytes;
         if (is_counted(q, s)) {
             uint64_t size = size_of(q, s);
 
             bytes += size;
             dead += size - MIN(size, s->live_bytes);
+            left += s->chosen ? size : 0;
+            s->chosen = false;
         }
     }
-    if (c->before != 0 && dead + c->gain / 2 >= c->before) {
+    if (left + c->appended + c->pieces * (uint64_t)IO_BLOCK_BYTES + c->gain / 2 > c->freed) {
         c->resume_at = dead + q->segment_bytes / (q->low ? 4 : 1);
     }
-    c->before = 0;
+    c->freed = c->gain = c->appended = c->pieces = 0;
     if (dead < c->resume_at) {
         return false;
     }
@@ -280,6 +288,5 @@ queue_compact_choose(struct queue *q)
         c->resume_at = dead + q->segment_bytes / 4; /* not at every turn */
         return false;
     }
-    c->before = dead;
     return true;
 }

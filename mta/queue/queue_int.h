@@ -25,9 +25,11 @@ struct compaction {
     bool reading;       /* for the pool */
     bool wanted;        /* something became free or dead: is a round due? */
     uint64_t resume_at; /* not before so much is dead: the last round did not free what it should */
-    uint64_t before, gain; /* of a round: dead bytes when it began, what it was to free of them */
-    uint64_t appended;     /* by the round so far */
-    struct stored *s;      /* the message that is being copied, … */
+    uint64_t freed,
+        gain;          /* of the last round: what was to go, and that less what it was to write */
+    uint64_t appended; /* by it so far, … */
+    uint32_t pieces;   /* … in so many batches */
+    struct stored *s;  /* the message that is being copied, … */
     struct queue_reader *reader;
     uint64_t *chunk_lsn; /* … and where its chunks are so far */
     uint32_t chunk_count;

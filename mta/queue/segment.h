@@ -81,7 +81,8 @@ struct segment {
     bool damaged;           /* kept for ever */
     bool freeing;
     bool has_state;  /* a STATE record of this epoch was put here, whether it counts or not */
-    uint8_t wanted;  /* compact.c's own */
+    uint8_t wanted;  /* compact.c's own, … */
+    bool chosen;     /* … and to be gone after its last round */
     uint64_t *needs; /* sorted: segments (by seq) that must be gone before this one */
     uint32_t need_count, need_capacity;
 };
