@@ -122,8 +122,9 @@ CONF
 }
 
 keeper_pid() { cat "/run/bridgehead/${1:-$instance}/pid"; }
-# The server is the keeper's child that runs the same program.
-server_pid() { pgrep -P "$(keeper_pid "${1:-$instance}")" -x bridgeheadd; }
+# The server is the keeper's child that runs the same program. Its name of 15 letters is "exe" at first, so the arguments tell.
+server_of() { pgrep -P "$1" -f '^[^ ]*bridgeheadd --server '; }
+server_pid() { server_of "$(keeper_pid "${1:-$instance}")"; }
 serving() { bh probe >/dev/null 2>&1; }
 status_is() { [[ $(bh status --json 2>/dev/null | field state) = "$1" ]]; }
 # field PATH: a value of the JSON object on standard input ("queue.held", "reasons.0")
@@ -197,7 +198,7 @@ verify() {
     "$support/checker" --sent /mnt/sent --sink /mnt/sink --vip $vip --wait 20 "$@" || fail "a promise was broken"
 }
 
-no_daemon() { ! pgrep bridgehead >/dev/null; }
+no_daemon() { ! pgrep -f '^[^ ]*bridgeheadd( |$)' >/dev/null; }
 degraded() { bh status --json | field reasons | grep -q "$1"; }
 serving_state() { status_is serving; }
 drained() { [[ $(bh status --json | field queue.messages) = 0 ]]; }

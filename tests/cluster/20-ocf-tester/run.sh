@@ -29,7 +29,7 @@ done
 
 # ocf-tester starts and stops the resource by itself: the cluster must not interfere, and the resource be stopped.
 tell() { lab exec "$owner" "$@"; }
-mta_is_gone() { ! tell pgrep -x bridgeheadd >/dev/null; }
+mta_is_gone() { ! tell pgrep -f '^[^ ]*bridgeheadd( |$)' >/dev/null; }
 tell crm_attribute --type crm_config --name maintenance-mode --update true
 tell env OCF_ROOT=/usr/lib/ocf OCF_RESOURCE_INSTANCE=mta OCF_RESKEY_config=$CONFIG $AGENT stop ||
     fail "the agent's stop"

@@ -139,7 +139,7 @@ kill -STOP "$(server_pid)"
 act 1 "monitor of a hung server" monitor
 reason "hangs"
 act 0 "stop of a hung server" stop
-no_daemon || fail "processes are left: $(pgrep -a bridgehead)"
+no_daemon || fail "processes are left: $(pgrep -af bridgeheadd)"
 [[ $(owner) = dead* ]] || fail "the store of a killed server is not marked: $(owner)"
 act 7 "monitor after the hung server" monitor
 
