@@ -79,7 +79,8 @@ census_get(struct slice payload, struct census *c)
     for (uint32_t i = 0; i < ranges && !r.bad; i++) {
         uint64_t first = read_u64(&r), last = read_u64(&r);
 
-        if (r.bad || first > last || first < before || last - first >= CENSUS_SEQS_MAX) {
+        if (r.bad || first > last || first < before || last - first >= CENSUS_SEQS_MAX ||
+            last == UINT64_MAX) {
             return BH_EDAMAGED;
         }
         before = last;
