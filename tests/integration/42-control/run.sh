@@ -251,6 +251,8 @@ fields "store stat" stat_total
 fields "store dump" bh store dump
 expect 0 "dump for people" bh store dump --content
 says CONTENT
+says CENSUS
+says 'ranges=[{"first"'
 expect 2 "dump of a bad number" bh store dump --segment xyz
 expect 0 "check with progress" bh store check --progress
 says "100 %"
