@@ -197,10 +197,12 @@ def idle(host, port, count):
     for _ in range(int(count)):
         sock = socket.create_connection((host, int(port)), TIMEOUT)
         reader = sock.makefile("rb", buffering=0)
-        reader.readline()
+        line = reader.readline()
+        assert line.startswith(b"220 "), line
         sock.sendall(b"EHLO idle.example\r\n")
-        while reader.readline()[3:4] == b"-":
+        while (line := reader.readline()).startswith(b"250-"):
             pass
+        assert line.startswith(b"250 "), line
         socks.append((sock, reader))
     print("ready", flush=True)
     sys.stdin.read()

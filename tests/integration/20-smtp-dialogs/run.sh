@@ -13,7 +13,7 @@ mkdir -p /mnt/sent /mnt/got
 # clients: only 192.0.2.11 may relay; the dialogs come from the VIP's address but where they say so
 write_config relay \
     'relay = { clients = ["192.0.2.11/32"]; domains = ["example.org", "*.example.org"]; };' \
-    'limits = { sessions = 2000; message_size = "200MiB"; recipients = 100; errors = 20; };'
+    'limits = { sessions = 2000; sessions_per_client = 0; message_size = "200MiB"; recipients = 100; errors = 20; };'
 python sink 127.0.0.1 2525 /mnt/got >/mnt/sink.out &
 started $!
 wait_for 20 "the sink" grep -q ready /mnt/sink.out
