@@ -127,7 +127,8 @@ static bool
 same_recipients(const struct stored *file, const struct stored *now)
 {
     if (file->m.recipient_count != now->m.recipient_count ||
-        !slice_eq(file->m.sender, now->m.sender)) {
+        !slice_eq(file->m.sender, now->m.sender) ||
+        !slice_eq(file->m.transid, now->m.transid)) {
         return false;
     }
     for (uint32_t i = 0; i < file->m.recipient_count; i++) {
@@ -196,6 +197,7 @@ compare_entry(void *ctx, const struct snapshot_entry *e)
     case SNAPSHOT_MESSAGE:
         return compare_message(c, e->bytes);
     case SNAPSHOT_STATE:
+    case SNAPSHOT_TRANSID:
         return snapshot_state_get(e->bytes, &set);
     default:
         return (e->kind & SNAPSHOT_MUST_UNDERSTAND) != 0 ? BH_EFORMAT : 0;
