@@ -127,8 +127,7 @@ static bool
 same_recipients(const struct stored *file, const struct stored *now)
 {
     if (file->m.recipient_count != now->m.recipient_count ||
-        !slice_eq(file->m.sender, now->m.sender) ||
-        !slice_eq(file->m.transid, now->m.transid)) {
+        !slice_eq(file->m.sender, now->m.sender) || !slice_eq(file->m.transid, now->m.transid)) {
         return false;
     }
     for (uint32_t i = 0; i < file->m.recipient_count; i++) {

@@ -74,7 +74,7 @@ decode(struct transids *t, uint32_t slot, const uint8_t *value, size_t n)
 static void
 a_value_is_read_as_written_and_nonsense_is_refused(void)
 {
-    uint8_t value[TRANSID_VALUE_BYTES_MAX];
+    uint8_t value[TRANSID_VALUE_BYTES_MAX], later[TRANSID_VALUE_BYTES_MAX];
     struct transids t;
     struct transid *e;
     size_t n;
@@ -96,8 +96,10 @@ a_value_is_read_as_written_and_nonsense_is_refused(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(e);
     CU_ASSERT_TRUE(e->id == 7 && e->size_bytes == 100 && e->turn == 5 && t.turn == 5);
     CU_ASSERT_TRUE(e->phase == TRANSID_DONE && transid_has(e, SLICE_LIT("bob@example.org")));
-    CU_ASSERT_TRUE(transid_encode(e, 7, value) == n && decode(&t, 1, value, n) == 0);
-    CU_ASSERT_TRUE(transid_encode(e, 6, value) == n && decode(&t, 0, value, n) == 0);
+    CU_ASSERT_EQUAL(transid_encode(e, 6, value), n);
+    CU_ASSERT_EQUAL(transid_encode(e, 7, later), n);
+    CU_ASSERT_EQUAL(decode(&t, 1, later, n), 0);
+    CU_ASSERT_EQUAL(decode(&t, 0, value, n), 0);
     e = transids_find(&t, SLICE_LIT("c <1@x>")); /* the last time it left counts */
     CU_ASSERT_PTR_NOT_NULL_FATAL(e);
     CU_ASSERT_EQUAL(e->turn, 7);
