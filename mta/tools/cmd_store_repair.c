@@ -536,6 +536,7 @@ settle_segment(struct repair *r, size_t first)
             k->done = true;
         }
     }
+    rc = rc < 0 ? rc : io_sync_dir(r->quarantine); /* before the record may be durable */
     rc = rc < 0 ? rc : queue_settle_damage(r->q, seq, places, n);
     r->settled += rc == 0 ? n : 0;
     free(places);
@@ -545,7 +546,7 @@ settle_segment(struct repair *r, size_t first)
 static int
 settle_all(struct repair *r)
 {
-    int rc = io_sync_dir(r->quarantine);
+    int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < r->count; i++) {
         if (!r->list[i].done && step_of(r->list[i].f.kind) == STEP_SETTLE) {
