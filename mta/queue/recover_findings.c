@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define MISSING_TOLD_MAX 1000 /* nobody reads more, and a record may name a million */
+
 static void
 tell_now(struct run *run, const struct queue_finding *finding)
 {
@@ -111,6 +113,10 @@ recover_report_missing(struct run *run, uint64_t seq)
     char number[32];
     struct queue_finding finding = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, number };
 
+    if (run->missing_last == seq) {
+        return; /* the usual case: a message after the other in the same one */
+    }
+    run->missing_last = seq;
     (void)snprintf(number, sizeof(number), "segment number %016llx", (unsigned long long)seq);
     for (uint32_t i = run->kept_count; i > 0; i--) {
         if (run->kept[i - 1].f.kind == FINDING_SEGMENT_MISSING &&
@@ -142,16 +148,19 @@ void
 recover_missing(struct run *run)
 {
     struct queue_finding f = { FINDING_SEAL_MISSING, "", 0, 0, 0, "" };
+    struct queue_finding more = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, "and more" };
     uint32_t missing = 0;
 
     if (!run->census.known || run->r->sealed_lsn == 0) {
         return;
     }
     for (uint32_t i = 0; i < run->census.count; i++) {
-        if (!is_there(run, run->census.seqs[i])) {
+        if (!is_there(run, run->census.seqs[i]) && ++missing <= MISSING_TOLD_MAX) {
             recover_report_missing(run, run->census.seqs[i]);
-            missing++;
         }
+    }
+    if (missing > MISSING_TOLD_MAX) {
+        recover_tell(run, &more);
     }
     if (run->r->stray_count > 0 && missing > 0) {
         run->r->keep_strays = true;

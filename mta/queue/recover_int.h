@@ -37,6 +37,7 @@ struct run {
     struct census census;      /* known: it is the journal's last word */
     struct finding_kept *kept; /* findings so far: what was repaired is taken out again */
     uint32_t kept_count, kept_capacity;
+    uint64_t missing_last; /* segment that was last told to be missing; 0: none */
 };
 
 struct finding_kept {
