@@ -133,6 +133,16 @@ on_known_for(void *ctx, struct slice transid, struct slice recipient)
     return a->queue != NULL && queue_transaction_has(a->queue, transid, recipient);
 }
 
+static void
+on_settled(void *ctx, struct slice transid)
+{
+    struct app *a = ctx;
+
+    if (a->queue != NULL) {
+        queue_transaction_settled(a->queue, transid);
+    }
+}
+
 static int
 on_open(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
     uint64_t *id)
@@ -237,7 +247,7 @@ struct intake
 app_intake(struct app *a)
 {
     static const struct intake_ops ops = { on_recipient, on_ready, on_checkpoint, on_known,
-        on_known_for, on_open, on_write, on_commit, on_abort, on_forget };
+        on_known_for, on_settled, on_open, on_write, on_commit, on_abort, on_forget };
 
     return (struct intake){ &ops, a };
 }

@@ -49,6 +49,8 @@ struct intake_ops {
     int (*known)(void *ctx, struct slice transid, struct intake_known *out);
     /* Was it accepted for this recipient? */
     bool (*known_for)(void *ctx, struct slice transid, struct slice recipient);
+    /* The client of this transaction went on to another: it will not come again with it. */
+    void (*settled)(void *ctx, struct slice transid);
     /* Begin a message; resume is called when writing may go on after a pause. -ENOMEM, -ENOSPC,
      * BH_ESTATE. *id for the Received line. */
     int (*open)(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,

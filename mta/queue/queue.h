@@ -168,10 +168,13 @@ int queue_commit(
 void queue_abort(struct queue_intake *in);
 /* Did a transaction of this name (envelope.transid) come before? DONE: it is durable under our
  * ownership, *id and *size_bytes are set. Remembered while its message is in the queue, and for
- * the last thousands that left it. A second queue_commit with its name fails: -EEXIST. */
+ * the last thousands that left it and were not settled. A second queue_commit with its name fails:
+ * -EEXIST. */
 enum queue_transaction { TRANSACTION_NEW, TRANSACTION_BUSY, TRANSACTION_DONE };
 enum queue_transaction queue_transaction_find(
     const struct queue *q, struct slice name, msg_id *id, uint64_t *size_bytes);
+/* Its client knows, and will not ask again: it need not be remembered beyond its message. */
+void queue_transaction_settled(struct queue *q, struct slice name);
 /* Was the address among those that it was accepted for? */
 bool queue_transaction_has(const struct queue *q, struct slice name, struct slice address);
 void queue_forget(struct queue *q, queue_done_fn *cb, void *ctx);

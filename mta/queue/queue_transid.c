@@ -1,7 +1,7 @@
 /* Transactions that completed, by the TRANSID they came with (journal.md section 6f). A message
  * carries its own in its COMMIT. Before its last OUTCOME a TRANSID record says it again, in a slot
- * that is its until so many others left the queue as there are slots: so at no moment does neither
- * count. */
+ * that is its until its client goes on, or until so many others left the queue as there are slots:
+ * so at no moment does neither count. */
 #include "queue/queue_int.h"
 #include <stdio.h>
 
@@ -62,6 +62,7 @@ queue_transid_recover(struct queue *q)
             rc = rc == -ENOMEM ? rc : 0; /* what makes no sense is not remembered */
         }
     }
+    rc = rc < 0 ? rc : transids_begin(&q->transids);
     for (struct stored *s = msgindex_after(&q->index, 0); rc == 0 && s != NULL;
          s = msgindex_after(&q->index, s->m.id)) {
         struct transid *e = s->m.transid.n > 0 ? transids_find(&q->transids, s->m.transid) : NULL;
@@ -123,7 +124,7 @@ queue_transid_say(struct queue *q, const struct queue_message *m)
     size_t n;
     int rc;
 
-    if (e == NULL || e->said) {
+    if (e == NULL || e->said || e->settled) {
         return 0;
     }
     n = transid_encode(e, q->transids.turn + 1, value);
@@ -144,7 +145,7 @@ queue_transid_gone(struct queue *q, const struct queue_message *m)
 {
     struct transid *e = m->transid.n > 0 ? transids_find(&q->transids, m->transid) : NULL;
 
-    if (e != NULL && e->turn == 0) {
+    if (e != NULL && e->slot == TRANSID_NO_SLOT) {
         transids_drop(&q->transids, e);
     } else if (e != NULL) {
         e->live = false;
@@ -170,4 +171,14 @@ queue_transaction_has(const struct queue *q, struct slice name, struct slice add
     const struct transid *e = transids_find(&q->transids, name);
 
     return e != NULL && transid_has(e, address);
+}
+
+void
+queue_transaction_settled(struct queue *q, struct slice name)
+{
+    struct transid *e = transids_find(&q->transids, name);
+
+    if (e != NULL && e->phase == TRANSID_DONE) {
+        transids_settle(&q->transids, e);
+    }
 }

@@ -24,6 +24,7 @@ transids_init(struct transids *t)
 {
     *t = (struct transids){ .slots_max = 0 };
     map_init(&t->by_name);
+    list_init(&t->kept);
 }
 
 void
@@ -35,6 +36,7 @@ transids_fini(struct transids *t)
     }
     map_fini(&t->by_name);
     free(t->slots);
+    free(t->free);
     transids_init(t);
 }
 
@@ -43,10 +45,45 @@ transids_set_slots(struct transids *t, uint32_t slots_max)
 {
     CHECK(t->slots == NULL && slots_max > 0);
     t->slots = calloc(slots_max, sizeof(struct transid *));
-    if (t->slots == NULL) {
-        return -ENOMEM;
+    t->free = calloc(slots_max, sizeof(uint32_t));
+    if (t->slots == NULL || t->free == NULL) {
+        return -ENOMEM; /* transids_fini frees what there is */
     }
     t->slots_max = slots_max;
+    return 0;
+}
+
+static int
+by_turn(const void *a, const void *b)
+{
+    const struct transid *const *x = a, *const *y = b;
+
+    return (*x)->turn < (*y)->turn ? -1 : (*x)->turn > (*y)->turn;
+}
+
+int
+transids_begin(struct transids *t)
+{
+    struct transid **order = calloc(t->slots_max, sizeof(struct transid *));
+    uint32_t n = 0;
+
+    if (order == NULL) {
+        return -ENOMEM;
+    }
+    t->free_count = 0;
+    for (uint32_t slot = t->slots_max; slot-- > 0;) {
+        if (t->slots[slot] == NULL) {
+            t->free[t->free_count++] = slot;
+        } else {
+            order[n++] = t->slots[slot];
+        }
+    }
+    qsort(order, n, sizeof(struct transid *), by_turn);
+    for (uint32_t i = 0; i < n; i++) {
+        list_remove(&order[i]->link);
+        list_push_back(&t->kept, &order[i]->link);
+    }
+    free(order);
     return 0;
 }
 
@@ -73,6 +110,8 @@ transids_add(struct transids *t, struct slice name, uint64_t id, uint64_t size_b
     if (e == NULL) {
         return -ENOMEM;
     }
+    list_init(&e->link);
+    e->slot = TRANSID_NO_SLOT;
     e->id = id;
     e->size_bytes = size_bytes;
     e->count = recipient_count;
@@ -123,44 +162,73 @@ transid_has(const struct transid *e, struct slice address)
     return false;
 }
 
-static struct transid **
-slot_of(struct transids *t, const struct transid *e)
+static void
+give_back(struct transids *t, struct transid *e)
 {
-    return &t->slots[e->turn % t->slots_max];
+    if (e->slot != TRANSID_NO_SLOT) {
+        t->slots[e->slot] = NULL;
+        if (t->free_count < t->slots_max) { /* while they are read it is not in use */
+            t->free[t->free_count++] = e->slot;
+        }
+        e->slot = TRANSID_NO_SLOT;
+        list_remove(&e->link);
+    }
 }
 
 void
 transids_drop(struct transids *t, struct transid *e)
 {
-    if (e->turn != 0) {
-        *slot_of(t, e) = NULL;
-    }
+    give_back(t, e);
     map_remove(&t->by_name, &e->node);
     free(e);
 }
 
 static void
-take_turn(struct transids *t, struct transid *e, uint64_t turn)
+take(struct transids *t, struct transid *e, uint32_t slot, uint64_t turn)
 {
-    if (e->turn != 0) {
-        *slot_of(t, e) = NULL;
-    }
+    t->slots[slot] = e;
+    e->slot = slot;
     e->turn = turn;
-    *slot_of(t, e) = e;
+    list_push_back(&t->kept, &e->link);
     t->turn = MAX(t->turn, turn);
+}
+
+static struct transid *
+oldest(const struct transids *t)
+{
+    return CONTAINER_OF(t->kept.next, struct transid, link);
+}
+
+uint32_t
+transids_next_slot(const struct transids *t)
+{
+    return t->free_count > 0 ? t->free[t->free_count - 1] : oldest(t)->slot;
 }
 
 void
 transids_keep(struct transids *t, struct transid *e)
 {
-    struct transid *was = t->slots[transids_next_slot(t)];
+    uint32_t slot = transids_next_slot(t);
+    struct transid *was = t->slots[slot];
 
     if (was != NULL && was != e && !was->live) {
         transids_drop(t, was);
     } else if (was != NULL) {
-        was->turn = 0; /* its message says the name, as long as it is there */
+        give_back(t, was); /* its message says the name, as long as it is there */
     }
-    take_turn(t, e, t->turn + 1);
+    t->free_count--; /* slot is the last of the free ones in any case */
+    give_back(t, e); /* of before a crash */
+    take(t, e, slot, t->turn + 1);
+}
+
+void
+transids_settle(struct transids *t, struct transid *e)
+{
+    e->settled = true;
+    give_back(t, e);
+    if (!e->live) {
+        transids_drop(t, e);
+    }
 }
 
 size_t
@@ -198,8 +266,8 @@ transids_decode(struct transids *t, uint32_t slot, struct slice value)
 
     (void)read_u16(&r);
     name = read_bytes(&r, name_bytes);
-    if (r.bad || slot >= t->slots_max || turn == 0 || turn % t->slots_max != slot ||
-        turn > TURNS_MAX || t->slots[slot] != NULL || count > r.rest.n / 4) {
+    if (r.bad || slot >= t->slots_max || turn == 0 || turn > TURNS_MAX || t->slots[slot] != NULL ||
+        count > r.rest.n / 4) {
         return BH_EDAMAGED;
     }
     e = transids_find(t, name);
@@ -218,6 +286,6 @@ transids_decode(struct transids *t, uint32_t slot, struct slice value)
     for (uint32_t i = 0; i < count; i++) {
         e->recipients[i] = read_u32(&r);
     }
-    take_turn(t, e, turn);
+    take(t, e, slot, turn);
     return 0;
 }

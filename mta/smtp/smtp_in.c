@@ -63,6 +63,7 @@ struct session {
     uint64_t message_id;
     struct intake_client who;
     struct client *client;
+    char *named;       /* the transaction that was answered last (RFC 1845), or NULL */
     bool write_paused; /* intake asked to wait for resume */
     bool committing;   /* on_commit will be called, whatever state the dialog is in by then */
     bool peer_ended;   /* no more bytes will come; replies may go */
@@ -152,6 +153,7 @@ session_end(struct session *s, uint64_t linger_ms)
     buf_fini(&s->input);
     client_put(in, s->client);
     list_remove(&s->link);
+    free(s->named);
     free(s);
     in->stats.open--;
     if (in->stats.open == 0 && in->drain_cb != NULL) {
@@ -365,14 +367,29 @@ do_drop(struct session *s, const struct smtp_server_action *a)
 static struct smtp_server_action
 committed(struct session *s, int status)
 {
+    const struct smtp_transaction *t = s->proto.transaction;
+
     if (status == 0) {
         s->in->stats.accepted++;
         log_accepted(s);
+        s->named = t->transid.n > 0 ? strndup(t->transid.p, t->transid.n) : NULL;
     } else {
         s->in->stats.rejected_messages++;
         log_event(EV_SMTP_COMMIT_FAILED, LF_ID("id", s->message_id), LF_ERR("reason", status));
     }
     return smtp_server_committed(&s->proto, status, s->message_id);
+}
+
+/* Another final dot: what was answered before is durable with a client who, as ours does, writes
+ * down that he begins before he ends, behind what he knows by then. */
+static void
+went_on(struct session *s)
+{
+    if (s->named != NULL) {
+        s->in->intake.ops->settled(s->in->intake.ctx, slice_of(s->named));
+        free(s->named);
+        s->named = NULL;
+    }
 }
 
 static struct smtp_server_action
@@ -384,6 +401,7 @@ do_commit(struct session *s, const struct smtp_server_action *a)
     int rc;
 
     (void)a;
+    went_on(s);
     smtp_server_envelope(&s->proto, &e);
     e.received_wall_ms = ticks_wall_ms();
     e.client = client_text(s, client);

@@ -42,7 +42,7 @@ struct message {
     const char *text; /* of a notice; NULL: from the table */
     uint32_t number;
     unsigned recipients, held_changes; /* changes since it was sure */
-    bool committed, acked, gone;
+    bool committed, acked, gone, settled;
     uint8_t held_asked, held_sure; /* enum queue_hold */
     uint64_t held_at;
     uint64_t left_at; /* see sim.lefts */

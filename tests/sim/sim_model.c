@@ -7,9 +7,9 @@
  *   a recipient          in a state between the last one that was synced and the last recorded
  *   failed               the message that tells its sender is there, or was delivered
  *   delivered            the network had it; twice only if the first time may be unknown
- *   transaction          whose message is there, or left it lately, is known by its TRANSID; no
- *                        other is: its client would take it for delivered
- *   damage               none: a crash must never look like it
+ *   transaction          whose message is there, or left lately while its client may not know, is
+ * known by its TRANSID; no other is: its client would take it for delivered damage none: a crash
+ * must never look like it
  */
 #include "fake_pages.h"
 #include "sim.h"
@@ -443,7 +443,8 @@ compare_transid(struct sim *s, const struct message *m)
         sim_violation(s, m, "LOST: its client would be told that it is here");
     }
     if (name.n > 0 && found == TRANSACTION_NEW &&
-        (qm != NULL || (all_asked(m) && s->lefts - m->left_at < s->q->transids.slots_max))) {
+        (qm != NULL ||
+            (all_asked(m) && !m->settled && s->lefts - m->left_at < s->q->transids.slots_max))) {
         sim_violation(s, m, "its TRANSID is forgotten");
     }
 }

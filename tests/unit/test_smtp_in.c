@@ -43,6 +43,7 @@ struct rig {
     /* intake */
     bool checkpoint;
     const char *known_name;
+    char settled[64];
     int known_rc;
     int ready_rc, write_rc, commit_rc;
     unsigned opened, aborted, forgotten, committed;
@@ -208,8 +209,16 @@ on_known_for(void *ctx, struct slice transid, struct slice recipient)
     return slice_eq(recipient, SLICE_LIT("had@it"));
 }
 
+static void
+on_settled(void *ctx, struct slice transid)
+{
+    struct rig *r = ctx;
+
+    (void)snprintf(r->settled, sizeof(r->settled), "%.*s", SLICE_FMT(transid));
+}
+
 static const struct intake_ops ops = { on_recipient, on_ready, on_checkpoint, on_known,
-    on_known_for, on_open, on_write, on_commit, on_abort, on_forget };
+    on_known_for, on_settled, on_open, on_write, on_commit, on_abort, on_forget };
 
 /* ---- the rig */
 
