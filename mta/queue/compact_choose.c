@@ -44,6 +44,14 @@ queue_journal_bytes(const struct queue *q, uint64_t *live)
     return bytes;
 }
 
+uint64_t
+queue_compact_bound(const struct queue *q, uint64_t live)
+{
+    uint32_t slack = q->o.slack_segments != 0 ? q->o.slack_segments : SLACK_SEGMENTS;
+
+    return live * COMPACT_FACTOR + slack * q->segment_bytes;
+}
+
 /* ---- choosing */
 
 struct candidate {
@@ -238,7 +246,6 @@ static bool
 round_is_due(struct queue *q, uint64_t *need, uint64_t *dead_bytes)
 {
     struct compaction *c = &q->compaction;
-    uint32_t slack = q->o.slack_segments != 0 ? q->o.slack_segments : SLACK_SEGMENTS;
     uint64_t live = 0, bytes = 0, dead = 0, left = 0, bound;
 
     LIST_FOR(it, &q->segments.order)
@@ -269,7 +276,7 @@ round_is_due(struct queue *q, uint64_t *need, uint64_t *dead_bytes)
         return false;
     }
     c->resume_at = 0;
-    bound = live * COMPACT_FACTOR + slack * q->segment_bytes;
+    bound = queue_compact_bound(q, live);
     *need = bytes > bound ? bytes - bound : 0;
     *dead_bytes = dead;
     return *need > 0 || q->is_short;

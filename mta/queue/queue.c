@@ -9,6 +9,7 @@
 #define STAGE_BYTES_MIN   KIB
 #define STAGE_BYTES_MAX   (32 * KIB) /* small pieces gather to chunks of this size */
 #define SEGMENTS_OPEN_MAX 256
+#define BESIDE_BOUND      10 /* segments, spares and all: 2 fewer than may be (journal.md 7b) */
 #define OUTCOMES_A_RECORD 16 /* with replies of full length it fits the smallest segments */
 
 struct queue_intake {
@@ -390,11 +391,32 @@ close_some(struct queue *q, uint32_t open)
     }
 }
 
+/* As many spares as the bound on disk use leaves room for, when these are gone (journal.md section
+ * 7b): what a round of compaction frees is what the journal grows by up to the next. */
+static void
+reclaim(struct queue *q, struct list *dead)
+{
+    uint64_t live, may_be, used = 0;
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        used += !CONTAINER_OF(it, struct segment, link)->freeing;
+    }
+    (void)queue_journal_bytes(q, &live);
+    may_be = queue_compact_bound(q, live) / q->segment_bytes + BESIDE_BOUND;
+    space_keep(q->space, (uint32_t)(may_be - MIN(used, may_be)));
+    for (struct list *it = list_pop_front(dead); it != NULL; it = list_pop_front(dead)) {
+        space_reclaim(q->space, CONTAINER_OF(it, struct segment, job));
+    }
+}
+
 void
 queue_reap(struct queue *q)
 {
+    struct list dead;
     uint32_t open = 0;
 
+    list_init(&dead);
     q->reap_wanted = false;
     LIST_FOR(it, &q->segments.order)
     {
@@ -403,13 +425,16 @@ queue_reap(struct queue *q)
         /* I8: what the SEAL lists is all before it */
         if (segment_dead(seg) && (seg != q->first || it == q->segments.order.next)) {
             seg->freeing = true;
-            space_reclaim(q->space, seg);
+            list_push_back(&dead, &seg->job);
         } else {
             if (seg->state > 0 && seg->live == seg->state && seg->closed && !seg->damaged) {
                 queue_state_refresh(q, seg); /* nothing else is left in it */
             }
             open += seg->closed && !seg->freeing && seg->fd >= 0;
         }
+    }
+    if (!list_empty(&dead)) {
+        reclaim(q, &dead);
     }
     q->compaction.wanted = true;
     close_some(q, open);

@@ -119,6 +119,8 @@ enum { WANTED_NO, WANTED_COPY, WANTED_RETIRE };
 bool queue_compact_choose(struct queue *q) MUST_USE;
 /* All segments' bytes on disk; *live: what of them messages that live need. */
 uint64_t queue_journal_bytes(const struct queue *q, uint64_t *live);
+/* What closed segments may take before a round of compaction is due. */
+uint64_t queue_compact_bound(const struct queue *q, uint64_t live);
 
 /* compact.c */
 void queue_compact(struct queue *q);               /* at the end of a turn: begin, or go on */

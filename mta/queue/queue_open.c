@@ -335,7 +335,7 @@ claim(struct queue_opening *op, const char *boot_id)
     (void)snprintf(mine.boot_id, sizeof(mine.boot_id), "%s", boot_id);
     t0 = ticks_boot_ns();
     rc = owner_file_create(q->store, &mine);
-    if (rc == -ENOSPC && space_drop_reserves(q->store, mine.epoch - 1) == 0) {
+    if (rc == -ENOSPC && leftovers_drop_reserves(q->store, mine.epoch - 1) == 0) {
         rc = owner_file_create(q->store, &mine);
     }
     if (rc == -EEXIST) {
@@ -946,6 +946,7 @@ queue_release(struct queue *q, queue_done_fn *cb, void *ctx)
         return rc;
     }
     q->releasing = true;
+    space_leave(q->space);
     queue_compact_stop(q);
     q->release_cb = cb;
     q->release_ctx = ctx;

@@ -1,5 +1,6 @@
 #include "queue/space.h"
 #include "core/ticks.h"
+#include "queue/leftovers.h"
 #include "queue/record.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -9,10 +10,14 @@
 
 #define FILE_MODE 0600
 #define ZERO_STEP_BYTES                                                                            \
-    MIB                   /* written and synced at once: the journal's own sync waits no longer    \
-                           */
-#define SPARES_MAX      4 /* beyond, dead segments are deleted */
-#define SHORT_SEGMENTS  4 /* room for fewer is short: time to win some back */
+    MIB               /* written and synced at once: the journal's own sync waits no longer        \
+                       */
+#define SPARES_MAX 16 /* dead segments that are kept, if all that the queue has leaves room */
+#define SPARES_FEW 4  /* these in any case, but on a full disk */
+#define SWEEP_NOW_SEGMENTS                                                                         \
+    16                     /* room for fewer beside the reserve: dead epochs' is needed at once */
+#define IDLE_LOOKS      60 /* without a segment made or freed: more than a few are not needed now */
+#define SHORT_SEGMENTS  4  /* room for fewer is short: time to win some back */
 #define LOOK_EVERY_MS   1000
 #define OK_AGAIN_MS     5000 /* low ends no more often, or it would change with every segment */
 #define FIRST_BYTES_MIN (16 * KIB)
@@ -32,8 +37,9 @@ struct space {
     pthread_cond_t work, ready;
     bool started, stop, urgent;
     struct list prepare, reclaim, gone; /* segments, by job; under lock */
-    bool low, is_short;
+    bool low, is_short, leaving;
     int failure;
+    _Atomic uint32_t spares_wanted;
     _Atomic uint64_t free_bytes, room_bytes, reserve_left;
     /* of the thread alone */
     uint64_t reserve_now, spare_counter;
@@ -42,7 +48,8 @@ struct space {
     struct cut *cuts;     /* before the thread begins: what older epochs left too long */
     uint32_t cut_count;
     struct spare spares[SPARES_MAX];
-    uint32_t spare_count;
+    uint32_t spare_count, idle_looks;
+    bool sweep_later;
     int reserve_fd;
     uint8_t *zeros;
 };
@@ -534,6 +541,45 @@ space_make_first(struct space *s, struct segment *seg, struct slice records)
 
 /* ---- dead segments */
 
+/* To fill a new one takes longer than to write it, and to delete one as long as a hundred syncs,
+ * where the filesystem discards what is freed. */
+static uint32_t
+spares_wanted(struct space *s)
+{
+    uint32_t wanted = atomic_load_explicit(&s->spares_wanted, memory_order_relaxed);
+    bool few, none;
+
+    (void)pthread_mutex_lock(&s->lock);
+    none = s->leaving;
+    few = s->is_short || s->idle_looks >= IDLE_LOOKS;
+    (void)pthread_mutex_unlock(&s->lock);
+    return none ? 0 : few ? SPARES_FEW : MIN(MAX(wanted, SPARES_FEW), SPARES_MAX);
+}
+
+/* One more than are wanted is not worth a deletion. */
+static bool
+drop_one(struct space *s)
+{
+    uint32_t wanted = spares_wanted(s);
+
+    return s->spare_count > (wanted > 0 ? wanted + 1 : 0) && drop_spare(s);
+}
+
+void
+space_keep(struct space *s, uint32_t spares)
+{
+    atomic_store_explicit(&s->spares_wanted, spares, memory_order_relaxed);
+}
+
+void
+space_leave(struct space *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->leaving = true;
+    (void)pthread_cond_signal(&s->work);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
 /* The name goes first and durably; only then may anyone forget what depended on it (I7), and only
  * then are bytes of a new life written into the file. */
 static int
@@ -549,7 +595,7 @@ reclaim_one(struct space *s, struct segment *seg, bool keep)
     if (!lease_valid(s->o.lease, ticks_boot_ns())) {
         return BH_EFENCED;
     }
-    if (keep && reusable(s, seg) && s->spare_count < SPARES_MAX) {
+    if (keep && reusable(s, seg) && s->spare_count < spares_wanted(s)) {
         rc = spare_path(s, s->spare_counter, to);
         rc = rc < 0 ? rc : io_rename(from, to);
         if (rc == 0) {
@@ -645,6 +691,39 @@ cut_all(struct space *s)
     s->cut_count = 0;
 }
 
+/* ---- what dead epochs left */
+
+static int
+sweep(struct space *s)
+{
+    s->sweep_later = false;
+    return leftovers_sweep(s->o.store, s->dir, s->o.epoch, s->o.lease);
+}
+
+int
+space_sweep(struct space *s)
+{
+    CHECK(!s->started); /* or it would delete what the thread is making */
+    look(s);
+    s->sweep_later =
+        space_free_bytes(s) >= s->o.reserve_bytes + SWEEP_NOW_SEGMENTS * s->o.segment_bytes;
+    return s->sweep_later ? 0 : sweep(s);
+}
+
+/* The thread, when there is nothing else to do and nothing in the making. */
+static void
+sweep_now(struct space *s)
+{
+    int rc = s->sweep_later ? sweep(s) : 0;
+
+    if (rc < 0) {
+        (void)pthread_mutex_lock(&s->lock);
+        s->failure = s->failure == 0 ? rc : s->failure;
+        (void)pthread_mutex_unlock(&s->lock);
+        s->o.notify(s->o.ctx);
+    }
+}
+
 /* ---- the thread */
 
 /* One round of what is to be done; false: nothing was. */
@@ -670,6 +749,7 @@ step(struct space *s)
         first = list_pop_front(&s->prepare);
     }
     (void)pthread_mutex_unlock(&s->lock);
+    s->idle_looks = first != NULL || !list_empty(&dead) ? 0 : s->idle_looks + 1;
     if (first != NULL) {
         prepare_one(s, CONTAINER_OF(first, struct segment, job));
         return true;
@@ -679,7 +759,7 @@ step(struct space *s)
         reserve_grow(s);
         return true;
     }
-    return false;
+    return drop_one(s);
 }
 
 static void
@@ -719,6 +799,7 @@ space_main(void *arg)
     while (!stopping(s)) {
         if (!step(s)) {
             reserve_grow(s);
+            sweep_now(s);
             look(s);
             sleep_a_while(s);
         }
@@ -734,6 +815,7 @@ space_start(struct space *s, struct segtab *segments)
     note_cuts(s, segments);
     if (s->o.in_line) {
         cut_all(s);
+        sweep_now(s);
         reserve_grow(s);
         look(s);
         return 0;
@@ -859,109 +941,4 @@ space_clear(struct space *s, const struct segment *unused)
     while (s->spare_count > 0) {
         (void)drop_spare(s); /* the next start deletes what is left */
     }
-}
-
-/* ---- leftovers */
-
-#define SWEEP_MAX 128 /* names of one round: a directory is not changed while it is listed */
-
-struct sweep {
-    char names[SWEEP_MAX][64];
-    size_t count;
-    char own[2][64]; /* prefixes of our own, which stay */
-    bool journal;
-};
-
-static int
-each_sweep(void *ctx, const char *name)
-{
-    struct sweep *w = ctx;
-    struct slice s = slice_of(name);
-    bool ours = slice_starts(s, slice_of(w->own[0])) || slice_eq(s, slice_of(w->own[1]));
-    bool kind =
-        w->journal
-            ? slice_iends(s, SLICE_LIT(".tmp")) || slice_starts(s, SLICE_LIT("spare-"))
-            : slice_starts(s, SLICE_LIT("reserve.")) ||
-                  (slice_starts(s, SLICE_LIT("owner.")) && slice_iends(s, SLICE_LIT(".tmp")));
-
-    if (kind && !ours && s.n < sizeof(w->names[0]) && w->count < SWEEP_MAX) {
-        (void)!slice_copy(s, w->names[w->count++], sizeof(w->names[0]));
-    }
-    return 0;
-}
-
-static int
-sweep_dir(struct space *s, const char *dir, bool journal)
-{
-    struct sweep *w = calloc(1, sizeof(*w));
-    char path[STORE_PATH_CAP];
-    int rc;
-
-    if (w == NULL) {
-        return -ENOMEM;
-    }
-    w->journal = journal;
-    (void)snprintf(w->own[0], sizeof(w->own[0]), "spare-%08x-", s->o.epoch);
-    (void)snprintf(w->own[1], sizeof(w->own[1]), "reserve.%u", s->o.epoch);
-    do {
-        w->count = 0;
-        rc = io_list(dir, each_sweep, w);
-        for (size_t i = 0; rc == 0 && i < w->count; i++) {
-            if (!lease_valid(s->o.lease, ticks_boot_ns())) {
-                rc = BH_EFENCED;
-                break;
-            }
-            rc = store_path(path, dir, w->names[i]);
-            rc = rc < 0 ? rc : io_unlink(path);
-            rc = rc == -ENOENT ? 0 : rc;
-        }
-    } while (rc == 0 && w->count == SWEEP_MAX);
-    free(w);
-    return rc;
-}
-
-int
-space_sweep(struct space *s)
-{
-    int rc;
-
-    CHECK(!s->started); /* or it would delete what the thread is making */
-    rc = sweep_dir(s, s->dir, true);
-    return rc < 0 ? rc : sweep_dir(s, s->o.store, false);
-}
-
-struct old_reserves {
-    char names[8][32];
-    size_t count;
-    uint64_t up_to_epoch;
-};
-
-static int
-each_reserve(void *ctx, const char *name)
-{
-    struct old_reserves *old = ctx;
-    struct slice s = slice_of(name);
-    uint64_t epoch;
-
-    if (slice_starts(s, SLICE_LIT("reserve.")) && s.n < sizeof(old->names[0]) &&
-        slice_u64(slice_skip(s, SLICE_LIT("reserve.").n), old->up_to_epoch, &epoch) == 0 &&
-        old->count < ARRAY_LEN(old->names)) {
-        (void)!slice_copy(s, old->names[old->count++], sizeof(old->names[0]));
-    }
-    return 0;
-}
-
-int
-space_drop_reserves(const char *store, uint64_t up_to_epoch)
-{
-    struct old_reserves old = { .up_to_epoch = up_to_epoch };
-    char path[STORE_PATH_CAP];
-    int rc = io_list(store, each_reserve, &old);
-
-    for (size_t i = 0; rc == 0 && i < old.count; i++) {
-        rc = store_path(path, store, old.names[i]);
-        rc = rc < 0 ? rc : io_unlink(path);
-        rc = rc == -ENOENT ? 0 : rc;
-    }
-    return rc < 0 ? rc : io_sync_dir(store); /* ext4 gives blocks again once that is committed */
 }

@@ -10,6 +10,7 @@
 #ifndef QUEUE_SPACE_H
 #define QUEUE_SPACE_H
 
+#include "queue/leftovers.h"
 #include "queue/ownership.h"
 #include "queue/segment.h"
 
@@ -48,6 +49,11 @@ int space_wait(struct space *s, struct segment *seg) MUST_USE;
  * back. */
 void space_reclaim(struct space *s, struct segment *seg);
 
+/* Loop: how many dead segments may be kept to be used again (a few in any case). */
+void space_keep(struct space *s, uint32_t spares);
+/* Loop: the release has begun. None is kept; what is deleted now, space_clear need not. */
+void space_leave(struct space *s);
+
 struct space_news {
     struct list gone; /* segments (by job) whose names are durably gone */
     bool low;         /* the reserve is not whole: take no new mail */
@@ -63,11 +69,8 @@ uint64_t space_room_bytes(struct space *s, uint64_t *reserve_left);
 /* At release, stopped before: give back what the next owner would only delete: spares, the reserve,
  * and a segment that was prepared but never used (may be NULL). */
 void space_clear(struct space *s, const struct segment *unused);
-/* The disk is too full for a claim, and the owners up to that epoch are known to be gone: they need
- * their reserves no more. (One that only seemed gone stops with a failed write, as it should.) What
- * it frees can be had on return. */
-int space_drop_reserves(const char *store, uint64_t up_to_epoch) MUST_USE;
-/* Delete what another epoch left half made, and other epochs' reserves. With a valid lease. */
+/* Delete what other epochs left (queue/leftovers.h), with a valid lease: at once if their room is
+ * needed, else in the thread, since a deletion may take longer than the rest of a start. */
 int space_sweep(struct space *s) MUST_USE;
 
 #endif

@@ -553,7 +553,7 @@ only_the_reserves_of_owners_before_are_dropped(void)
         (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
         CU_ASSERT_TRUE_FATAL(close(open(path, O_CREAT | O_WRONLY, 0600)) == 0);
     }
-    CU_ASSERT_EQUAL(space_drop_reserves(dir, 4), 0);
+    CU_ASSERT_EQUAL(leftovers_drop_reserves(dir, 4), 0);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
         CU_ASSERT_EQUAL(unlink(path), i < 2 ? -1 : 0);
