@@ -932,6 +932,9 @@ space_clear(struct space *s, const struct segment *unused)
     char path[STORE_PATH_CAP];
 
     CHECK(!s->started);
+    if (s->sweep_later) {
+        (void)!sweep(s); /* the next start does what is left */
+    }
     if (unused != NULL && segment_path(s, unused, path) == 0) {
         (void)!io_unlink(path); /* empty, if it stays */
     }
