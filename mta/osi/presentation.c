@@ -384,7 +384,13 @@ static void
 unwrap(const struct presentation *p, struct presentation_ind *ind)
 {
     struct slice *data = &ind->session.user_data;
+    struct ber_cursor c;
+    struct ber_value v;
 
+    ber_cursor_init(&c, *data);
+    if (p->mode == PRESENTATION_X410 && ber_take_tag(&c, BER_UNIVERSAL(BER_SET), &v) > 0) {
+        *data = v.body; /* an ARU: the members of the RTAB */
+    }
     if (p->mode == PRESENTATION_NORMAL && data->n > 0 &&
         (!pdu_read_user(*data, &ind->context, data) || !agreed(p, ind->context))) {
         *data = SLICE_NONE;
@@ -539,9 +545,12 @@ data(struct presentation *p, struct presentation_ind *ind)
         if (!p->pending_end) {
             return SESSION_IND_MORE;
         }
-        error = done ? NULL : "an SSDU ends within its PDV-list";
-        ind->session.end = true;
         p->place = PLACE_NONE;
+        p->torn = !done;
+        if (p->torn) {
+            return SESSION_IND_MORE;
+        }
+        ind->session.end = true;
     }
     if (error != NULL) {
         return abort_provider(p, ARP_UNRECOGNIZED_PPDU, error, ind);
@@ -550,6 +559,14 @@ data(struct presentation *p, struct presentation_ind *ind)
     ind->session.begin = p->begin;
     p->begin = false;
     return SESSION_IND_DATA;
+}
+
+/* An SSDU that was cut short is no error if this comes next. */
+static bool
+mends(enum session_ind_kind kind)
+{
+    return kind == SESSION_IND_INTERRUPT || kind == SESSION_IND_DISCARD ||
+           kind == SESSION_IND_ABORT;
 }
 
 enum session_ind_kind
@@ -567,6 +584,13 @@ presentation_next(
         }
         *ind = (struct presentation_ind){ .context = 0 };
         kind = session_next(p->below, bytes, end, &ind->session);
+        if (p->torn && kind != SESSION_IND_MORE) {
+            p->torn = false;
+            if (!mends(kind) && p->below->state != SESSION_OVER) {
+                return abort_provider(
+                    p, ARP_UNRECOGNIZED_PPDU, "an SSDU ends within its PDV-list", ind);
+            }
+        }
         if (kind != SESSION_IND_DATA || p->mode == PRESENTATION_X410) {
             break;
         }

@@ -69,6 +69,7 @@ struct presentation {
     int place;
     bool aligned;                    /* its value is within octets: inner reads them */
     bool begin;                      /* nothing of it was told yet */
+    bool torn;                       /* the last SSDU was cut short */
     bool pending, pending_end;       /* a piece of the session's is not used up */
     struct slice rest, aligned_rest; /* of that piece; of the octets that inner reads */
     uint32_t context;

@@ -295,6 +295,7 @@ data_that_are_none_abort(void)
         memcpy(octets, "\x01\x00\x01\x00", 4);
         receiving(&x);
         feed_tsdu(&x, (struct slice){ octets, s.n + 4 }, true);
+        feed_tsdu(&x, L("\x01\x00\x31\x03\x2a\x01\x31"), true); /* what is cut short shows now */
         CU_ASSERT_STRING_EQUAL(x.told, "abort ");
         CU_ASSERT_EQUAL(x.s.state, SESSION_OVER);
         side_fini(&x);
