@@ -89,7 +89,7 @@
     X(EV_SMTP_OUT_STALE, 1312, "smtp.out.stale", DEBUG, "A kept session had died; its delivery goes on over a new one.", "None needed.")
 
 #define BRIDGEHEAD_EVENTS_QUEUE(X) \
-    X(EV_QUEUE_OPENED, 1400, "queue.opened", INFO, "The store was recovered and is ready.", "None needed.") \
+    X(EV_QUEUE_OPENED, 1400, "queue.opened", INFO, "The store is sealed and takes mail; what it held before is being loaded.", "None needed.") \
     X(EV_QUEUE_FAILED, 1401, "queue.failed", ERROR, "A write or sync of the store failed; nothing more is acknowledged and the server exits.", "Check the disk and its path (kernel log, multipath, DRBD state); remount the filesystem before this node opens the store again.") \
     X(EV_QUEUE_SPACE_LOW, 1402, "queue.space.low", WARN, "The disk is full but for the reserve: new mail is answered with 452, delivery goes on.", "Make room on the store's filesystem, or enlarge it; intake resumes alone.") \
     X(EV_QUEUE_SPACE_OK, 1403, "queue.space.ok", INFO, "The reserve is whole again and new mail is accepted.", "None needed.") \
@@ -99,6 +99,7 @@
     X(EV_QUEUE_SNAPSHOT, 1407, "queue.snapshot.written", INFO, "A snapshot was written: recovery begins there.", "None needed.") \
     X(EV_QUEUE_SNAPSHOT_FAILED, 1408, "queue.snapshot.failed", WARN, "A snapshot could not be written. No mail is touched by it; a recovery takes longer.", "Look at the error: room on the store's filesystem, or its disk. The next one is tried by itself.") \
     X(EV_QUEUE_SNAPSHOT_UNREADABLE, 1409, "queue.snapshot.unreadable", WARN, "A snapshot could not be used; the named one took its place, which takes longer. No mail is touched by it.", "Check the disk: a snapshot was read back when it was written, so something changed it since.") \
+    X(EV_QUEUE_LOADED, 1412, "queue.loaded", INFO, "All that the store held is known: delivery goes on.", "None needed.") \
     X(EV_QUEUE_COMPACT_BLOCKED, 1410, "queue.compact.blocked", WARN, "Segments of the journal cannot be freed, since damage is in them or in one that they must outlive: the store takes more of the disk than it should.", "bridgehead store check names the damage; export or remove the messages that are held for it, then bridgehead store repair.")
 
 #define BRIDGEHEAD_EVENTS_OWNER(X) \

@@ -1,7 +1,9 @@
 /* app/app.c - the server: wires the parts, and is the order in which they start and stop.
  *
- * Start   log - no privileges - loop - control socket - VIP watch - queue (claim, seal, recover, in
- * a thread) - scheduler - listeners - "ready" to the keeper. Stop    no new transaction (421) -
+ * Start   log - no privileges - loop - control socket - VIP watch - queue (claim, seal, in a
+ * thread)
+ * - scheduler - listeners - "ready" to the keeper - what the last owner left is loaded, in a
+ * thread, and only then delivered. Stop    no new transaction (421) -
  * replies earned leave, final dots out are waited for, within the drain budget - seal, RELEASED -
  * exit 0. Fault   a failed sync, a lost lease, a higher epoch: one event, one word to the keeper,
  * _exit: nothing is flushed or acknowledged.
@@ -293,13 +295,7 @@ on_listeners_end(struct app *a)
 static void
 on_message(void *ctx, struct queue_message *m)
 {
-    struct app *a = ctx;
-
-    if (a->failover.first_250_wall_ms == 0 &&
-        m->id >> QUEUE_ID_EPOCH_SHIFT == a->claim.epoch) { /* or a notice of ours */
-        a->failover.first_250_wall_ms = app_wall_ms(NULL);
-    }
-    sched_add(a->sched, m);
+    sched_add(((struct app *)ctx)->sched, m);
 }
 
 static void
@@ -335,6 +331,28 @@ on_queue_failure(void *ctx, int rc)
                          : "a write or sync of the store failed");
 }
 
+/* What the last owner left is there, and goes to the scheduler from now on. */
+static void
+on_loaded(void *ctx, int status, const struct queue_claim *claim, const char *text)
+{
+    struct app *a = ctx;
+    int rc;
+
+    if (status < 0) {
+        app_fail(a, status, text);
+        return;
+    }
+    a->claim = *claim;
+    app_restore_suspended(a, a->conf);
+    rc = app_settle_doubts(a);
+    if (rc < 0) {
+        app_fail(a, rc, "what the last owner had in hand cannot be recorded");
+        return;
+    }
+    a->failover.loaded_wall_ms = app_wall_ms(NULL);
+}
+
+/* Mail can be taken in, and that is what a start promises. */
 static void
 on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim, const char *text)
 {
@@ -357,12 +375,6 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
         app_fail(a, rc, "cannot start the scheduler");
         return;
     }
-    app_restore_suspended(a, a->conf);
-    rc = app_settle_doubts(a);
-    if (rc < 0) {
-        app_fail(a, rc, "what the last owner had in hand cannot be recorded");
-        return;
-    }
     a->facts.queue_open = true;
     a->facts.vip_grace_until_ms = loop_now_ms(a->loop) + a->conf->vip_grace_ms;
     start_listening(a);
@@ -378,6 +390,7 @@ open_queue(struct app *a)
         .lease_ms = a->conf->store_lease_ms,
         .fenced = { a->fenced.node, a->fenced.epoch },
         .snapshot_bytes = a->conf->store_snapshot_bytes,
+        .on_loaded = on_loaded,
         .on_message = on_message,
         .on_recovered = on_recovered,
         .on_gone = on_gone,

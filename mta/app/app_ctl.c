@@ -46,8 +46,21 @@ app_ctl_text(struct slice s)
     return json_stringn(clean, n);
 }
 
-bool
-app_ctl_need_queue(const struct app *a, struct ctl_request *rq)
+/* Of the queue that the last owner left; -1: there is none to load any more. */
+static int
+loaded_percent(const struct app *a)
+{
+    struct queue_stats q = { 0 };
+
+    if (a->queue == NULL || queue_is_loaded(a->queue)) {
+        return -1;
+    }
+    queue_stats(a->queue, &q);
+    return (int)q.loaded_percent;
+}
+
+static bool
+need_open(const struct app *a, struct ctl_request *rq)
 {
     if (a->queue != NULL && a->sched != NULL && !a->releasing) {
         return true;
@@ -55,6 +68,24 @@ app_ctl_need_queue(const struct app *a, struct ctl_request *rq)
     ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_RUNNING, 0,
         "the queue is not open (the daemon is starting or stopping)",
         "Look at bridgehead status and ask again.");
+    return false;
+}
+
+bool
+app_ctl_need_queue(const struct app *a, struct ctl_request *rq)
+{
+    char text[96];
+
+    if (!need_open(a, rq)) {
+        return false;
+    }
+    if (queue_is_loaded(a->queue)) {
+        return true;
+    }
+    (void)snprintf(text, sizeof(text),
+        "what the last owner left in the queue is still being loaded (%d %%)", loaded_percent(a));
+    ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_RUNNING, EV_QUEUE_OPENED, text,
+        "New mail is accepted meanwhile; ask again when it is done.");
     return false;
 }
 
@@ -170,6 +201,15 @@ smtp_of(const struct app *a)
         (json_int_t)s.refused_recipients, "rejected_messages", (json_int_t)s.rejected_messages);
 }
 
+/* null: what queue says is all there is. */
+static json_t *
+loaded_json(const struct app *a)
+{
+    int percent = loaded_percent(a);
+
+    return percent < 0 ? json_null() : json_integer(percent);
+}
+
 static void
 on_status(void *ctx, struct ctl_request *rq, const json_t *args)
 {
@@ -177,13 +217,13 @@ on_status(void *ctx, struct ctl_request *rq, const json_t *args)
 
     (void)args;
     ctl_reply(rq, 0,
-        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "instance",
+        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "instance",
             a->conf->instance, "version", BRIDGEHEAD_VERSION, "state",
             role_state_name(a->role.state), "reasons", reasons_of(a), "owner", "node",
             a->args->node, "epoch", (json_int_t)(a->queue != NULL ? a->claim.epoch : 0), "since",
             app_ctl_time(a->since_wall_ms), "vips", vips_of(a), "queue", queue_of(a), "journal",
             journal_of(a), "smtp", smtp_of(a), "connectors", connectors_of(a), "last_failover",
-            app_failover_json(a), "pid", (json_int_t)getpid()));
+            app_failover_json(a), "pid", (json_int_t)getpid(), "loaded_percent", loaded_json(a)));
 }
 
 /* What the agent's monitor asks. It never touches the disk: it knows how long the oldest sync has
@@ -406,7 +446,7 @@ on_failover_report(void *ctx, struct ctl_request *rq, const json_t *args)
     const struct app *a = ctx;
 
     (void)args;
-    if (app_ctl_need_queue(a, rq)) {
+    if (need_open(a, rq)) {
         ctl_reply(rq, 0, app_failover_json(a));
     }
 }

@@ -43,9 +43,11 @@ phases_json(const struct app *a)
     const struct queue_claim *c = &a->claim;
     const struct app_failover *f = &a->failover;
 
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "lock_s", seconds(c->lock_ms), "wait_s",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "lock_s", seconds(c->lock_ms), "wait_s",
         seconds(c->wait_ms), "claim_s", seconds(c->claim_ms), "replay_s", seconds(c->replay_ms),
-        "seal_s", seconds(c->seal_ms), "schedule_s",
+        "seal_s", seconds(c->seal_ms), "load_s",
+        f->loaded_wall_ms == 0 ? json_null() : seconds(f->loaded_wall_ms - f->opened_wall_ms),
+        "schedule_s",
         f->scheduled_wall_ms == 0 ? json_null() : seconds(f->scheduled_wall_ms - f->opened_wall_ms),
         "listen_s",
         f->listening_wall_ms == 0 ? json_null()
@@ -57,13 +59,15 @@ since_start_json(const struct app *a)
 {
     const struct app_failover *f = &a->failover;
     struct sched_totals t;
+    struct queue_stats q;
 
     sched_totals(a->sched, &t);
-    return json_pack("{s:o,s:o,s:o,s:o,s:o}", "opened_s", since_start(a, f->opened_wall_ms),
+    queue_stats(a->queue, &q);
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "opened_s", since_start(a, f->opened_wall_ms),
         "listening_s", since_start(a, f->listening_wall_ms), "first_client_s",
         since_start(a, f->first_accept_wall_ms), "first_250_s",
-        since_start(a, f->first_250_wall_ms), "first_delivery_s",
-        since_start(a, t.first_delivered_wall_ms));
+        since_start(a, q.first_commit_wall_ms), "loaded_s", since_start(a, f->loaded_wall_ms),
+        "first_delivery_s", since_start(a, t.first_delivered_wall_ms));
 }
 
 static void
@@ -71,13 +75,16 @@ add_times(const struct app *a, json_t *to)
 {
     const struct app_failover *f = &a->failover;
     struct sched_totals t;
+    struct queue_stats q;
 
     sched_totals(a->sched, &t);
+    queue_stats(a->queue, &q);
     (void)json_object_set_new(to, "started", app_ctl_time(f->started_wall_ms));
     (void)json_object_set_new(to, "opened", app_ctl_time(f->opened_wall_ms));
     (void)json_object_set_new(to, "listening", app_ctl_time(f->listening_wall_ms));
     (void)json_object_set_new(to, "first_client", app_ctl_time(f->first_accept_wall_ms));
-    (void)json_object_set_new(to, "first_250", app_ctl_time(f->first_250_wall_ms));
+    (void)json_object_set_new(to, "first_250", app_ctl_time(q.first_commit_wall_ms));
+    (void)json_object_set_new(to, "loaded", app_ctl_time(f->loaded_wall_ms));
     (void)json_object_set_new(to, "first_delivery", app_ctl_time(t.first_delivered_wall_ms));
 }
 

@@ -29,8 +29,8 @@ struct app_socket {
 
 struct app_failover { /* for `failover report` */
     struct sched_recovered recovered;
-    uint64_t started_wall_ms, opened_wall_ms, scheduled_wall_ms, listening_wall_ms,
-        first_accept_wall_ms, first_250_wall_ms;
+    uint64_t started_wall_ms, opened_wall_ms, listening_wall_ms, loaded_wall_ms, scheduled_wall_ms,
+        first_accept_wall_ms;
 };
 
 struct app_fenced {   /* the cluster's word that the last owner is dead */
@@ -99,7 +99,7 @@ struct intake app_intake(struct app *a);
 int app_notify(void *ctx, struct slice to, struct slice content);
 bool app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count);
 
-/* app_failover.c: before the queue's messages are scheduled. */
+/* app_failover.c: when the queue is loaded, before its messages are scheduled. */
 int app_settle_doubts(struct app *a) MUST_USE;
 
 /* app_wire.c: conf to the parts' options */

@@ -511,6 +511,32 @@ msgindex_after(const struct msgindex *ix, uint64_t id)
     return at < ix->used ? ix->entries[at].s : NULL;
 }
 
+int
+msgindex_join(struct msgindex *ix, struct msgindex *older, size_t room)
+{
+    int rc = msgindex_reserve(older, ix->used - ix->first + room);
+
+    CHECK(ix->replies.count == 0 && ix->state.count == 0);
+    for (size_t i = ix->first; rc == 0 && i < ix->used; i++) {
+        rc = msgindex_find(older, ix->entries[i].id) != NULL ? BH_EDAMAGED : 0;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = ix->first; i < ix->used; i++) {
+        if (ix->entries[i].s != NULL) {
+            CHECK(msgindex_add(older, ix->entries[i].s) == 0); /* room was made */
+        }
+    }
+    free(ix->entries);
+    map_fini(&ix->replies);
+    *ix = *older;
+    list_init(&ix->state.entries);
+    list_splice_back(&ix->state.entries, &older->state.entries);
+    msgindex_init(older);
+    return 0;
+}
+
 /* ---- changes */
 
 static const uint8_t state_of[] = {

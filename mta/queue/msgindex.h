@@ -25,6 +25,7 @@ struct stored {
     bool moving;  /* its copy is in the journal, not yet durable */
     bool stays;   /* cannot be copied: compaction leaves it where it is */
     bool durable; /* its COMMIT is on disk: visible */
+    bool told;    /* on_message was called */
     bool gone;    /* all recipients final; waits for its outcome's batch */
     bool lost;    /* gone is durable: freed when the last reader closes */
     bool damaged; /* some of its content is in a damaged or missing place */
@@ -84,6 +85,11 @@ int msgindex_reserve(struct msgindex *ix, size_t more) MUST_USE;
 void msgindex_remove(struct msgindex *ix, struct stored *s);
 struct stored *msgindex_find(const struct msgindex *ix, uint64_t id);
 struct stored *msgindex_after(const struct msgindex *ix, uint64_t id); /* the least id above */
+
+/* All that is in older comes to ix, in which no reply and no setting is yet, and older is empty;
+ * and room more messages can be added. 0; -ENOMEM; BH_EDAMAGED: an id is in both. Then nothing
+ * happened. */
+int msgindex_join(struct msgindex *ix, struct msgindex *older, size_t room) MUST_USE;
 
 /* What an outcome entry or mark says becomes so. Totals follow while s is in the index.
  * BH_EDAMAGED: no such recipient or kind; -ENOMEM (the reply is then left out). Sets live_count. */

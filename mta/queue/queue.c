@@ -1,7 +1,7 @@
 #include "core/log.h"
 #include "core/ticks.h"
 #include "queue/distrust.h"
-#include "queue/queue_int.h"
+#include "queue/queue_load.h"
 #include <stdlib.h>
 
 #define DIRECT_BYTES_MIN  (2 * KIB) /* a piece that is worth a record of its own */
@@ -34,7 +34,7 @@ queue_ready(const struct queue *q, uint64_t size_bytes)
     if (q->failed != 0) {
         return q->failed;
     }
-    if (q->releasing) {
+    if (q->releasing || q->release_waits) {
         return BH_ESTATE;
     }
     if (q->low || size_bytes > space_free_bytes(q->space)) {
@@ -324,14 +324,17 @@ on_committed(struct queue *q, const struct journal_wait *w, int status)
         /* Room was made at commit; an id is given out once. */
         CHECK(msgindex_add(&q->index, s) == 0);
         s->durable = true;
-        q->committed++;
+        if (q->committed++ == 0) {
+            q->first_commit_wall_ms = ticks_wall_ms();
+        }
     }
     if (w->cb != NULL) {
         w->cb(w->ctx, status);
     }
-    if (status == 0) {
+    if (status == 0 && q->load == NULL) {
+        s->told = true;
         q->o.on_message(q->o.ctx, &s->m);
-    } else {
+    } else if (status != 0) {
         s->lost = true;
         queue_message_unused(q, s);
     }
@@ -449,12 +452,14 @@ queue_on_turn(void *ctx)
     if (q->failed != 0) {
         return;
     }
-    if (q->reap_wanted && !q->releasing) {
-        queue_reap(q);
-    }
-    queue_compact(q);
-    if (!q->releasing) {
-        snapshot_make_turn(q);
+    if (q->load == NULL) {
+        if (q->reap_wanted && !q->releasing) {
+            queue_reap(q);
+        }
+        queue_compact(q);
+        if (!q->releasing) {
+            snapshot_make_turn(q);
+        }
     }
     if (journal_is_full(q->journal)) {
         return;
@@ -522,7 +527,8 @@ queue_on_wake(void *ctx)
     }
     q->compaction.wanted = q->compaction.wanted || (news.is_short && !q->is_short);
     q->is_short = news.is_short;
-    if ((q->reap_wanted || q->compaction.wanted) && !q->releasing && q->failed == 0) {
+    if ((q->reap_wanted || q->compaction.wanted) && q->load == NULL && !q->releasing &&
+        q->failed == 0) {
         queue_reap(q);
         queue_compact(q);
     }
@@ -555,7 +561,11 @@ depend(struct queue *q, struct segment *in, const struct stored *s)
 static int
 may_change(const struct queue *q, const struct stored *s)
 {
-    return q->failed != 0 ? q->failed : q->releasing ? BH_ESTATE : s->gone ? BH_ENOTFOUND : 0;
+    return q->failed != 0    ? q->failed
+           : q->releasing    ? BH_ESTATE
+           : q->load != NULL ? BH_EBUSY
+           : s->gone         ? BH_ENOTFOUND
+                             : 0;
 }
 
 static struct outcome_entry
@@ -793,8 +803,8 @@ queue_sync(struct queue *q, queue_done_fn *cb, void *ctx)
 int
 queue_snapshot(struct queue *q, uint64_t min_bytes, queue_done_fn *cb, void *ctx)
 {
-    if (q->failed != 0 || q->releasing) {
-        return q->failed != 0 ? q->failed : BH_ESTATE;
+    if (q->failed != 0 || q->releasing || q->load != NULL) {
+        return q->failed != 0 ? q->failed : q->releasing ? BH_ESTATE : BH_EBUSY;
     }
     if (q->snapshots.make != NULL) {
         return snapshot_make_join(q, cb, ctx);
@@ -818,6 +828,15 @@ queue_after(const struct queue *q, msg_id id)
     struct stored *s = msgindex_after(&q->index, id);
 
     return s != NULL ? &s->m : NULL;
+}
+
+static uint64_t
+loaded_percent(const struct queue *q)
+{
+    uint64_t all = q->load != NULL ? q->load->r.to_read : 0;
+    uint64_t read = q->load != NULL ? atomic_load(&q->load->read) : 0;
+
+    return q->load == NULL ? 100 : all == 0 ? 0 : MIN(read * 100 / all, (uint64_t)99);
 }
 
 void
@@ -847,15 +866,24 @@ queue_stats(const struct queue *q, struct queue_stats *out)
         .syncs = js.syncs,
         .batches = js.batches,
         .committed = q->committed,
+        .first_commit_wall_ms = q->first_commit_wall_ms,
         .oldest_sync_ms =
             js.oldest_sync_ms != 0 && js.oldest_sync_ms < now_ms ? now_ms - js.oldest_sync_ms : 0,
         .quarantined = q->claim.quarantined,
         .snapshot_bytes = q->snapshots.last_bytes,
         .tail_bytes = snapshot_make_tail(q),
         .space_low = q->low,
+        .loading = q->load != NULL,
+        .loaded_percent = loaded_percent(q),
         .epoch = q->epoch,
         .lease_left_ms = end_ns > now_ns ? (end_ns - now_ns) / 1000000 : 0,
     };
+}
+
+bool
+queue_is_loaded(const struct queue *q)
+{
+    return q->load == NULL;
 }
 
 const struct queue_claim *

@@ -82,6 +82,7 @@ struct queue_fenced { /* what the cluster confirms: this owner is dead */
     const char *node; /* NULL: nothing confirmed */
     uint64_t epoch;
 };
+struct queue_claim;
 struct queue_options {
     const char *path;
     const char *node;          /* this node's name in the cluster; "localhost" without one */
@@ -95,6 +96,7 @@ struct queue_options {
     /* Simulation: no threads, disk calls happen in the loop's turns; called to let ns pass. Else
      * NULL. */
     void (*in_line)(void *ctx, uint64_t ns);
+    bool (*in_line_waits)(void *ctx); /* the load is not to go on in this turn; NULL: it is */
     struct queue_fenced fenced;
     bool whole_journal; /* use no snapshot: a repair wants to know of all damage */
     /* Each finding of the recovery, beside its event; from any thread. NULL: nobody asks. */
@@ -103,6 +105,12 @@ struct queue_options {
      * after opened. */
     void (*on_message)(void *ctx, struct queue_message *m);
     void (*on_recovered)(void *ctx); /* that was the last recovered one; NULL: nobody asks */
+    /* With it, opened means that mail can be taken in. What older epochs left is loaded behind it;
+     * until this runs, nothing of the queue can be seen or changed but by intakes, on_message
+     * waits, and claim says nothing of what was loaded. status 0: all is there, before the first
+     * on_message. <0: it cannot be loaded, the queue has failed, text says why and the cure (and
+     * on_failure says nothing). NULL: opened means that all is there. */
+    void (*on_loaded)(void *ctx, int status, const struct queue_claim *claim, const char *text);
     /* All its recipients are final, or it was removed: forget it; freed after this returns. */
     void (*on_gone)(void *ctx, struct queue_message *m);
     /* Disk space: below the reserve (new mail is refused) or above again. */
@@ -115,7 +123,8 @@ struct queue_claim { /* how it became ours: for the failover report */
     uint64_t epoch, previous_epoch;
     char previous_node[64];
     char cause[32]; /* "first", "released", "dead", "same-node", "fenced", "lease" */
-    uint64_t lock_ms, claim_ms, wait_ms, replay_ms, seal_ms; /* phases */
+    /* phases; replay: until the journal's end is known. load: after the seal, beside new mail */
+    uint64_t lock_ms, claim_ms, wait_ms, replay_ms, seal_ms, load_ms;
     uint64_t messages, recipients, replayed_bytes, torn_bytes, late_bytes;
     uint64_t replayed_segments;
     uint64_t late_segments; /* that a stale owner made after the seal */
@@ -135,7 +144,8 @@ int queue_open(struct queue_opening **out, struct loop *l, const struct queue_op
 void queue_open_cancel(struct queue_opening *o);
 
 /* Planned end: write what is pending, seal, RELEASED, give the locks back. No call afterwards
- * except queue_free from cb. Intakes and readers must be closed or aborted before. */
+ * except queue_free from cb. Intakes and readers must be closed or aborted before. While the queue
+ * is loading, it waits for that; if it fails, on_loaded says so and cb is not called. */
 typedef void queue_done_fn(void *ctx, int status);
 int queue_release(struct queue *q, queue_done_fn *cb, void *ctx) MUST_USE;
 void queue_free(struct queue *q);
@@ -253,12 +263,17 @@ struct queue_stats {
     bool compacting;
     uint64_t appended, syncs, batches, committed; /* counters */
     uint64_t oldest_sync_ms;                      /* age of the outstanding sync; 0: none */
+    uint64_t first_commit_wall_ms;                /* of this epoch; 0: there was none yet */
     uint64_t quarantined;
     uint64_t snapshot_bytes, tail_bytes; /* what recovery would read now: snapshot, journal */
     bool space_low;
+    bool loading; /* of all above, only what came in since is counted */
+    uint64_t loaded_percent;
     uint64_t epoch, lease_left_ms;
 };
 void queue_stats(const struct queue *q, struct queue_stats *out);
+/* Is what older epochs left there? Until then what needs it is answered with BH_EBUSY. */
+bool queue_is_loaded(const struct queue *q);
 const struct queue_claim *queue_claim_info(const struct queue *q);
 
 /* ---- without a daemon: the `store` commands, and bridgeheadd --release. Blocking; any thread. */

@@ -1,5 +1,6 @@
-/* Recovered messages go to the scheduler in slices, while the queue serves already: a million of
- * them takes a second or two, and neither a probe nor new mail may wait so long. */
+/* Recovered messages, and what came in before they were loaded, go to the scheduler in slices,
+ * while the queue serves already: a million of them takes a second or two, and neither a probe nor
+ * new mail may wait so long. */
 #include "core/ticks.h"
 #include "queue/queue_int.h"
 
@@ -16,15 +17,18 @@ feed(void *ctx)
         for (unsigned i = 0; i < SLICE_STEP; i++) {
             struct stored *s = msgindex_after(&q->index, q->feed_after);
 
-            if (s == NULL || s->m.id >> QUEUE_ID_EPOCH_SHIFT >= q->epoch) {
-                q->feed_after = UINT64_MAX; /* what is younger was told when it was committed */
+            if (s == NULL || s->m.id > q->feed_last) {
+                q->feed_after = UINT64_MAX;
                 if (q->o.on_recovered != NULL) {
                     q->o.on_recovered(q->o.ctx);
                 }
                 return;
             }
             q->feed_after = s->m.id;
-            q->o.on_message(q->o.ctx, &s->m);
+            if (!s->told) {
+                s->told = true;
+                q->o.on_message(q->o.ctx, &s->m);
+            }
         }
         if (ticks_boot_ns() >= end_ns) {
             loop_call_soon(q->loop, &q->feed_task);
@@ -36,6 +40,7 @@ feed(void *ctx)
 void
 queue_feed_begin(struct queue *q)
 {
+    q->feed_last = (uint64_t)q->epoch << QUEUE_ID_EPOCH_SHIFT | q->id_counter;
     loop_task_init(&q->feed_task, feed, q);
     loop_call_soon(q->loop, &q->feed_task);
 }

@@ -1,5 +1,6 @@
 /* queue/queue_int.h - what the files of the queue share: queue.c (intake, outcomes, looking),
- * queue_open.c (claim, recovery, seal, release), queue_read.c (content out). Not for others. */
+ * queue_open.c (claim), queue_seal.c, queue_load.c (what the last owner left), queue_release.c,
+ * queue_read.c (content out). Not for others. */
 #ifndef QUEUE_QUEUE_INT_H
 #define QUEUE_QUEUE_INT_H
 
@@ -51,6 +52,9 @@ struct renewal {
     bool started, stop;
 };
 
+struct queue_load;
+struct recovery;
+
 #define READER_BUFFERS 64
 struct queue {
     struct loop *loop;
@@ -71,14 +75,20 @@ struct queue {
     struct segment *first; /* between opening and journal_new */
     uint64_t first_offset, seal_lsn;
 
+    /* Until what older epochs left is loaded (queue_load.c): segments and index have only what is
+     * of this one, and nothing is freed, copied, told or written down but new mail. NULL: it is. */
+    struct queue_load *load;
+
     struct loop_wake *wake; /* news from the space and renewal threads */
     struct list paused;     /* intakes that wait to resume */
-    uint64_t commits_pending, committed;
+    uint64_t commits_pending, committed, first_commit_wall_ms;
     struct compaction compaction;
     struct snapshot_state snapshots;
-    struct loop_task feed_task; /* recovered messages to on_message */
+    struct loop_task feed_task; /* recovered messages to on_message, and new ones that waited */
     uint64_t feed_after;        /* id of the last one */
+    uint64_t feed_last;         /* what is above was told when it was committed */
     bool low, is_short, reap_wanted, releasing;
+    bool release_waits; /* for the load */
     int failed;
 
     uint8_t *buffers[READER_BUFFERS]; /* of readers, unused */
@@ -109,9 +119,6 @@ void queue_feed_stop(struct queue *q);
 /* queue_state.c */
 /* Say again what stands in seg, so that it can go. */
 void queue_state_refresh(struct queue *q, const struct segment *seg);
-/* All of it as it stands behind the SEAL, at this offset of q->first: its bytes; written. */
-size_t queue_state_bytes(const struct queue *q);
-size_t queue_state_seal(struct queue *q, uint8_t *at, uint64_t offset, size_t behind);
 
 /* compact_choose.c. What a round is to do with a segment (segment.wanted). */
 enum { WANTED_NO, WANTED_COPY, WANTED_RETIRE };
@@ -130,8 +137,13 @@ void queue_compact_fini(struct queue *q);
 /* Where the chunk of a message that is moving can be read. */
 uint64_t queue_moving_chunk(const struct queue *q, const struct stored *s, uint32_t chunk);
 
+/* queue_seal.c: the first segment of our epoch, with the SEAL of what counts. Durable on return. */
+int queue_seal(struct queue *q, const struct recovery *r) MUST_USE;
+
 /* queue_transid.c */
-int queue_transid_recover(struct queue *q) MUST_USE; /* from the index, once */
+/* From what was loaded, into an empty table. 0, -ENOMEM. */
+int queue_transid_load(
+    struct transids *into, const struct msgindex *ix, uint64_t segment_bytes) MUST_USE;
 /* 0: *out is pending, or NULL without a TRANSID. -EEXIST, -ENOMEM, BH_ETOOBIG. */
 int queue_transid_begin(
     struct queue *q, msg_id id, const struct envelope *e, struct transid **out) MUST_USE;

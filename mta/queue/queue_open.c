@@ -1,13 +1,11 @@
-/* Opening: lock, claim, recover, seal - in a thread of its own, since a lease may have to be waited
- * for - and its opposite, release. Order matters throughout; see docs/formats/journal.md sections 6
- * to 8, whose step numbers stand here. */
+/* Opening: lock, claim, find the journal's end, seal - in a thread of its own, since a lease may
+ * have to be waited for. What the journal says is loaded behind it (queue_load.c). Order matters
+ * throughout; see docs/formats/journal.md sections 6 to 8, whose step numbers stand here. */
 #include "core/log.h"
 #include "core/ticks.h"
-#include "queue/census.h"
 #include "queue/distrust.h"
 #include "queue/queue_int.h"
-#include "queue/recover.h"
-#include "queue/snapshot_load.h"
+#include "queue/queue_load.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,22 +357,7 @@ claim(struct queue_opening *op, const char *boot_id)
     return rc < 0 ? say(op, rc, "lease thread", "Out of threads or memory") : 0;
 }
 
-/* ---- recovery and seal */
-
-static void
-on_finding(void *ctx, const struct queue_finding *f)
-{
-    const struct queue_options *o = ctx;
-
-    if (o->on_finding != NULL) {
-        o->on_finding(o->ctx, f);
-    }
-    if (finding_is_damage(f->kind)) {
-        log_event(EV_QUEUE_DAMAGED, LF_STR("finding", finding_name(f->kind)),
-            LF_STR("segment", f->file), LF_UINT("offset", f->offset), LF_UINT("bytes", f->length),
-            LF_ID("id", f->id), LF_STR("detail", f->detail));
-    }
-}
+/* ---- seal */
 
 static void
 wake_queue(void *ctx)
@@ -404,213 +387,24 @@ make_space(struct queue_opening *op)
     return rc < 0 ? rc : space_sweep(q->space);
 }
 
-static uint32_t
-seal_part_max(const struct queue *q)
-{
-    uint64_t room = q->segment_bytes / 2 - RECORD_HEADER_BYTES - SEAL_HEAD_BYTES;
-
-    return (uint32_t)MIN((uint64_t)SEAL_ENTRIES_MAX, room / SEAL_ENTRY_BYTES);
-}
-
-static size_t
-seal_put_record(
-    const struct queue *q, uint8_t *at, uint64_t offset, enum record_type type, uint32_t length)
-{
-    struct record_head h = {
-        .length = length,
-        .type = (uint8_t)type,
-        .flags = record_flags(type),
-        .lsn = q->first->seq * q->segment_bytes + offset,
-        .epoch = q->epoch,
-    };
-
-    record_begin(at, &h);
-    return record_padded(length);
-}
-
-/* Which snapshots of older epochs count (I15). Returns its bytes; 0: there are none. */
-static size_t
-put_snapshots(const struct queue *q, uint8_t *bytes, size_t at)
-{
-    uint32_t count = q->snapshots.kept_count;
-    size_t payload = snapshot_record_bytes(count), padded;
-
-    if (count == 0) {
-        return 0;
-    }
-    padded = seal_put_record(q, bytes + at, SEGMENT_HEADER_BYTES + at, RECORD_SNAPSHOT,
-        (uint32_t)(RECORD_HEADER_BYTES + payload));
-    snapshot_record_put(bytes + at + RECORD_HEADER_BYTES, q->snapshots.kept, count);
-    record_finish(bytes + at, (uint32_t)at, q->first->seed);
-    return padded;
-}
-
-/* All SEAL records and a PAD to the block's end, as they go to disk after the header. */
 static int
-seal_bytes(struct queue *q, uint8_t **out, size_t *n)
-{
-    uint32_t total = q->segments.count - 1, per_part = seal_part_max(q);
-    uint32_t parts = MAX((total + per_part - 1) / per_part, 1U), left = total;
-    size_t room = (size_t)parts * (RECORD_HEADER_BYTES + SEAL_HEAD_BYTES) +
-                  (size_t)total * SEAL_ENTRY_BYTES + RECORD_HEADER_BYTES +
-                  snapshot_record_bytes(SNAPSHOT_REFS_MAX) + queue_state_bytes(q) +
-                  2 * (size_t)IO_BLOCK_BYTES;
-    struct seal_entry *entries = calloc(per_part, sizeof(*entries));
-    uint8_t *bytes = io_alloc_blocks(room);
-    struct list *it = q->segments.order.next;
-    size_t at = 0, pad;
-
-    if (entries == NULL || bytes == NULL) {
-        free(entries);
-        free(bytes);
-        return -ENOMEM;
-    }
-    for (uint32_t part = 0; part < parts; part++) {
-        struct seal_head head = { part, parts, MIN(left, per_part),
-            (uint32_t)q->claim.previous_epoch };
-        size_t start = at;
-
-        for (uint32_t i = 0; i < head.count; it = it->next) {
-            const struct segment *s = CONTAINER_OF(it, struct segment, link);
-
-            if (s != q->first) {
-                entries[i++] = (struct seal_entry){ s->seq, s->salt, s->valid_bytes, s->epoch };
-            }
-        }
-        at += seal_put_record(q, bytes + at, SEGMENT_HEADER_BYTES + at, RECORD_SEAL,
-            RECORD_HEADER_BYTES + SEAL_HEAD_BYTES + head.count * SEAL_ENTRY_BYTES);
-        seal_put(bytes + start + RECORD_HEADER_BYTES, &head, entries);
-        record_finish(bytes + start, (uint32_t)start, q->first->seed);
-        left -= head.count;
-    }
-    free(entries);
-    at += put_snapshots(q, bytes, at);
-    at += queue_state_seal(q, bytes + at, SEGMENT_HEADER_BYTES + at, at);
-    pad = (IO_BLOCK_BYTES - at % IO_BLOCK_BYTES) % IO_BLOCK_BYTES;
-    pad += pad > 0 && pad < RECORD_HEADER_BYTES ? IO_BLOCK_BYTES : 0;
-    if (pad > 0) {
-        (void)seal_put_record(q, bytes + at, SEGMENT_HEADER_BYTES + at, RECORD_PAD, (uint32_t)pad);
-        record_finish(bytes + at, (uint32_t)at, q->first->seed);
-    }
-    *out = bytes;
-    *n = at + pad;
-    return 0;
-}
-
-/* Step 8: the first segment of our epoch, with the seal in it. */
-static int
-seal(struct queue *q, uint64_t seq)
-{
-    uint64_t salt;
-    uint8_t *bytes;
-    size_t n;
-    int rc = store_random(&salt, sizeof(salt));
-
-    if (rc < 0) {
-        return rc;
-    }
-    q->first = segtab_add(&q->segments, seq, q->epoch, salt);
-    if (q->first == NULL) {
-        return -ENOMEM;
-    }
-    rc = seal_bytes(q, &bytes, &n);
-    if (rc < 0) {
-        return rc;
-    }
-    q->seal_lsn = seq * q->segment_bytes + SEGMENT_HEADER_BYTES;
-    q->first_offset = SEGMENT_HEADER_BYTES + n;
-    if (q->first_offset > q->segment_bytes / 2) {
-        rc = BH_ETOOBIG; /* only with segments as small as tests have them */
-    }
-    rc = rc < 0 ? rc : space_make_first(q->space, q->first, (struct slice){ (char *)bytes, n });
-    free(bytes);
-    if (rc == 0 && !lease_valid(&q->renewal.lease, ticks_boot_ns())) {
-        rc = BH_EFENCED;
-    }
-    return rc;
-}
-
-/* What does not count is deleted once our seal says so. */
-static void
-unlink_strays(const struct queue *q, const struct recovery *r)
-{
-    char dir[STORE_PATH_CAP], path[STORE_PATH_CAP];
-
-    if (store_path(dir, q->store, "journal") < 0) {
-        return;
-    }
-    for (uint32_t i = 0; i < r->stray_count; i++) {
-        log_event(EV_QUEUE_STRAY, LF_STR("segment", r->strays[i]));
-        if (!lease_valid(&q->renewal.lease, ticks_boot_ns())) {
-            return;
-        } else if (r->keep_strays) {
-            store_set_aside(q->store, r->strays[i]);
-        } else if (store_path(path, dir, r->strays[i]) == 0) {
-            (void)!io_unlink(path);
-        }
-    }
-}
-
-static void
-take_snapshots(struct queue *q, const struct recovery *r)
-{
-    struct snapshot_state *st = &q->snapshots;
-
-    for (uint32_t i = 0; i < r->unreadable_count; i++) {
-        log_event(EV_QUEUE_SNAPSHOT_UNREADABLE, LF_UINT("position", r->unreadable[i].ref.position),
-            LF_UINT("epoch", r->unreadable[i].ref.epoch), LF_ERR("error", r->unreadable[i].rc),
-            LF_STR("instead", r->used.epoch != 0 ? "older snapshot" : "whole journal"));
-    }
-    memcpy(st->kept, r->snapshots, sizeof(st->kept));
-    st->kept_count = r->snapshot_count;
-    st->tail_bytes = r->replayed_bytes;
-    st->last_bytes = q->claim.snapshot_bytes = r->snapshot_bytes;
-    q->claim.snapshot_position = r->used.position;
-    q->claim.snapshots_unreadable = r->unreadable_count;
-}
-
-static int
-recover_and_seal(struct queue_opening *op, const struct owner_record *last)
+seal(struct queue_opening *op, const struct owner_record *last)
 {
     struct queue *q = op->q;
-    struct recovery r = {
-        .store = q->store,
-        .segment_bytes = q->segment_bytes,
-        .sealed_lsn = last->state == OWNER_RELEASED ? last->sealed_lsn : 0,
-        .sync_tail = true,
-        .use_snapshots = !op->o.whole_journal,
-        .segments = &q->segments,
-        .index = &q->index,
-        .finding = on_finding,
-        .ctx = &op->o,
-    };
-    int rc;
+    const struct recovery *r;
+    int rc = queue_load_begin(q, last);
 
-    memcpy(r.uuid, q->head.uuid, sizeof(r.uuid));
-    rc = recover_run(&r);
     q->claim.replay_ms = phase_ms(op);
     if (rc < 0) {
-        recover_fini(&r);
-        return say(op, rc, r.text, "bridgehead store check lists what is wrong");
+        return say(op, rc, q->load != NULL ? q->load->r.text : "the journal",
+            "bridgehead store check lists what is wrong");
     }
-    q->claim.messages = q->index.messages;
-    q->claim.recipients = q->index.recipients;
-    q->claim.in_hand = q->index.attempts;
-    q->claim.replayed_bytes = r.replayed_bytes;
-    q->claim.replayed_segments = r.replayed_segments;
-    q->claim.torn_bytes = r.torn_bytes;
-    q->claim.late_bytes = r.late_bytes;
-    q->claim.late_segments = r.stray_count;
-    q->claim.quarantined = r.damaged + store_quarantine_holds(q->store);
-    take_snapshots(q, &r);
-    rc = queue_transid_recover(q) < 0 ? -ENOMEM : seal(q, r.next_seq);
-    if (rc == 0) {
-        unlink_strays(q, &r);
-        snapshot_prune(q->store, q->snapshots.kept, q->snapshots.kept_count, &q->renewal.lease);
-        owner_file_prune(q->store, last->epoch);
-        rc = space_start(q->space, &q->segments);
-    }
-    recover_fini(&r);
+    r = &q->load->r;
+    q->claim.torn_bytes = r->torn_bytes;
+    q->claim.late_bytes = r->late_bytes;
+    q->claim.late_segments = r->stray_count;
+    rc = queue_seal(q, r);
+    rc = rc < 0 ? rc : space_start(q->space);
     q->claim.seal_ms = phase_ms(op);
     return rc < 0 ? say(op, rc, "seal",
                         rc == -ENOSPC ? "The disk is full: make room for one segment"
@@ -659,7 +453,11 @@ open_store(struct queue_opening *op)
     if (rc < 0) {
         return say(op, rc, "leftovers of the last owner", "The store cannot be written");
     }
-    return recover_and_seal(op, &last);
+    rc = seal(op, &last);
+    if (rc == 0 && q->o.on_loaded == NULL) {
+        queue_load_run(q->load);
+    }
+    return rc;
 }
 
 /* ---- the thread, and what the loop makes of it */
@@ -710,6 +508,22 @@ begin_serving(struct queue *q)
     return journal_new(&q->journal, &jo);
 }
 
+/* Who does not ask for what comes in before is told when all is there. */
+static void
+deliver_loaded(struct queue_opening *op)
+{
+    struct queue *q = op->q;
+
+    queue_load_done(q);
+    if (q->failed == 0) {
+        op->cb(op->ctx, 0, q, &q->claim, "");
+        return;
+    }
+    op->cb(op->ctx, q->failed, NULL, NULL, q->load->text);
+    queue_free(q);
+    op->q = NULL;
+}
+
 static void
 opening_deliver(struct queue_opening *op)
 {
@@ -728,16 +542,25 @@ opening_deliver(struct queue_opening *op)
         opening_free(op);
         return;
     }
-    log_event(EV_QUEUE_OPENED, LF_UINT("epoch", q->epoch), LF_UINT("messages", q->claim.messages),
-        LF_UINT("recipients", q->claim.recipients), LF_UINT("torn", q->claim.torn_bytes),
-        LF_UINT("late", q->claim.late_bytes), LF_UINT("quarantined", q->claim.quarantined),
-        LF_UINT("snapshot", q->claim.snapshot_bytes), LF_UINT("tail", q->claim.replayed_bytes),
-        LF_MS("replay", q->claim.replay_ms), LF_MS("seal", q->claim.seal_ms));
-    queue_feed_begin(q);
-    op->cb(op->ctx, 0, q, &q->claim, "");
+    log_event(EV_QUEUE_OPENED, LF_UINT("epoch", q->epoch), LF_UINT("torn", q->claim.torn_bytes),
+        LF_UINT("late", q->claim.late_bytes), LF_MS("replay", q->claim.replay_ms),
+        LF_MS("seal", q->claim.seal_ms));
+    if (q->o.on_loaded != NULL) {
+        op->cb(op->ctx, 0, q, &q->claim, "");
+        rc = queue_load_start(q);
+        if (rc < 0) {
+            q->load->status = rc;
+            (void)snprintf(q->load->text, sizeof(q->load->text), "%.200s: no thread to load it: %s",
+                q->store, error_text(rc));
+            queue_load_done(q);
+        }
+    } else {
+        deliver_loaded(op);
+    }
+    if (op->q != NULL) {
+        queue_on_wake(q); /* what the threads had to say before there was a journal */
+    }
     opening_free(op);
-    queue_reap(q);
-    queue_on_wake(q); /* what the threads had to say before there was a journal */
 }
 
 static void
@@ -851,150 +674,4 @@ queue_open_cancel(struct queue_opening *op)
     }
     queue_free(op->q);
     opening_free(op);
-}
-
-/* ---- release */
-
-static int
-truncate_last(struct queue *q)
-{
-    const struct segment *now = journal_segment(q->journal);
-    uint64_t end = q->sealed_lsn % q->segment_bytes;
-
-    /* sealed_lsn may be the very end of the segment, where its remainder is 0: nothing to cut */
-    if (now->fd < 0 || end == 0 || !lease_valid(&q->renewal.lease, ticks_boot_ns())) {
-        return 0;
-    }
-    return io_ftruncate(now->fd, (end + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES);
-}
-
-/* In the pool: threads end, then what is ours alone is tidied, then RELEASED. */
-static void
-release_work(void *ctx)
-{
-    struct queue *q = ctx;
-    bool zeroed;
-    int rc = 0;
-
-    snapshot_make_stop(q);
-    renewal_stop(&q->renewal);
-    space_stop(q->space);
-    if (!lease_valid(&q->renewal.lease, ticks_boot_ns())) {
-        q->release_rc = BH_EFENCED;
-        return;
-    }
-    (void)!truncate_last(q);
-    space_clear(q->space, space_is_ready(q->space, journal_next_segment(q->journal), &zeroed)
-                              ? journal_next_segment(q->journal)
-                              : NULL);
-    rc = owner_file_write(&q->renewal.owner, OWNER_RELEASED, q->sealed_lsn);
-    io_close(&q->lock_fd);
-    io_close(&q->run_fd);
-    q->release_rc = rc;
-}
-
-static void
-release_done(void *ctx, int status)
-{
-    struct queue *q = ctx;
-    int rc = status < 0 ? status : q->release_rc;
-
-    if (rc == 0) {
-        log_event(EV_OWNER_RELEASED, LF_UINT("epoch", q->epoch));
-    }
-    lease_end(&q->renewal.lease);
-    q->failed = q->failed == 0 ? BH_ESTATE : q->failed;
-    q->release_cb(q->release_ctx, rc);
-}
-
-static void
-release_begin(void *ctx)
-{
-    struct queue *q = ctx;
-    int rc = q->release_rc;
-
-    if (rc == 0) {
-        q->sealed_lsn = journal_position(q->journal);
-        journal_stop(q->journal);
-        q->release_work =
-            (struct loop_work){ .work = release_work, .done = release_done, .ctx = q };
-        rc = loop_work_start(q->loop, &q->release_work);
-    }
-    if (rc < 0) {
-        q->release_cb(q->release_ctx, rc);
-    }
-}
-
-/* Everything recorded is durable, or will not be. Not from inside the journal's call. */
-static void
-release_on_sync(void *ctx, int status)
-{
-    struct queue *q = ctx;
-
-    q->release_rc = status;
-    loop_call_soon(q->loop, &q->release_task);
-}
-
-int
-queue_release(struct queue *q, queue_done_fn *cb, void *ctx)
-{
-    int rc = q->releasing ? BH_ESTATE : q->failed != 0 ? q->failed : census_put(q);
-
-    rc = rc == BH_ETOOBIG || rc == -ENOMEM ? 0 : rc; /* of the segments nothing is said then */
-    rc = rc < 0 ? rc : queue_sync(q, release_on_sync, q);
-    if (rc < 0) {
-        return rc;
-    }
-    q->releasing = true;
-    space_leave(q->space);
-    queue_compact_stop(q);
-    q->release_cb = cb;
-    q->release_ctx = ctx;
-    loop_task_init(&q->release_task, release_begin, q);
-    return 0;
-}
-
-void
-queue_free(struct queue *q)
-{
-    if (q == NULL) {
-        return;
-    }
-    snapshot_make_stop(q);
-    queue_feed_stop(q);
-    if (q->journal != NULL && !q->releasing) {
-        q->failed = q->failed == 0 ? -ECANCELED : q->failed;
-        journal_stop(q->journal);
-    }
-    renewal_stop(&q->renewal);
-    if (q->space != NULL) {
-        space_stop(q->space);
-    }
-    if (q->wake != NULL) {
-        loop_wake_free(q->wake);
-    }
-    journal_free(q->journal);
-    space_free(q->space);
-    queue_compact_fini(q);
-    LIST_FOR(it, &q->segments.order)
-    {
-        struct segment *seg = CONTAINER_OF(it, struct segment, link);
-
-        LIST_FOR_SAFE(m, tmp, &seg->messages)
-        {
-            struct stored *stored = CONTAINER_OF(m, struct stored, in_segment);
-
-            if (stored->gone) { /* in no index, and not known to be durably gone */
-                stored_free(&q->index, stored);
-            }
-        }
-    }
-    msgindex_fini(&q->index);
-    transids_fini(&q->transids);
-    segtab_fini(&q->segments);
-    owner_file_close(&q->renewal.owner);
-    io_close(&q->lock_fd);
-    io_close(&q->run_fd);
-    queue_buffers_free(q);
-    free(q);
 }

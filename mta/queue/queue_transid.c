@@ -5,11 +5,11 @@
 #include "queue/queue_int.h"
 #include <stdio.h>
 
-#define SLOT_KEY_CAP  24
-#define SLOT_BYTES    192 /* of a usual one, with its record */
-#define SLOTS_MIN     8
-#define SLOTS_MAX     4096
-#define SEAL_PART_MAX 64 /* what an epoch's first segment gives for them: one in so many */
+#define SLOT_KEY_CAP     24
+#define SLOT_BYTES       192 /* of a usual one, with its record */
+#define SLOTS_MIN        8
+#define SLOTS_MAX        4096
+#define SEGMENT_PART_MAX 64 /* of a segment, if all of them stood in one: one byte in so many */
 
 static struct slice
 slot_key(uint32_t slot, char out[SLOT_KEY_CAP])
@@ -34,10 +34,9 @@ slot_of(struct slice key, uint32_t *slot)
 }
 
 static int
-add_recovered(struct queue *q, const struct queue_message *m, struct transid **out)
+add_recovered(struct transids *t, const struct queue_message *m, struct transid **out)
 {
-    int rc =
-        transids_add(&q->transids, m->transid, m->id, m->transid_bytes, m->recipient_count, out);
+    int rc = transids_add(t, m->transid, m->id, m->transid_bytes, m->recipient_count, out);
 
     for (uint32_t i = 0; rc == 0 && i < m->recipient_count; i++) {
         transids_set_recipient(*out, i, m->recipients[i].address);
@@ -46,29 +45,29 @@ add_recovered(struct queue *q, const struct queue_message *m, struct transid **o
 }
 
 int
-queue_transid_recover(struct queue *q)
+queue_transid_load(struct transids *into, const struct msgindex *ix, uint64_t segment_bytes)
 {
-    uint64_t slots = q->segment_bytes / SEAL_PART_MAX / SLOT_BYTES;
+    uint64_t slots = segment_bytes / SEGMENT_PART_MAX / SLOT_BYTES;
     int rc = transids_set_slots(
-        &q->transids, (uint32_t)MIN(MAX(slots, (uint64_t)SLOTS_MIN), (uint64_t)SLOTS_MAX));
+        into, (uint32_t)MIN(MAX(slots, (uint64_t)SLOTS_MIN), (uint64_t)SLOTS_MAX));
 
-    LIST_FOR(it, &q->index.state.entries)
+    LIST_FOR(it, &ix->state.entries)
     {
         const struct state_entry *e = CONTAINER_OF(it, struct state_entry, link);
         uint32_t slot;
 
         if (rc == 0 && slot_of(state_key(e), &slot)) {
-            rc = transids_decode(&q->transids, slot, state_value(e));
+            rc = transids_decode(into, slot, state_value(e));
             rc = rc == -ENOMEM ? rc : 0; /* what makes no sense is not remembered */
         }
     }
-    rc = rc < 0 ? rc : transids_begin(&q->transids);
-    for (struct stored *s = msgindex_after(&q->index, 0); rc == 0 && s != NULL;
-         s = msgindex_after(&q->index, s->m.id)) {
-        struct transid *e = s->m.transid.n > 0 ? transids_find(&q->transids, s->m.transid) : NULL;
+    rc = rc < 0 ? rc : transids_begin(into);
+    for (struct stored *s = msgindex_after(ix, 0); rc == 0 && s != NULL;
+         s = msgindex_after(ix, s->m.id)) {
+        struct transid *e = s->m.transid.n > 0 ? transids_find(into, s->m.transid) : NULL;
 
         if (s->m.transid.n > 0 && e == NULL) {
-            rc = add_recovered(q, &s->m, &e);
+            rc = add_recovered(into, &s->m, &e);
         }
         if (rc == 0 && e != NULL) {
             e->phase = TRANSID_DONE;
@@ -87,6 +86,9 @@ queue_transid_begin(struct queue *q, msg_id id, const struct envelope *e, struct
     *out = NULL;
     if (e->transid.n == 0) {
         return 0;
+    }
+    if (q->load != NULL) {
+        return BH_EBUSY; /* it may be in what is not loaded yet */
     }
     rc = transids_add(&q->transids, e->transid, id, e->transid_bytes, e->recipient_count, &t);
     if (rc < 0) {
@@ -158,7 +160,7 @@ queue_transaction_find(const struct queue *q, struct slice name, msg_id *id, uin
     const struct transid *e = transids_find(&q->transids, name);
 
     if (e == NULL) {
-        return TRANSACTION_NEW;
+        return q->load != NULL ? TRANSACTION_BUSY : TRANSACTION_NEW;
     }
     *id = e->id;
     *size_bytes = e->size_bytes;

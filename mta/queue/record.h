@@ -11,9 +11,11 @@
 #define CONTENT_BYTES_MAX    (64 * KIB) /* of content in one CONTENT record */
 #define CONTENT_PREFIX_BYTES 16
 #define RECORD_FLAG_OPTIONAL 1
-#define SEAL_ENTRIES_MAX     1000 /* in one SEAL record; more parts follow */
-#define SEAL_ENTRY_BYTES     32
-#define REPLY_BYTES_MAX      1000 /* of a remote's reply that is kept */
+/* Of a SEAL: settings stay as they were (one of an older release unsets them). */
+#define RECORD_FLAG_SETTINGS_STAY 0x02
+#define SEAL_ENTRIES_MAX          1000 /* in one SEAL record; more parts follow */
+#define SEAL_ENTRY_BYTES          32
+#define REPLY_BYTES_MAX           1000 /* of a remote's reply that is kept */
 
 enum record_type {
     RECORD_CONTENT = 1,

@@ -1,122 +1,8 @@
 /* Invariants (docs/formats/journal.md): I2 makes a later segment prove an earlier one; I6 says what
  * counts of older epochs; I7 is re-established as `needs` of each segment; I11 is the reader's. */
 #include "queue/recover_int.h"
-#include "queue/replay.h"
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define WINDOW_BYTES (1 * MIB)
-
-/* ---- the window */
-
-/* n bytes at offset, or fewer at the end of the file. */
-static int
-window_get(struct window *w, uint64_t offset, size_t n, const uint8_t **out, size_t *got)
-{
-    ssize_t filled;
-
-    if (offset < w->at || offset + n > w->at + w->filled) {
-        size_t wanted = (MAX(w->ahead, n + IO_BLOCK_BYTES) + IO_BLOCK_BYTES - 1) &
-                        ~(size_t)(IO_BLOCK_BYTES - 1);
-
-        if (wanted > w->capacity) {
-            free(w->bytes);
-            w->capacity = 0;
-            w->bytes = io_alloc_blocks(wanted);
-            if (w->bytes == NULL) {
-                return -ENOMEM;
-            }
-            w->capacity = wanted;
-        }
-        w->at = offset - offset % IO_BLOCK_BYTES;
-        filled = io_pread(w->fd, w->bytes, wanted, w->at);
-        if (filled < 0) {
-            w->filled = 0;
-            return (int)filled;
-        }
-        w->filled = (size_t)filled;
-    }
-    *out = w->bytes + (offset - w->at);
-    *got = offset - w->at >= w->filled ? 0 : MIN(n, w->filled - (size_t)(offset - w->at));
-    return 0;
-}
-
-static int
-window_open(struct window *w, const struct recovery *r, const struct found *f, bool direct)
-{
-    char path[STORE_PATH_CAP], name[SEGMENT_NAME_CAP], dir[STORE_PATH_CAP];
-    int rc = store_path(dir, r->store, "journal");
-
-    segment_name(name, f->seq, f->epoch);
-    rc = rc < 0 ? rc : store_path(path, dir, name);
-    if (rc < 0) {
-        return rc;
-    }
-    w->fd = direct && r->sync_tail ? store_open_direct(path, O_RDONLY) : io_open(path, O_RDONLY, 0);
-    w->filled = 0;
-    w->at = 0;
-    w->ahead = IO_BLOCK_BYTES; /* for a look at a place or two; read_segment sets more */
-    return w->fd < 0 ? w->fd : 0;
-}
-
-/* ---- records of one segment */
-
-struct cursor {
-    const struct found *f;
-    uint64_t offset, limit; /* bytes of the segment that may count */
-    uint32_t seed;
-};
-
-static struct cursor
-cursor_of(const struct recovery *r, const struct found *f)
-{
-    uint64_t limit = f->sealed ? f->valid_bytes : r->segment_bytes;
-
-    return (struct cursor){ .f = f,
-        .offset = SEGMENT_HEADER_BYTES,
-        .limit = MIN(limit, r->segment_bytes),
-        .seed = record_seed(f->head.salt) };
-}
-
-enum look { LOOK_GOOD, LOOK_BAD_PAYLOAD, LOOK_BAD_HEADER, LOOK_LIMIT };
-
-/* The record at the cursor. Negative: an error of reading. */
-static int
-look_at(struct run *run, const struct cursor *c, struct record_head *h, const uint8_t **at)
-{
-    uint64_t lsn = c->f->seq * run->r->segment_bytes + c->offset;
-    size_t got;
-    int rc;
-
-    if (c->offset + RECORD_HEADER_BYTES > c->limit) {
-        return LOOK_LIMIT;
-    }
-    rc = window_get(&run->window, c->offset, RECORD_HEADER_BYTES, at, &got);
-    if (rc < 0) {
-        return rc;
-    }
-    if (record_head_get(*at, got, c->seed, lsn, h) < 0 || h->epoch != c->f->epoch ||
-        h->length > c->limit - c->offset) {
-        return LOOK_BAD_HEADER;
-    }
-    rc = window_get(&run->window, c->offset, h->length, at, &got);
-    if (rc < 0) {
-        return rc;
-    }
-    return got == h->length && record_payload_valid(*at, h, c->seed) ? LOOK_GOOD : LOOK_BAD_PAYLOAD;
-}
-
-static int
-fail(struct run *run, const struct found *f, uint64_t offset, int rc, const char *what)
-{
-    char name[SEGMENT_NAME_CAP];
-
-    segment_name(name, f->seq, f->epoch);
-    (void)snprintf(run->r->text, sizeof(run->r->text), "segment %s, offset %llu: %s: %s", name,
-        (unsigned long long)offset, what, error_text(rc));
-    return rc;
-}
 
 /* ---- what is there */
 
@@ -181,22 +67,22 @@ read_head(struct run *run, struct found *f)
     const uint8_t *block;
     struct io_stat st;
     size_t got;
-    int rc = window_open(&run->window, run->r, f, true);
+    int rc = recover_window_open(&run->window, run->r, f, true);
 
     if (rc < 0) {
-        return fail(run, f, 0, rc, "cannot be opened");
+        return recover_fail(run, f, 0, rc, "cannot be opened");
     }
     rc = io_fstat(run->window.fd, &st);
-    rc = rc < 0 ? rc : window_get(&run->window, 0, SEGMENT_HEADER_BYTES, &block, &got);
+    rc = rc < 0 ? rc : recover_window_get(&run->window, 0, SEGMENT_HEADER_BYTES, &block, &got);
     io_close(&run->window.fd);
     if (rc < 0) {
-        return fail(run, f, 0, rc, "cannot be read");
+        return recover_fail(run, f, 0, rc, "cannot be read");
     }
     f->size_bytes = st.size_bytes;
     f->head_rc = segment_head_get(block, got, &f->head);
     if (f->head_rc == BH_EFORMAT) {
         recover_report(run, f, 0, 0, FINDING_SEGMENT_NEWER, "");
-        return fail(run, f, 0, BH_EFORMAT, "written by a newer release");
+        return recover_fail(run, f, 0, BH_EFORMAT, "written by a newer release");
     }
     f->fault = FINDING_SEGMENT_HEADER;
     if (f->head_rc == 0) {
@@ -233,74 +119,6 @@ list_segments(struct run *run)
     return 0;
 }
 
-/* ---- signs of durability */
-
-/* How far behind a bad record a sign of durability is looked for: further than a batch that was
- * being written reaches, and little enough to cost a takeover no time. */
-#define PROBE_BYTES (8 * MIB)
-
-struct tail {          /* what lies behind the first record that does not validate */
-    uint64_t good_end; /* end of the last good header found there */
-    bool was_durable;
-};
-
-/* The next place from c on that bears its own LSN where a header would; nearly all of what lies
- * behind a tail is zeros, and there may be 8 MiB of it, so this goes through the window itself.
- * 1: at is there, with got bytes of it; 0: there is none. */
-static int
-find_own_lsn(struct run *run, struct cursor *c, const uint8_t **at, size_t *got)
-{
-    const struct window *w = &run->window;
-    uint64_t base = c->f->seq * run->r->segment_bytes;
-
-    while (c->offset + RECORD_HEADER_BYTES <= c->limit) {
-        const uint8_t *end;
-        int rc = window_get(&run->window, c->offset, RECORD_HEADER_BYTES, at, got);
-
-        if (rc < 0 || *got < RECORD_HEADER_BYTES) {
-            return rc;
-        }
-        end = w->bytes + MIN(w->filled, (size_t)(c->limit - w->at)) - RECORD_HEADER_BYTES;
-        for (; *at <= end; *at += RECORD_ALIGN, c->offset += RECORD_ALIGN) {
-            if (get_le64(*at + 8) == base + c->offset) {
-                return 1;
-            }
-        }
-    }
-    return 0;
-}
-
-/* Behind a bad record at c: is there a record that proves it had been durable (I2)? Only headers
- * with a good checksum, our salt and their own LSN are looked at, and nothing is replayed from
- * here, so that content which looks like a record cannot play one. */
-static int
-probe(struct run *run, struct cursor c, struct tail *t)
-{
-    uint64_t bad = c.offset;
-    const uint8_t *at;
-    size_t got;
-    int rc;
-
-    run->window.ahead = MIN((size_t)WINDOW_BYTES, run->r->segment_bytes);
-    c.limit = MIN(c.limit, bad + PROBE_BYTES);
-    c.offset += RECORD_ALIGN;
-    while ((rc = find_own_lsn(run, &c, &at, &got)) > 0) {
-        struct record_head h;
-
-        if (record_head_get(at, got, c.seed, c.f->seq * run->r->segment_bytes + c.offset, &h) < 0) {
-            c.offset += RECORD_ALIGN;
-            continue;
-        }
-        t->good_end = c.offset + record_padded(h.length);
-        t->was_durable = t->was_durable || (h.behind <= c.offset && c.offset - h.behind > bad);
-        if (t->was_durable) {
-            return 0;
-        }
-        c.offset = t->good_end;
-    }
-    return rc;
-}
-
 /* ---- the last seal */
 
 static int
@@ -330,7 +148,7 @@ read_named(struct run *run, const struct cursor *c)
 {
     struct record_head h;
     const uint8_t *at;
-    int look = look_at(run, c, &h, &at);
+    int look = recover_look(run, c, &h, &at);
 
     if (look == LOOK_GOOD && h.type == RECORD_SNAPSHOT &&
         snapshot_record_get((struct slice){ (const char *)at + RECORD_HEADER_BYTES,
@@ -353,15 +171,15 @@ seal_forget(struct run *run)
 static int
 read_seal(struct run *run, const struct found *f)
 {
-    struct cursor c = cursor_of(run->r, f);
+    struct cursor c = recover_cursor(run->r, f);
     struct seal_head seal = { .parts = 1 };
-    int rc = window_open(&run->window, run->r, f, true);
+    int rc = recover_window_open(&run->window, run->r, f, true);
 
     for (uint32_t part = 0; rc == 0 && part < seal.parts; part++) {
         struct record_head h;
         const uint8_t *at;
 
-        rc = look_at(run, &c, &h, &at);
+        rc = recover_look(run, &c, &h, &at);
         if (rc >= 0) {
             rc = rc == LOOK_GOOD ? seal_part(run, at, &h, part, &seal) : BH_EDAMAGED;
         }
@@ -381,9 +199,9 @@ static int
 seal_was_durable(struct run *run, const struct found *f, bool *yes)
 {
     struct tail t = { 0 };
-    int rc = window_open(&run->window, run->r, f, true);
+    int rc = recover_window_open(&run->window, run->r, f, true);
 
-    rc = rc < 0 ? rc : probe(run, cursor_of(run->r, f), &t);
+    rc = rc < 0 ? rc : recover_probe(run, recover_cursor(run->r, f), &t);
     io_close(&run->window.fd);
     *yes = *yes || t.was_durable;
     return rc;
@@ -556,10 +374,11 @@ add_to_table(struct run *run)
 }
 
 /* The record that a segment begins with is only written when all segments before it are durable
- * (I2): those can be read through the page cache. */
+ * (I2): those can be read through the page cache, and need not be read to be sealed. */
 static int
 find_complete(struct run *run)
 {
+    uint64_t durable = run->r->sealed_lsn / run->r->segment_bytes;
     bool behind = false;
 
     for (uint32_t i = run->count; i-- > 0;) {
@@ -572,16 +391,16 @@ find_complete(struct run *run)
         if (!f->counts || f->epoch != run->r->epoch || f->head_rc < 0) {
             continue;
         }
-        f->complete = behind;
+        f->complete = behind || f->seq < durable;
         if (behind) {
             continue;
         }
-        c = cursor_of(run->r, f);
-        rc = window_open(&run->window, run->r, f, true);
-        rc = rc < 0 ? rc : look_at(run, &c, &h, &at);
+        c = recover_cursor(run->r, f);
+        rc = recover_window_open(&run->window, run->r, f, true);
+        rc = rc < 0 ? rc : recover_look(run, &c, &h, &at);
         io_close(&run->window.fd);
         if (rc < 0) {
-            return fail(run, f, 0, rc, "cannot be read");
+            return recover_fail(run, f, 0, rc, "cannot be read");
         }
         behind = rc == LOOK_GOOD;
     }
@@ -597,192 +416,72 @@ sync_tail(struct run *run)
         const struct found *f = &run->found[i];
         int rc;
 
-        if (!f->counts || f->epoch != run->r->epoch || f->complete || recover_knows(run, f)) {
-            continue; /* what a snapshot knows was durable before it */
+        if (!f->counts || f->epoch != run->r->epoch || f->complete) {
+            continue;
         }
-        rc = window_open(&run->window, run->r, f, false);
+        rc = recover_window_open(&run->window, run->r, f, false);
         rc = rc < 0 ? rc : io_fdatasync(run->window.fd);
         rc = rc < 0 ? rc : io_drop_cache(run->window.fd);
         io_close(&run->window.fd);
         if (rc < 0) {
-            return fail(run, f, 0, rc, "cannot be synced before it is read");
+            return recover_fail(run, f, 0, rc, "cannot be synced before it is read");
         }
     }
     return 0;
 }
 
-/* ---- reading the journal */
-
-/* Does a later segment of the same epoch hold a record? Then this one was durable to its end (I2).
- */
+/* Ends that nobody knows: of the last epoch's last segment, and where the SEAL is lost. */
 static int
-later_has_records(struct run *run, const struct found *f, bool *yes)
+find_ends(struct run *run)
 {
-    *yes = false;
-    for (const struct found *g = f + 1; !*yes && g < run->found + run->count; g++) {
-        struct window kept = run->window;
-        struct record_head h;
-        const uint8_t *at;
-        struct cursor c;
-        int rc;
+    int rc = 0;
 
-        if (!g->counts || g->epoch != f->epoch || g->head_rc < 0) {
-            continue;
+    for (uint32_t i = 0; rc == 0 && i < run->count; i++) {
+        struct found *f = &run->found[i];
+
+        if (f->counts && f->head_rc == 0 && !f->sealed && !f->complete) {
+            rc = recover_find_end(run, f);
+            segtab_find(run->r->segments, f->seq)->valid_bytes = f->valid_bytes;
         }
-        c = cursor_of(run->r, g);
-        run->window = (struct window){ .fd = -1 };
-        rc = window_open(&run->window, run->r, g, true);
-        rc = rc < 0 ? rc : look_at(run, &c, &h, &at);
-        io_close(&run->window.fd);
-        free(run->window.bytes);
-        run->window = kept;
-        if (rc < 0) {
-            return rc;
-        }
-        *yes = rc == LOOK_GOOD;
-    }
-    return 0;
-}
-
-/* The record at c does not validate. Torn tail (0) or damage (1)? */
-static int
-judge(struct run *run, const struct cursor *c, struct tail *t)
-{
-    uint64_t lsn = c->f->seq * run->r->segment_bytes + c->offset;
-    bool later;
-    int rc;
-
-    if (c->f->sealed) {
-        return 1;
-    }
-    rc = probe(run, *c, t);
-    if (rc < 0) {
-        return rc;
-    }
-    if (t->was_durable || run->r->sealed_lsn > lsn) {
-        return 1;
-    }
-    rc = later_has_records(run, c->f, &later);
-    return rc < 0 ? rc : later;
-}
-
-static int
-apply(struct run *run, const struct cursor *c, struct segment *seg, const struct record_head *h,
-    const uint8_t *at)
-{
-    struct replay replay = { run->r->segments, run->r->index, run->r->segment_bytes };
-    struct slice payload = { (const char *)at + RECORD_HEADER_BYTES,
-        h->length - RECORD_HEADER_BYTES };
-    int rc = replay_record(&replay, seg, h, payload);
-
-    if (rc == 0 && h->type == RECORD_REPAIRED) {
-        rc = recover_settle(run, payload);
-    } else if (rc == 0 && h->type == RECORD_CENSUS && c->f->epoch == run->r->epoch) {
-        rc = census_get(payload, &run->census);
-    } else if (h->type != RECORD_PAD && h->type != RECORD_END) {
-        run->census.known = false; /* of an owner that went on, and may have freed segments since */
-    }
-    run->r->records++;
-    if (rc == BH_EDAMAGED) {
-        recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_CONTRADICTS, "");
-        seg->damaged = true;
-        return 0;
-    }
-    if (rc == BH_EFORMAT) {
-        recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_NEWER, "");
-        return fail(run, c->f, c->offset, rc, "record of a newer release");
     }
     return rc;
 }
 
-/* 1: go on at c->offset; 0: the segment's valid part ends here; or an error. */
-static int
-bad_record(struct run *run, struct cursor *c, struct segment *seg, const struct record_head *h,
-    enum look look)
+static uint64_t
+end_of(const struct run *run, const struct found *f)
 {
-    struct tail t = { 0 };
-    int rc = judge(run, c, &t);
+    return f->head_rc < 0 ? f->size_bytes : f->sealed ? f->valid_bytes : run->r->segment_bytes;
+}
 
-    if (rc < 0) {
-        return fail(run, c->f, c->offset, rc, "cannot be read");
+/* For the next SEAL. */
+static int
+list_counting(struct run *run)
+{
+    struct recovery *r = run->r;
+    uint64_t from = r->snapshot_count > 0 ? r->snapshots[0].position : 0;
+
+    r->counting = calloc(run->count + (size_t)1, sizeof(*r->counting));
+    if (r->counting == NULL) {
+        return -ENOMEM;
     }
-    if (rc == 0) {
-        if (t.good_end > c->offset) {
-            run->r->torn_bytes += t.good_end - c->offset;
-            recover_report(run, c->f, c->offset, t.good_end - c->offset, FINDING_TAIL_TORN, "");
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct found *f = &run->found[i];
+
+        if (f->counts) {
+            r->counting[r->counting_count++] =
+                (struct seal_entry){ f->seq, f->head.salt, end_of(run, f), f->epoch };
+            r->to_read += f->seq >= from / r->segment_bytes ? end_of(run, f) : 0;
         }
-        return 0;
     }
-    seg->damaged = true;
-    if (look == LOOK_BAD_PAYLOAD) {
-        recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_DAMAGED, "");
-        c->offset += record_padded(h->length);
-        return 1;
-    }
-    if (c->offset + RECORD_HEADER_BYTES > c->f->size_bytes) {
-        recover_report(run, c->f, c->offset, c->limit - c->offset, FINDING_SEGMENT_SHORT, "");
-    } else {
-        recover_report(run, c->f, c->offset, MIN(c->limit, c->f->size_bytes) - c->offset,
-            FINDING_RECORD_HEADER, "");
-    }
-    c->offset = c->limit;
+    r->to_read += r->snapshot_count > 0 ? run->looked[0].trailer.file_bytes : 0;
     return 0;
 }
 
-static int
-read_segment(struct run *run, const struct found *f, struct segment *seg)
-{
-    struct cursor c = cursor_of(run->r, f);
-    int rc = window_open(&run->window, run->r, f, f->epoch == run->r->epoch && !f->complete);
-    uint64_t told = 0, begin;
-    bool more = true;
-
-    if (rc < 0) {
-        return fail(run, f, 0, rc, "cannot be opened");
-    }
-    if (run->from / run->r->segment_bytes == f->seq) {
-        c.offset = MAX(c.offset, run->from % run->r->segment_bytes);
-    }
-    begin = c.offset;
-    run->window.ahead = MIN((size_t)WINDOW_BYTES, run->r->segment_bytes);
-    while (rc == 0 && more) {
-        struct record_head h;
-        const uint8_t *at;
-        int look = look_at(run, &c, &h, &at);
-
-        if (run->r->progress != NULL && c.offset >= told + WINDOW_BYTES) {
-            told = c.offset;
-            run->r->progress(run->r->ctx, run->r->replayed_bytes + told);
-        }
-        if (look < 0) {
-            rc = fail(run, f, c.offset, look, "cannot be read");
-        } else if (look == LOOK_LIMIT) {
-            more = false;
-        } else if (look == LOOK_GOOD) {
-            rc = apply(run, &c, seg, &h, at);
-            c.offset += record_padded(h.length);
-            more = h.type != RECORD_END;
-        } else {
-            rc = bad_record(run, &c, seg, &h, (enum look)look);
-            more = rc > 0;
-            rc = MIN(rc, 0);
-        }
-    }
-    io_close(&run->window.fd);
-    run->r->replayed_segments++;
-    run->r->replayed_bytes += c.offset - begin;
-    if (!f->sealed) {
-        seg->valid_bytes = MIN(c.offset, c.limit);
-        if (f->epoch == run->r->epoch && c.offset > SEGMENT_HEADER_BYTES) {
-            run->r->end_lsn = f->seq * run->r->segment_bytes + c.offset;
-        }
-    }
-    return rc;
-}
+/* ---- what the journal says */
 
 /* In an epoch without a seal after it, a segment that ends without END ends the journal: what a
  * later one of the same epoch holds then was never acknowledged. But such a one is empty (I2), or
- * judge() calls the bad place damage; so there is nothing to do here but to read them all. */
+ * the bad place is called damage; so there is nothing to do here but to read them all. */
 static int
 read_all(struct run *run)
 {
@@ -793,7 +492,7 @@ read_all(struct run *run)
         if (!f->counts || f->head_rc < 0 || recover_knows(run, f)) {
             continue;
         }
-        rc = read_segment(run, f, segtab_find(run->r->segments, f->seq));
+        rc = recover_read(run, f, segtab_find(run->r->segments, f->seq));
         if (rc < 0) {
             return rc;
         }
@@ -828,12 +527,12 @@ chunk_reads(struct run *run, const struct stored *s, uint32_t i)
     const uint8_t *at;
     int look;
 
-    if (f == NULL || f->head_rc < 0 || window_open(&run->window, run->r, f, false) < 0) {
+    if (f == NULL || f->head_rc < 0 || recover_window_open(&run->window, run->r, f, false) < 0) {
         return false;
     }
-    c = cursor_of(run->r, f);
+    c = recover_cursor(run->r, f);
     c.offset = s->chunk_lsn[i] % run->r->segment_bytes;
-    look = look_at(run, &c, &h, &at);
+    look = recover_look(run, &c, &h, &at);
     io_close(&run->window.fd);
     return look == LOOK_GOOD && (h.type == RECORD_CONTENT || h.type == RECORD_COPIED_CONTENT);
 }
@@ -890,46 +589,92 @@ hold_damaged(struct run *run)
     }
 }
 
-int
-recover_run(struct recovery *r)
+static void
+run_free(struct recovery *r)
 {
-    struct run run = { .r = r, .window = { .fd = -1 } };
-    int rc;
+    struct run *run = r->run;
 
-    r->text[0] = '\0';
-    rc = list_segments(&run);
-    rc = rc < 0 ? rc : find_sealed_epoch(&run);
-    if (rc == 0) {
-        report_lost_seal(&run);
-        choose(&run);
-        rc = add_strays(&run);
+    if (run != NULL) {
+        seal_forget(run);
+        free(run->kept);
+        free(run->census.seqs);
+        free(run->found);
+        free(run->window.bytes);
+        free(run);
+        r->run = NULL;
     }
-    rc = rc < 0 ? rc : add_to_table(&run);
-    rc = rc < 0 ? rc : recover_from_snapshot(&run);
-    rc = rc < 0 ? rc : find_complete(&run);
-    rc = rc < 0 ? rc : sync_tail(&run);
-    rc = rc < 0 ? rc : read_all(&run);
-    if (rc == 0) {
-        recover_missing(&run);
-        hold_damaged(&run);
-    }
+}
+
+static int
+ended(struct recovery *r, int rc)
+{
     if (rc < 0 && r->text[0] == '\0') {
         (void)snprintf(r->text, sizeof(r->text), "reading the journal: %s", error_text(rc));
     }
-    recover_tell_all(&run);
-    seal_forget(&run);
-    free(run.census.seqs);
-    free(run.found);
-    free(run.window.bytes);
+    recover_tell_all(r->run);
+    run_free(r);
     return rc;
+}
+
+int
+recover_begin(struct recovery *r)
+{
+    struct run *run = r->run = calloc(1, sizeof(*run));
+    int rc;
+
+    r->text[0] = '\0';
+    if (run == NULL) {
+        (void)snprintf(r->text, sizeof(r->text), "%s", error_text(-ENOMEM));
+        return -ENOMEM;
+    }
+    run->r = r;
+    run->window.fd = -1;
+    rc = list_segments(run);
+    rc = rc < 0 ? rc : find_sealed_epoch(run);
+    if (rc == 0) {
+        report_lost_seal(run);
+        choose(run);
+        rc = add_strays(run);
+    }
+    rc = rc < 0 ? rc : add_to_table(run);
+    rc = rc < 0 ? rc : recover_look_for_snapshots(run);
+    rc = rc < 0 ? rc : find_complete(run);
+    rc = rc < 0 ? rc : sync_tail(run);
+    rc = rc < 0 ? rc : find_ends(run);
+    rc = rc < 0 ? rc : list_counting(run);
+    return rc < 0 ? ended(r, rc) : 0;
+}
+
+int
+recover_load(struct recovery *r)
+{
+    int rc = recover_load_snapshot(r->run);
+
+    rc = rc < 0 ? rc : read_all(r->run);
+    if (rc == 0) {
+        recover_missing(r->run);
+        hold_damaged(r->run);
+    }
+    return ended(r, rc);
+}
+
+int
+recover_run(struct recovery *r)
+{
+    int rc = recover_begin(r);
+
+    return rc < 0 ? rc : recover_load(r);
 }
 
 void
 recover_fini(struct recovery *r)
 {
+    run_free(r);
     free(r->strays);
+    free(r->counting);
     r->strays = NULL;
-    r->stray_count = 0;
+    r->counting = NULL;
+    r->stray_count = r->counting_count = 0;
 }
 
 static int

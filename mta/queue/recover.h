@@ -7,9 +7,11 @@
 #define QUEUE_RECOVER_H
 
 #include "queue/msgindex.h"
+#include "queue/record.h"
 #include "queue/segment.h"
 #include "queue/snapshot.h"
 
+struct run;
 struct recovery {
     /* in */
     const char *store;
@@ -20,17 +22,25 @@ struct recovery {
      * cache. */
     bool sync_tail;
     bool use_snapshots;        /* else the whole journal is read */
+    const _Atomic bool *stop;  /* true: give up, -ECANCELED; NULL: never */
     struct segtab *segments;   /* empty */
     struct msgindex *index;    /* empty */
     queue_finding_fn *finding; /* NULL: nobody listens */
     void *ctx;
     /* Now and then: bytes of segments read so far; NULL: nobody asks. */
     void (*progress)(void *ctx, uint64_t done);
-    /* out */
+    /* out, from recover_begin on */
+    struct run *run; /* its own, until recover_load */
+    /* What counts, for the next SEAL; malloced. A segment of the last epoch that is known to be
+     * durable to its END has the length of a segment: there END says where it ends. */
+    struct seal_entry *counting;
+    uint32_t counting_count;
+    uint64_t to_read;   /* bytes of snapshot and journal, about */
     uint64_t next_seq;  /* above all segments seen */
     uint32_t epoch;     /* the last sealed one; 0: none */
     uint32_t epoch_max; /* in any segment's name */
     uint64_t end_lsn;   /* where the journal of that epoch ends */
+    /* out, from recover_load on */
     uint64_t records, replayed_segments, replayed_bytes, torn_bytes, late_bytes;
     uint64_t damaged;                 /* ranges, whole segments and messages */
     char (*strays)[SEGMENT_NAME_CAP]; /* segments that do not count: to be unlinked; malloced */
@@ -51,11 +61,15 @@ struct recovery {
     uint32_t unreadable_count;
     char text[256]; /* with an error: what and where */
 };
-/* 0; -ENOMEM; -EIO and others of a read; BH_EFORMAT: a newer release wrote it. Damage is no error.
- */
-int recover_run(struct recovery *r) MUST_USE;
-void recover_fini(struct recovery *r); /* frees strays */
-/* I15, of a snapshot that is there, by what the journal says; after recover_run. */
+/* In two steps, so that whoever takes over can seal the journal, and take in mail, before he knows
+ * all that it says: what counts and where it ends; then what it says, into segments and index,
+ * which nobody else uses meanwhile. 0; -ENOMEM; -EIO and others of a read; BH_EFORMAT: a newer
+ * release wrote it. Damage is no error. recover_load once, after recover_begin returned 0. */
+int recover_begin(struct recovery *r) MUST_USE;
+int recover_load(struct recovery *r) MUST_USE;
+int recover_run(struct recovery *r) MUST_USE; /* both */
+void recover_fini(struct recovery *r);        /* frees what was malloced */
+/* I15, of a snapshot that is there, by what the journal says; after recover_begin. */
 bool recover_snapshot_counts(const struct recovery *r, const struct snapshot_ref *ref);
 
 /* The highest epoch in any segment's name, without opening one; 0: none. */

@@ -51,7 +51,6 @@ recover_tell_all(struct run *run)
         k->f.detail = k->detail;
         tell_now(run, &k->f);
     }
-    free(run->kept);
 }
 
 static bool

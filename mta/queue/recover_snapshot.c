@@ -35,7 +35,7 @@ load_snapshot(struct run *run, const struct snapshot_info *info)
 {
     struct recovery *r = run->r;
     struct replay replay = { r->segments, r->index, r->segment_bytes };
-    int rc = snapshot_load(r->store, info, &replay);
+    int rc = snapshot_load(r->store, info, &replay, r->stop);
 
     if (rc < 0) {
         snapshot_undo(&replay);
@@ -45,19 +45,15 @@ load_snapshot(struct run *run, const struct snapshot_info *info)
     r->used = (struct snapshot_ref){ run->from, info->head.salt, info->head.epoch };
     r->snapshot_bytes = info->trailer.file_bytes;
     r->damaged += info->trailer.damaged;
-    if (r->used.epoch == r->epoch) {
-        r->sealed_lsn = MAX(r->sealed_lsn, info->trailer.through);
-    }
     return 0;
 }
 
-/* The one after the newest that can be read is kept for the next time, unseen. */
 int
-recover_from_snapshot(struct run *run)
+recover_look_for_snapshots(struct run *run)
 {
     struct recovery *r = run->r;
     struct snapshot_list *all = r->use_snapshots ? malloc(sizeof(*all)) : NULL;
-    int rc = 0;
+    int rc;
 
     if (!r->use_snapshots) {
         return 0;
@@ -69,17 +65,39 @@ recover_from_snapshot(struct run *run)
         int seen = snapshot_look(r->store, r->uuid, r->segment_bytes, ref, &info);
 
         ref->salt = seen < 0 ? 0 : info.head.salt;
-        if (seen == 0 && !snapshot_counts(run, ref)) {
-            continue;
-        }
-        seen = seen < 0 || r->used.epoch != 0 ? seen : load_snapshot(run, &info);
         if (seen < 0) {
             unreadable(run, ref, seen);
-        } else {
+        } else if (snapshot_counts(run, ref)) {
+            if (ref->epoch == r->epoch) { /* all it says was durable */
+                r->sealed_lsn = MAX(r->sealed_lsn, info.trailer.through);
+            }
+            run->looked[r->snapshot_count] = info;
             r->snapshots[r->snapshot_count++] = *ref;
         }
         rc = seen == -ENOMEM ? seen : 0;
     }
     free(all);
+    return rc;
+}
+
+/* The one after the newest that can be read is kept for the next time, unseen. */
+int
+recover_load_snapshot(struct run *run)
+{
+    struct recovery *r = run->r;
+    uint32_t kept = 0;
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < r->snapshot_count; i++) {
+        int seen = r->used.epoch != 0 ? 0 : load_snapshot(run, &run->looked[i]);
+
+        if (seen < 0) {
+            unreadable(run, &r->snapshots[i], seen);
+        } else {
+            r->snapshots[kept++] = r->snapshots[i];
+        }
+        rc = seen == -ENOMEM || seen == -ECANCELED ? seen : 0;
+    }
+    r->snapshot_count = kept;
     return rc;
 }

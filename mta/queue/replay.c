@@ -396,13 +396,13 @@ on_survivors(struct replay *r, struct segment *in, struct slice payload)
     return segtab_need(r->segments, in, head.seq);
 }
 
-/* An epoch's STATE stands behind its SEAL: what older ones said counts no more. */
+/* In the first releases all settings stood again behind each SEAL, which unset what was before. */
 static int
-on_seal(struct replay *r, struct slice payload)
+on_seal(struct replay *r, const struct record_head *h, struct slice payload)
 {
     struct reader rd = reader_of(payload);
 
-    if (read_u32(&rd) == 0) {
+    if ((h->flags & RECORD_FLAG_SETTINGS_STAY) == 0 && read_u32(&rd) == 0) {
         state_clear(&r->index->state, r->segments, r->segment_bytes);
     }
     return 0;
@@ -448,7 +448,7 @@ replay_record(
     case RECORD_SNAPSHOT:
         return 0;
     case RECORD_SEAL:
-        return on_seal(r, payload);
+        return on_seal(r, h, payload);
     case RECORD_REPAIRED:
         return on_repaired(r, in, payload);
     case RECORD_STATE:

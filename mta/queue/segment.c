@@ -214,6 +214,25 @@ segtab_find(const struct segtab *t, uint64_t seq)
     return n != NULL ? CONTAINER_OF(n, struct segment, by_seq) : NULL;
 }
 
+int
+segtab_join(struct segtab *t, struct segtab *older)
+{
+    map_fini(&older->by_seq);
+    while (!list_empty(&older->order)) {
+        struct segment *s = CONTAINER_OF(older->order.prev, struct segment, link);
+        int rc = map64_insert(&t->by_seq, &s->by_seq, s->seq);
+
+        if (rc < 0) {
+            return rc;
+        }
+        list_remove(&s->link);
+        list_push_front(&t->order, &s->link);
+        older->count--;
+        t->count++;
+    }
+    return 0;
+}
+
 /* Index of the first need that is not less than seq. */
 static uint32_t
 needs_from(const struct segment *s, uint64_t seq)

@@ -97,6 +97,8 @@ void segtab_fini(struct segtab *t); /* closes and frees all segments */
 /* A new segment at the end or in its place; NULL: out of memory, or there is one. */
 struct segment *segtab_add(struct segtab *t, uint64_t seq, uint32_t epoch, uint64_t salt) MUST_USE;
 struct segment *segtab_find(const struct segtab *t, uint64_t seq);
+/* All of older, whose numbers are lower, comes to t. 0; -ENOMEM: some of them did. */
+int segtab_join(struct segtab *t, struct segtab *older) MUST_USE;
 /* It is durably gone: nobody needs to wait for it any more. Frees it. */
 void segtab_remove(struct segtab *t, struct segment *s);
 void segment_free(struct segment *s); /* one that is in no table */

@@ -315,8 +315,9 @@ load_segment(struct load *l, struct slice bytes)
         return BH_EDAMAGED;
     }
     s->damaged = s->damaged || in.damaged;
-    if (in.seq < l->position_seq && s->valid_bytes == SEGMENT_HEADER_BYTES) {
-        s->valid_bytes = in.valid_bytes; /* no seal says */
+    if (in.seq < l->position_seq && in.valid_bytes >= SEGMENT_HEADER_BYTES &&
+        (s->valid_bytes == SEGMENT_HEADER_BYTES || in.valid_bytes < s->valid_bytes)) {
+        s->valid_bytes = in.valid_bytes; /* no seal says, or it did not know where END is */
     }
     for (uint32_t i = 0; rc == 0 && i < in.need_count; i++) {
         rc = segtab_need(l->into->segments, s, read_u64(&in.needs));
@@ -399,7 +400,7 @@ load_block(struct load *l, struct slice payload)
 }
 
 static int
-load(struct load *l, int fd, const struct snapshot_info *info)
+load(struct load *l, int fd, const struct snapshot_info *info, const _Atomic bool *stop)
 {
     uint64_t offset = SNAPSHOT_HEADER_BYTES;
     struct slice payload;
@@ -410,7 +411,7 @@ load(struct load *l, int fd, const struct snapshot_info *info)
         rc = msgindex_reserve(l->into->index, info->trailer.messages);
     }
     while (rc == 0 && (rc = walk_next(&w, &offset, &payload)) > 0) {
-        rc = load_block(l, payload);
+        rc = stop != NULL && atomic_load(stop) ? -ECANCELED : load_block(l, payload);
     }
     free(w.bytes);
     if (rc == 0 && (l->messages != info->trailer.messages || unknown_before(l, l->position_seq))) {
@@ -420,7 +421,8 @@ load(struct load *l, int fd, const struct snapshot_info *info)
 }
 
 int
-snapshot_load(const char *store, const struct snapshot_info *info, struct replay *into)
+snapshot_load(const char *store, const struct snapshot_info *info, struct replay *into,
+    const _Atomic bool *stop)
 {
     struct load l = { .into = into,
         .position_seq = info->head.position / into->segment_bytes,
@@ -437,7 +439,7 @@ snapshot_load(const char *store, const struct snapshot_info *info, struct replay
     if (fd < 0) {
         return fd;
     }
-    rc = load(&l, fd, info);
+    rc = load(&l, fd, info, stop);
     snapshot_replies_fini(&l.replies, into->index);
     io_close(&fd);
     return rc;

@@ -41,9 +41,10 @@ int snapshot_each(const char *store, const struct snapshot_info *info, snapshot_
 /* The whole file into an empty index and a table that has all segments that count, with nothing
  * held or needed. What held and needed says of segments before position's is complete after it;
  * what is damaged is marked. Messages whose COMMIT's segment is gone are left out. 0; BH_EDAMAGED,
- * BH_EFORMAT, -EIO …: it cannot be used, and snapshot_undo is to be called. */
-int snapshot_load(
-    const char *store, const struct snapshot_info *info, struct replay *into) MUST_USE;
+ * BH_EFORMAT, -EIO …: it cannot be used, and snapshot_undo is to be called. *stop (NULL: never) is
+ * asked now and then: -ECANCELED. */
+int snapshot_load(const char *store, const struct snapshot_info *info, struct replay *into,
+    const _Atomic bool *stop) MUST_USE;
 /* Index and table as before a load. */
 void snapshot_undo(struct replay *into);
 

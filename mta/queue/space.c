@@ -40,13 +40,13 @@ struct space {
     bool low, is_short, leaving;
     int failure;
     _Atomic uint32_t spares_wanted;
+    struct cut *cuts; /* what older epochs left too long */
+    uint32_t cut_count;
     _Atomic uint64_t free_bytes, room_bytes, reserve_left;
     /* of the thread alone */
     uint64_t reserve_now, spare_counter;
     uint64_t ok_since_ms; /* of the last time that low ended; 0: it never did */
     bool no_room;         /* what is to be prepared waits for room */
-    struct cut *cuts;     /* before the thread begins: what older epochs left too long */
-    uint32_t cut_count;
     struct spare spares[SPARES_MAX];
     uint32_t spare_count, idle_looks;
     bool sweep_later;
@@ -674,21 +674,54 @@ note_cuts(struct space *s, struct segtab *segments)
 
 /* Only room is lost where it fails, or is not durable. */
 static void
-cut_all(struct space *s)
+cut_all(struct space *s, struct cut *cuts, uint32_t count)
 {
     char name[SEGMENT_NAME_CAP], path[STORE_PATH_CAP];
 
-    for (uint32_t i = 0; i < s->cut_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         int fd;
 
-        segment_name(name, s->cuts[i].seq, s->cuts[i].epoch);
+        segment_name(name, cuts[i].seq, cuts[i].epoch);
         fd = store_path(path, s->dir, name) < 0 ? -1 : io_open(path, O_RDWR, 0);
         if (fd >= 0 && lease_valid(s->o.lease, ticks_boot_ns())) {
-            (void)!io_ftruncate(fd, s->cuts[i].bytes);
+            (void)!io_ftruncate(fd, cuts[i].bytes);
         }
         io_close(&fd);
     }
+    free(cuts);
+}
+
+/* True: something was cut. */
+static bool
+cut_some(struct space *s)
+{
+    struct cut *cuts;
+    uint32_t count;
+
+    (void)pthread_mutex_lock(&s->lock);
+    cuts = s->cuts;
+    count = s->cut_count;
+    s->cuts = NULL;
     s->cut_count = 0;
+    (void)pthread_mutex_unlock(&s->lock);
+    if (count > 0) {
+        cut_all(s, cuts, count);
+        reserve_grow(s);
+        look(s);
+    }
+    return count > 0;
+}
+
+void
+space_cut(struct space *s, struct segtab *segments)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    note_cuts(s, segments);
+    (void)pthread_cond_signal(&s->work);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (s->o.in_line) {
+        (void)cut_some(s);
+    }
 }
 
 /* ---- what dead epochs left */
@@ -770,7 +803,7 @@ sleep_a_while(struct space *s)
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += LOOK_EVERY_MS / 1000;
     (void)pthread_mutex_lock(&s->lock);
-    if (!s->stop && (list_empty(&s->prepare) || (s->no_room && !s->urgent)) &&
+    if (!s->stop && s->cut_count == 0 && (list_empty(&s->prepare) || (s->no_room && !s->urgent)) &&
         (s->failure != 0 || list_empty(&s->reclaim))) {
         (void)pthread_cond_timedwait(&s->work, &s->lock, &until);
     }
@@ -793,11 +826,10 @@ space_main(void *arg)
 {
     struct space *s = arg;
 
-    cut_all(s);
     reserve_grow(s);
     look(s);
     while (!stopping(s)) {
-        if (!step(s)) {
+        if (!cut_some(s) && !step(s)) {
             reserve_grow(s);
             sweep_now(s);
             look(s);
@@ -808,13 +840,11 @@ space_main(void *arg)
 }
 
 int
-space_start(struct space *s, struct segtab *segments)
+space_start(struct space *s)
 {
     int rc;
 
-    note_cuts(s, segments);
     if (s->o.in_line) {
-        cut_all(s);
         sweep_now(s);
         reserve_grow(s);
         look(s);

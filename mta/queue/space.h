@@ -28,10 +28,11 @@ struct space_options {
 };
 
 int space_new(struct space **out, const struct space_options *o) MUST_USE;
-/* The thread, when the store is sealed. First of all it cuts off what older epochs' files have
- * behind their valid bytes, unless damage is known (section 7a); their size_bytes are at once what
- * they will be. */
-int space_start(struct space *s, struct segtab *segments) MUST_USE;
+/* The thread, when the store is sealed. */
+int space_start(struct space *s) MUST_USE;
+/* Loop, once, when all older segments are known: what their files have behind their valid bytes is
+ * cut off, unless damage is known (section 7a); their size_bytes are at once what they will be. */
+void space_cut(struct space *s, struct segtab *segments);
 /* The epoch's first segment, made inside the call, before space_start; these records stand in it
  * behind the header, and all of it is durable on return. On a disk that is nearly full it is small
  * (seg->limit_bytes says), so that restarts do not eat the room that outcomes need. */

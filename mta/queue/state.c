@@ -155,15 +155,6 @@ state_drop(struct state *st, struct segtab *t, uint64_t segment_bytes, struct st
 }
 
 void
-state_move(struct state_entry *e, struct segtab *t, uint64_t segment_bytes, struct segment *to,
-    uint64_t lsn)
-{
-    state_let_go(segtab_find(t, e->lsn / segment_bytes));
-    e->lsn = lsn;
-    hold(to);
-}
-
-void
 state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes)
 {
     while (!list_empty(&st->entries)) {

@@ -57,11 +57,8 @@ int state_get(struct slice payload, struct slice *key, struct slice *value) MUST
 int state_apply(struct state *st, struct segtab *t, uint64_t segment_bytes, struct segment *in,
     uint64_t lsn, struct slice key, struct slice value, struct segment **before) MUST_USE;
 void state_let_go(struct segment *before); /* NULL is fine */
-/* Its record is at lsn in `to` from now on. */
-void state_move(struct state_entry *e, struct segtab *t, uint64_t segment_bytes, struct segment *to,
-    uint64_t lsn);
 void state_drop(struct state *st, struct segtab *t, uint64_t segment_bytes, struct state_entry *e);
-/* A new epoch begins: all keys are unset, their segments let go. */
+/* All keys are unset, their segments let go. */
 void state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes);
 
 #endif

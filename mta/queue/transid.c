@@ -40,6 +40,17 @@ transids_fini(struct transids *t)
     transids_init(t);
 }
 
+void
+transids_move(struct transids *t, struct transids *from)
+{
+    CHECK(t->by_name.count == 0 && t->slots == NULL);
+    map_fini(&t->by_name);
+    *t = *from;
+    list_init(&t->kept);
+    list_splice_back(&t->kept, &from->kept);
+    transids_init(from);
+}
+
 int
 transids_set_slots(struct transids *t, uint32_t slots_max)
 {

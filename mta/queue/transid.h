@@ -45,6 +45,8 @@ struct transids {
 };
 void transids_init(struct transids *t);
 void transids_fini(struct transids *t);
+/* What is in from comes to the empty t, and from is empty. */
+void transids_move(struct transids *t, struct transids *from);
 /* Once, before any is read; and once behind them, before any is given a slot. -ENOMEM */
 int transids_set_slots(struct transids *t, uint32_t slots_max) MUST_USE;
 int transids_begin(struct transids *t) MUST_USE;

@@ -19,7 +19,7 @@ tool_print_failover(const json_t *f)
 {
     static const char *const phases[][2] = { { "lock_s", "lock" }, { "wait_s", ", wait" },
         { "claim_s", ", claim" }, { "replay_s", ", replay" }, { "seal_s", ", seal" },
-        { "schedule_s", ", schedule" }, { "listen_s", ", listen" } };
+        { "listen_s", ", listen" }, { "load_s", ", load" }, { "schedule_s", ", schedule" } };
 
     if (!json_is_object(f)) {
         return;
@@ -57,7 +57,8 @@ print_rest(const json_t *f)
 {
     static const char *const times[][2] = { { "opened_s", "store open after" },
         { "listening_s", ", listening" }, { "first_client_s", ", first client" },
-        { "first_250_s", ", first 250" }, { "first_delivery_s", ", first delivery" } };
+        { "first_250_s", ", first 250" }, { "loaded_s", ", all loaded" },
+        { "first_delivery_s", ", first delivery" } };
     char read[32], torn[32], late[32];
 
     (void)printf("since start    ");

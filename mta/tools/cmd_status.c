@@ -96,6 +96,10 @@ cmd_status(struct tool *t, int argc, char **argv)
         tool_int(owner, "epoch"), tool_str(owner, "since"));
     print_vips(json_object_get(a, "vips"));
     print_queue(json_object_get(a, "queue"));
+    if (json_is_integer(json_object_get(a, "loaded_percent"))) {
+        (void)printf("               and what the last owner left: %lld %% of it loaded\n",
+            tool_int(a, "loaded_percent"));
+    }
     print_connectors(json_object_get(a, "connectors"));
     tool_print_failover(json_object_get(a, "last_failover"));
     json_decref(a);

@@ -1,6 +1,8 @@
 /* tools/ctl_client.c - the client's side of bridgehead/ctl_wire.h. */
 #include "bridgehead/ctl_wire.h"
+#include "bridgehead/events.h"
 #include "core/io.h"
+#include "core/ticks.h"
 #include "tools/tools.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -9,7 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOADING_MS       5000
+#define LOADING_PAUSE_NS 20000000
 
 int
 tool_lock_held(const struct tool *t, const char *name)
@@ -150,6 +156,34 @@ read_answer(const char *buf, int n, json_t **answer)
     return h.status;
 }
 
+static bool
+is_loading(int code, const json_t *answer)
+{
+    return code == BRIDGEHEAD_EXIT_NOT_RUNNING &&
+           json_integer_value(json_object_get(json_object_get(answer, "error"), "event")) ==
+               EV_QUEUE_OPENED;
+}
+
+/* Right after a takeover the queue is not all there yet, mostly for less time than an operator
+ * needs to ask again. */
+static int
+ask_patiently(
+    qb_ipcc_connection_t *conn, const char *text, int timeout_ms, char *buf, json_t **answer)
+{
+    uint64_t began = ticks_ms();
+
+    for (;;) {
+        int code = read_answer(
+            buf, send_question(conn, text, timeout_ms, buf, BRIDGEHEAD_CTL_BYTES_MAX), answer);
+
+        if (!is_loading(code, *answer) || ticks_ms() - began >= LOADING_MS) {
+            return code;
+        }
+        json_decref(*answer);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = LOADING_PAUSE_NS }, NULL);
+    }
+}
+
 int
 tool_ask(const struct tool *t, const char *command, json_t *args, int timeout_ms, json_t **answer)
 {
@@ -167,8 +201,7 @@ tool_ask(const struct tool *t, const char *command, json_t *args, int timeout_ms
     } else if ((conn = connect_within(t, timeout_ms)) == NULL) {
         code = cannot_connect(t, errno, answer);
     } else {
-        code = read_answer(
-            buf, send_question(conn, text, timeout_ms, buf, BRIDGEHEAD_CTL_BYTES_MAX), answer);
+        code = ask_patiently(conn, text, timeout_ms, buf, answer);
         qb_ipcc_disconnect(conn);
     }
     free(text);

@@ -144,7 +144,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         s->valid_bytes = SEGMENT_HEADER_BYTES;
     }
     CHECK(snapshot_look(STORE, (const uint8_t *)UUID, SEGMENT, &ref, &info) == 0);
-    if (snapshot_load(STORE, &info, &into) == 0) {
+    if (snapshot_load(STORE, &info, &into, NULL) == 0) {
         check_memory(&into);
     }
     snapshot_undo(&into);

@@ -196,7 +196,7 @@ load_it(void)
     msgindex_fini(&index);
     msgindex_init(&index);
     if (snapshot_look(STORE, (const uint8_t *)UUID, SEGMENT, &ref, &info) == 0) {
-        (void)!snapshot_load(STORE, &info, &into);
+        (void)!snapshot_load(STORE, &info, &into, NULL);
         snapshot_undo(&into);
         CHECK(index.messages == 0 && index.replies.count == 0);
     }

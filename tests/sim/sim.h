@@ -84,6 +84,7 @@ struct counts {
     uint64_t states[STATE_KINDS], same; /* same: met before in this scenario, not tried again */
     uint64_t boundaries, scenarios, acked, delivered, again, notices, recoveries, refused, lapses;
     uint64_t compacted, snapshots, read_snapshots, compared, full, failed_stop, violations;
+    uint64_t early; /* acknowledged before the load was done */
 };
 
 struct sim {
@@ -92,6 +93,9 @@ struct sim {
     struct loop *loop;
     struct queue *q;
     bool open_done, dead, quiet, low, fault_met, calm, single, starved;
+    bool early; /* mail comes in while the last owner's is being loaded */
+    bool loaded;
+    unsigned load_turns; /* before that */
     int open_status, failure;
     uint32_t slack;         /* segments: so few that compaction often runs */
     char text[512], at[96]; /* at: where in the scenario, for the report */
@@ -147,7 +151,8 @@ void model_copy(struct sim *to, const struct sim *from);
 
 /* ---- sim_work.c */
 void work_item(struct sim *s);
-void work_turn(struct sim *s); /* of the loop, with the lease renewed and timers run */
+void work_early(struct sim *s); /* an item of what a queue that is still loading can be asked */
+void work_turn(struct sim *s);  /* of the loop, with the lease renewed and timers run */
 void work_settle(struct sim *s);
 void work_pass(struct sim *s, uint64_t ms);
 void work_deliver_all(struct sim *s);
@@ -169,7 +174,7 @@ struct sim *sim_new(uint64_t seed, struct counts *n);
 /* The world as it would be on this disk: a promise for each, and no daemon. Takes the disk. */
 struct sim *sim_fork(struct sim *s, struct fake_disk *disk, uint64_t random);
 void sim_free(struct sim *s);
-int life_open(struct sim *s);     /* once */
+int life_open(struct sim *s);     /* once; all is loaded then, and nothing under way */
 void life_recover(struct sim *s); /* until it opens, with tries that are cut off */
 void life_forget(struct sim *s);  /* the daemon is gone */
 void life_release(struct sim *s);

@@ -129,10 +129,25 @@ on_open(void *ctx, int status, struct queue *q, const struct queue_claim *claim,
     s->open_status = status;
     s->q = q;
     s->claim = claim != NULL ? *claim : (struct queue_claim){ .epoch = 0 };
-    s->n->read_snapshots += s->claim.snapshot_bytes > 0;
+    s->n->read_snapshots += s->claim.snapshot_bytes > 0; /* what comes later, on_loaded counts */
     (void)snprintf(s->text, sizeof(s->text), "cannot be opened: %s", text);
     if (status < 0 && text[0] == '\0') {
         sim_violation(s, NULL, "cannot be opened, without a word why");
+    }
+}
+
+static void
+on_loaded(void *ctx, int status, const struct queue_claim *claim, const char *text)
+{
+    struct sim *s = ctx;
+
+    s->loaded = true;
+    s->open_status = status;
+    s->claim = *claim;
+    s->n->read_snapshots += s->claim.snapshot_bytes > 0;
+    (void)snprintf(s->text, sizeof(s->text), "cannot be loaded: %s", text);
+    if (status < 0 && text[0] == '\0') {
+        sim_violation(s, NULL, "cannot be loaded, without a word why");
     }
 }
 
@@ -149,6 +164,38 @@ give_up(void *ctx, uint64_t ns)
         s->fault_met = true;
     }
     fake_disk_fail(s->disk, 1, -EIO, true);
+}
+
+static bool
+still_loading(void *ctx)
+{
+    struct sim *s = ctx;
+
+    return s->load_turns > 0 && s->load_turns-- > 0;
+}
+
+/* Sealed, and what the last owner left is on its way: mail comes in meanwhile. What is under way at
+ * the end is finished, so that who compares finds the world at rest. */
+static int
+life_load(struct sim *s)
+{
+    unsigned items = s->early ? 60 : 0;
+
+    while (!s->loaded && s->failure == 0 && items-- > 0) {
+        work_early(s);
+    }
+    while (!s->loaded && s->failure == 0) {
+        work_turn(s);
+    }
+    work_drop_intakes(s);
+    if (s->failure == 0 && s->open_status == 0) {
+        fake_loop_settle(s->loop);
+    }
+    s->open_status = s->failure != 0 ? s->failure : s->open_status;
+    if (s->open_status < 0) {
+        life_forget(s);
+    }
+    return s->open_status;
 }
 
 int
@@ -170,6 +217,12 @@ life_open(struct sim *s)
         .on_failure = on_failure,
         .ctx = s };
 
+    s->loaded = false;
+    s->load_turns = (unsigned)dice(s, 6);
+    if (dice(s, 3) != 0) {
+        o.on_loaded = on_loaded;
+        o.in_line_waits = still_loading;
+    }
     if (queue_store_owner(STORE, &owner, text, sizeof(text)) == 0 && owner.epoch > 0) {
         o.fenced = (struct queue_fenced){ owner.node, owner.epoch };
     }
@@ -188,7 +241,7 @@ life_open(struct sim *s)
         s->renewed_ns = s->boot_ns;
         s->unsure_at = s->asks;
     }
-    return s->open_status;
+    return s->open_status == 0 && o.on_loaded != NULL ? life_load(s) : s->open_status;
 }
 
 /* Until it opens: the first tries are cut off at a random call. */
@@ -197,6 +250,7 @@ life_recover(struct sim *s)
 {
     unsigned cuts = s->calm ? 0 : (unsigned)dice(s, 3);
 
+    s->early = true;
     while (cuts-- > 0) {
         bool forever = dice(s, 2) == 0;
 
@@ -211,10 +265,17 @@ life_recover(struct sim *s)
             life_cut(s, CUT_SOME);
         }
     }
-    if (life_open(s) < 0) {
+    s->early = dice(s, 2) == 0;
+    if (life_open(s) == -ENOSPC && s->early) { /* mail filled what was left of the disk */
+        s->early = false;
+        fake_disk_kill(s->disk);
+        (void)life_open(s);
+    }
+    if (s->open_status < 0) {
         sim_violation(s, NULL, s->text);
         return;
     }
+    s->early = false;
     if (s->claim.quarantined > 0) {
         sim_violation(s, NULL, "a crash looks like damage");
     }

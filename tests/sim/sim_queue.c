@@ -129,7 +129,8 @@ report(const struct counts *n, uint64_t first, uint64_t next)
     printf("  at %llu boundaries (%llu states met before were left out), %llu recoveries\n",
         (unsigned long long)n->boundaries, (unsigned long long)n->same,
         (unsigned long long)n->recoveries);
-    printf("  %llu acknowledged, %llu deliveries (%llu of them again), %llu notices, %llu refused, "
+    printf("  %llu acknowledged, %llu deliveries "
+           "(%llu of them again), %llu notices, %llu refused, "
            "%llu failed stop, %llu lapsed leases, %llu pieces of compaction, %llu stopped by a "
            "full disk\n",
         (unsigned long long)n->acked, (unsigned long long)n->delivered,
@@ -138,9 +139,9 @@ report(const struct counts *n, uint64_t first, uint64_t next)
         (unsigned long long)n->lapses, (unsigned long long)n->compacted,
         (unsigned long long)n->full);
     printf("  %llu snapshots written, %llu recoveries began at one, %llu compared with the whole "
-           "journal\n",
+           "journal; %llu messages acknowledged before all was loaded\n",
         (unsigned long long)n->snapshots, (unsigned long long)n->read_snapshots,
-        (unsigned long long)n->compared);
+        (unsigned long long)n->compared, (unsigned long long)n->early);
     printf("sim_queue: %llu violations%s%s\n", (unsigned long long)n->violations,
         wrap_broken != BROKEN_NOTHING ? " found with " : "",
         wrap_broken != BROKEN_NOTHING ? wrap_broken_names[wrap_broken] : "");

@@ -37,6 +37,7 @@ on_commit(void *ctx, int status)
         }
         c->s->certain++;
         c->s->n->acked++;
+        c->s->n->early += !queue_is_loaded(c->s->q);
     }
     free(c);
 }
@@ -336,6 +337,57 @@ work_item(struct sim *s)
         if (s->sched != NULL) {
             net_step(s);
         }
+        work_turn(s);
+        break;
+    }
+}
+
+/* What else it is asked must be refused, and do no harm. */
+static void
+ask_too_early(struct sim *s)
+{
+    struct message *m = any_live(s);
+    struct queue_outcome o = { .kind = OUTCOME_DELIVERED };
+
+    if (queue_snapshot(s->q, 0, NULL, NULL) >= 0 ||
+        queue_state_set(s->q, SLICE_LIT("a"), SLICE_LIT("early")) >= 0) {
+        sim_violation(s, NULL, "does what it cannot do before all is loaded");
+    }
+    if (m != NULL && queue_record(s->q, queue_find(s->q, m->id), &o, 1) >= 0) {
+        sim_violation(s, m, "an outcome of what nobody was told of");
+    }
+}
+
+void
+work_early(struct sim *s)
+{
+    struct intake *i = &s->intakes[dice(s, INTAKES_MAX)];
+
+    switch (dice(s, 8)) {
+    case 0:
+    case 1:
+        do_begin(s);
+        break;
+    case 2:
+    case 3:
+        if (i->in != NULL) {
+            do_append(s, i);
+        }
+        break;
+    case 4:
+        if (i->in != NULL) {
+            do_end(s, i);
+        }
+        break;
+    case 5:
+        if (!queue_is_loaded(s->q)) {
+            ask_too_early(s);
+        }
+        break;
+    case 6:
+        work_pass(s, dice(s, LEASE_MS / 4));
+        break;
+    default:
         work_turn(s);
         break;
     }

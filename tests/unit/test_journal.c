@@ -79,7 +79,7 @@ begin(struct rig *r)
     so.lease = jo.lease = &r->lease;
     CU_ASSERT_EQUAL_FATAL(space_new(&r->space, &so), 0);
     CU_ASSERT_EQUAL_FATAL(space_make_first(r->space, r->first, SLICE_NONE), 0);
-    CU_ASSERT_EQUAL_FATAL(space_start(r->space, &r->segments), 0);
+    CU_ASSERT_EQUAL_FATAL(space_start(r->space), 0);
     jo.loop = r->loop;
     jo.segments = &r->segments;
     jo.space = r->space;
