@@ -108,6 +108,9 @@ on_known(void *ctx, struct slice transid, struct intake_known *out)
     if (a->queue == NULL) {
         return BH_ESTATE;
     }
+    if (!queue_is_loaded(a->queue)) {
+        return -EAGAIN;
+    }
     switch (queue_transaction_find(a->queue, transid, &out->id, &out->size_bytes)) {
     case TRANSACTION_NEW:
         return 0;

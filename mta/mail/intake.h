@@ -45,7 +45,7 @@ struct intake_ops {
     /* May this client name its transactions (RFC 1845)? Memory is kept for them. */
     bool (*checkpoint)(void *ctx, const struct intake_client *client);
     /* Did the transaction of this name (envelope.transid) come before? 0: no; 1: yes, *out;
-     * BH_EBUSY: it is under way. */
+     * BH_EBUSY: it is under way; -EAGAIN: that is not known yet, ask again soon. */
     int (*known)(void *ctx, struct slice transid, struct intake_known *out);
     /* Was it accepted for this recipient? */
     bool (*known_for)(void *ctx, struct slice transid, struct slice recipient);

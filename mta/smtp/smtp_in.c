@@ -49,6 +49,10 @@ struct smtp_in {
     void *drain_ctx;
 };
 
+/* A transaction of which intake cannot tell yet is asked for again, five seconds long. */
+#define KNOWN_AGAIN_MS  20
+#define KNOWN_TRIES_MAX 250
+
 struct session {
     struct list link; /* in smtp_in.sessions */
     struct smtp_in *in;
@@ -63,13 +67,14 @@ struct session {
     uint64_t message_id;
     struct intake_client who;
     struct client *client;
-    char *named;       /* the transaction that was answered last (RFC 1845), or NULL */
-    bool write_paused; /* intake asked to wait for resume */
-    bool committing;   /* on_commit will be called, whatever state the dialog is in by then */
-    bool peer_ended;   /* no more bytes will come; replies may go */
-    bool over;         /* the last reply is sent */
-    bool yielded;      /* `again` is scheduled */
-    bool stalled;      /* replies pile up */
+    uint16_t asked_again; /* what intake knows of the transaction */
+    char *named;          /* the transaction that was answered last (RFC 1845), or NULL */
+    bool write_paused;    /* intake asked to wait for resume */
+    bool committing;      /* on_commit will be called, whatever state the dialog is in by then */
+    bool peer_ended;      /* no more bytes will come; replies may go */
+    bool over;            /* the last reply is sent */
+    bool yielded;         /* `again` is scheduled */
+    bool stalled;         /* replies pile up */
 };
 _Static_assert(sizeof(struct session) < 512, "thousands of idle sessions must cost little");
 
@@ -244,6 +249,12 @@ do_ask_sender(struct session *s, const struct smtp_server_action *a)
     if (rc == 0 && t->transid.n > 0) {
         rc = intake->ops->known(intake->ctx, t->transid, &known);
     }
+    if (rc == -EAGAIN && s->asked_again++ < KNOWN_TRIES_MAX) {
+        loop_timer_start(&s->timer, KNOWN_AGAIN_MS);
+        return nothing; /* asked again by on_timer */
+    }
+    rc = rc == -EAGAIN ? BH_EBUSY : rc;
+    s->asked_again = 0;
     if (rc == 1) {
         log_event(EV_SMTP_KNOWN, LF_ID("id", known.id), LF_UINT("sid", s->sid),
             LF_SLICE("transid", t->transid), LF_UINT("size", known.size_bytes));
@@ -479,6 +490,11 @@ on_timer(void *ctx)
     struct session *s = ctx;
     uint64_t now_ms = loop_now_ms(s->in->loop);
 
+    if (s->proto.state == SMTP_SERVER_ASK_SENDER) {
+        apply(s, do_ask_sender(s, NULL));
+        session_run(s);
+        return;
+    }
     if (s->deadline_ms == 0) {
         return; /* started again when there is one */
     }

@@ -45,6 +45,7 @@ struct rig {
     const char *known_name;
     char settled[64];
     int known_rc;
+    unsigned known_later; /* so often it is not known yet */
     int ready_rc, write_rc, commit_rc;
     unsigned opened, aborted, forgotten, committed;
     unsigned pause_every; /* write returns 1 each so many calls */
@@ -195,6 +196,10 @@ on_known(void *ctx, struct slice transid, struct intake_known *out)
 {
     struct rig *r = ctx;
 
+    if (r->known_later > 0) {
+        r->known_later--;
+        return -EAGAIN;
+    }
     if (r->known_rc == 1) {
         *out = (struct intake_known){ 0x77, 5 };
     }
@@ -672,6 +677,28 @@ draining_an_empty_house_is_told_too(void)
 }
 
 static void
+a_transaction_of_which_nothing_is_known_yet_is_asked_for_again(void)
+{
+    struct client c;
+    struct rig r;
+
+    rig_start(&r);
+    r.checkpoint = true;
+    r.known_later = 3;
+    client_start(&c, &r);
+    await(&c, "220 ");
+    client_say(&c, SLICE_LIT("EHLO c.test\r\n"));
+    await(&c, "250 ");
+    client_say(&c,
+        SLICE_LIT("MAIL FROM:<a@example.org> TRANSID=<one@c.test>\r\nRCPT TO:<b@example.com>\r\n"));
+    await(&c, "250 2.1.5");
+    CU_ASSERT_EQUAL(r.known_later, 0);
+    CU_ASSERT_FALSE(has(&c, "451 "));
+    client_stop(&c);
+    rig_stop(&r);
+}
+
+static void
 limits_turn_clients_away(void)
 {
     struct smtp_in_options o = default_options;
@@ -938,6 +965,7 @@ sessions_of_an_address_that_left_hear_nothing_more(void)
 TEST_MAIN("smtp_in", TEST(a_pipelined_message_reaches_intake_and_is_acknowledged),
     TEST(nothing_is_acknowledged_before_it_is_durable),
     TEST(a_failed_commit_is_a_temporary_failure),
+    TEST(a_transaction_of_which_nothing_is_known_yet_is_asked_for_again),
     TEST(a_session_that_dies_while_committing_is_forgotten), TEST(intake_sets_the_pace),
     TEST(a_full_disk_is_said_after_the_dot),
     TEST(draining_lets_content_finish_and_ends_the_rest_at_once),
