@@ -452,6 +452,13 @@ unwrap(const struct rtse *r, struct slice data, enum acse_kind kind, struct acse
     return 0;
 }
 
+/* Without the context that segments travel in, nothing could ever be sent. */
+static bool
+has_context(const struct rtse *r)
+{
+    return r->mode == PRESENTATION_X410 || presentation_id(r->below, rtse_syntax) != 0;
+}
+
 static void
 fill_open(const struct rtse *r, const struct presentation_ind *p, const struct rtse_apdu *apdu,
     struct rtse_ind *ind)
@@ -490,6 +497,10 @@ ask(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
         error = "an application context that is not message transfer";
         rc = BH_ESYNTAX;
     }
+    if (rc == 0 && !has_context(r)) {
+        error = "the peer does not offer the presentation context of reliable transfer";
+        rc = BH_ESYNTAX;
+    }
     if (rc == 0) {
         rc = rtse_apdu_read(rtorq, RTSE_RTORQ, r->mode, &apdu, &error);
     }
@@ -520,6 +531,9 @@ accepted(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
     }
     if (ac.result != ACSE_ACCEPTED) {
         return protocol(r, "a rejection in an acceptance", ind);
+    }
+    if (!has_context(r)) {
+        return protocol(r, "the peer refused the presentation context of reliable transfer", ind);
     }
     /* A larger answer than the offer is taken as the offer: aborting cost others the connection. */
     r->checkpoint = r->checkpoint == 0 ? MIN(apdu.checkpoint, RTSE_CHECKPOINT_MAX)

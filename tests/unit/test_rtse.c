@@ -460,6 +460,28 @@ refusals_and_aborts_say_why(void)
     }
 }
 
+/* A fuzzer's finding: what is sent later would have met a CHECK. */
+static void
+a_peer_without_the_context_of_segments_is_refused(void)
+{
+    for (unsigned answering = 0; answering < 2; answering++) {
+        struct rtse_open o = offer(PRESENTATION_NORMAL);
+        struct pair p;
+
+        side_init(&p.a, true);
+        side_init(&p.b, false);
+        p.a.p.contexts[1].syntax = answering ? p.a.p.contexts[1].syntax : L("\x51\x07");
+        p.b.p.contexts[1].syntax = answering ? L("\x51\x07") : p.b.p.contexts[1].syntax;
+        CHECK(tp0_connect(&p.a.t, SLICE_NONE, SLICE_NONE, 2048) == 0);
+        settle(&p);
+        CU_ASSERT_EQUAL(rtse_open(&p.a.r, &o), 0);
+        settle(&p);
+        CU_ASSERT_STRING_EQUAL(p.b.told, "abort ");
+        CU_ASSERT_STRING_EQUAL(p.a.told, "refused ");
+        pair_fini(&p);
+    }
+}
+
 /* ---- conversations of others */
 
 static void
@@ -507,4 +529,5 @@ TEST_MAIN("rtse", TEST(the_document_shows_the_table),
     TEST(a_reported_transfer_is_interrupted_and_resumed_on_the_same_association),
     TEST(a_broken_association_is_recovered_by_another),
     TEST(a_transfer_can_be_stopped_in_the_middle_of_a_segment), TEST(refusals_and_aborts_say_why),
+    TEST(a_peer_without_the_context_of_segments_is_refused),
     TEST(captured_conversations_read_the_same_at_every_cut))
