@@ -62,8 +62,7 @@ queue_state_get(const struct queue *q, struct slice key)
 void
 queue_state_refresh(struct queue *q, const struct segment *seg)
 {
-    bool oldest = q->segments.order.next == &seg->link;
-
+    state_forget_unset(&q->index.state, &q->segments, q->segment_bytes);
     LIST_FOR_SAFE(it, tmp, &q->index.state.entries)
     {
         struct state_entry *e = CONTAINER_OF(it, struct state_entry, link);
@@ -71,10 +70,6 @@ queue_state_refresh(struct queue *q, const struct segment *seg)
 
         if (e->lsn / q->segment_bytes != seg->seq) {
             continue; /* said again already, and not yet durable; or elsewhere */
-        }
-        if (oldest && e->value_bytes == 0) { /* nothing is left that says otherwise */
-            state_drop(&q->index.state, &q->segments, q->segment_bytes, e);
-            continue;
         }
         memcpy(text, e->text, (size_t)e->key_bytes + e->value_bytes); /* e is replaced */
         if (put(q, (struct slice){ text, e->key_bytes },

@@ -654,6 +654,8 @@ recover_load(struct recovery *r)
     if (rc == 0) {
         recover_missing(r->run);
         hold_damaged(r->run);
+        /* A snapshot does not know those that its writer had forgotten already. */
+        state_forget_unset(&r->index->state, r->segments, r->segment_bytes);
     }
     return ended(r, rc);
 }

@@ -155,6 +155,25 @@ state_drop(struct state *st, struct segtab *t, uint64_t segment_bytes, struct st
 }
 
 void
+state_forget_unset(struct state *st, struct segtab *t, uint64_t segment_bytes)
+{
+    const struct segment *oldest;
+
+    if (list_empty(&t->order)) {
+        return;
+    }
+    oldest = CONTAINER_OF(t->order.next, struct segment, link);
+    LIST_FOR_SAFE(it, tmp, &st->entries)
+    {
+        struct state_entry *e = CONTAINER_OF(it, struct state_entry, link);
+
+        if (e->value_bytes == 0 && e->lsn / segment_bytes == oldest->seq) {
+            state_drop(st, t, segment_bytes, e);
+        }
+    }
+}
+
+void
 state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes)
 {
     while (!list_empty(&st->entries)) {

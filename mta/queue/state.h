@@ -1,6 +1,6 @@
 /* queue/state.h - settings that move with the queue: STATE records, docs/formats/journal.md section
  * 6b. Pure. The table says of each key in which record it stands, and holds that segment; of unset
- * ones as well, until the next epoch begins: an older record that is still there says otherwise. */
+ * ones as well, as long as there are older segments: a record that is still there may set it. */
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
 
@@ -58,6 +58,8 @@ int state_apply(struct state *st, struct segtab *t, uint64_t segment_bytes, stru
     uint64_t lsn, struct slice key, struct slice value, struct segment **before) MUST_USE;
 void state_let_go(struct segment *before); /* NULL is fine */
 void state_drop(struct state *st, struct segtab *t, uint64_t segment_bytes, struct state_entry *e);
+/* Forget the keys that were unset in the oldest segment: nothing is left that says otherwise. */
+void state_forget_unset(struct state *st, struct segtab *t, uint64_t segment_bytes);
 /* All keys are unset, their segments let go. */
 void state_clear(struct state *st, struct segtab *t, uint64_t segment_bytes);
 

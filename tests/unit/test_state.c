@@ -50,6 +50,30 @@ the_last_record_of_a_key_holds_its_segment(void)
 }
 
 static void
+what_was_unset_in_the_oldest_segment_is_forgotten(void)
+{
+    struct state st;
+    struct segtab t;
+    struct segment *one, *two;
+
+    state_init(&st);
+    segtab_init(&t);
+    state_forget_unset(&st, &t, SEGMENT_BYTES);
+    one = segtab_add(&t, 1, 1, 0);
+    two = segtab_add(&t, 2, 1, 0);
+    CU_ASSERT_EQUAL(apply(&st, &t, 1, "set", "v"), 0);
+    CU_ASSERT_EQUAL(apply(&st, &t, 1, "unset", ""), 0);
+    CU_ASSERT_EQUAL(apply(&st, &t, 2, "later", ""), 0);
+    state_forget_unset(&st, &t, SEGMENT_BYTES);
+    CU_ASSERT_PTR_NULL(state_find(&st, SLICE_LIT("unset")));
+    CU_ASSERT_PTR_NOT_NULL(state_find(&st, SLICE_LIT("set")));
+    CU_ASSERT_PTR_NOT_NULL(state_find(&st, SLICE_LIT("later"))); /* segment one may say otherwise */
+    CU_ASSERT_TRUE(one->live == 1 && two->live == 1);
+    state_fini(&st);
+    segtab_fini(&t);
+}
+
+static void
 there_are_limits(void)
 {
     struct state st;
@@ -87,5 +111,6 @@ a_record_is_read_as_written_and_nothing_is_believed(void)
     CU_ASSERT_EQUAL(state_get((struct slice){ (char *)bytes, n }, &k, &v), BH_EDAMAGED);
 }
 
-TEST_MAIN("state", TEST(the_last_record_of_a_key_holds_its_segment), TEST(there_are_limits),
+TEST_MAIN("state", TEST(the_last_record_of_a_key_holds_its_segment),
+    TEST(what_was_unset_in_the_oldest_segment_is_forgotten), TEST(there_are_limits),
     TEST(a_record_is_read_as_written_and_nothing_is_believed))
