@@ -12,8 +12,9 @@ TAGGED = re.compile(r"(appl|cont|priv) \[ (\d+) \]")
 
 
 def length(rng, n):
-    """A definite length in a form that BER allows: the shortest, or with leading zeros."""
-    if n < 128 and rng.random() < 0.6:
+    """A definite length in a form that BER allows: the shortest, or with leading zeros. Not for nothing: OpenSSL before 3.0.22
+    takes no long form that is the last of its input."""
+    if n == 0 or n < 128 and rng.random() < 0.6:
         return bytes([n])
     octets = n.to_bytes(max(1, (n.bit_length() + 7) // 8), "big")
     octets = bytes(rng.randrange(3)) + octets
