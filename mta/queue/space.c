@@ -355,11 +355,17 @@ zero_fill(struct space *s, int fd, uint64_t from, uint64_t to, bool must, bool *
 static int
 allocate(struct space *s, int fd, const struct job *job, bool *zeroed)
 {
+    bool given = false; /* what the reserve gave is ours, though others took what we leave free */
     int rc;
 
-    do {
-        rc = job->first ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
-    } while (rc == -ENOSPC && reserve_give(s) == 0);
+    for (;;) {
+        rc =
+            job->first || given ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
+        given = s->reserve_now >= job->bytes;
+        if (rc != -ENOSPC || reserve_give(s) < 0) {
+            break;
+        }
+    }
     if (rc == -EOPNOTSUPP) {
         return zero_fill(s, fd, 0, job->bytes, true, zeroed);
     }

@@ -1,8 +1,11 @@
 #!/bin/bash
-# The filesystem of the queue is full: new mail is refused for now (452), what was accepted still goes out, and with
-# room service comes back by itself. An owner that dies while there is no room has a successor all the same.
+# The filesystem of the queue is full and the mail does not go out: new mail is refused for now (452). Once what was
+# accepted goes out, its room is won back and service returns by itself, full as the disk still is. An owner that dies
+# while there is no room has a successor all the same.
 # shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
+
+remote() { lab exec "$(lab owner)" bridgehead connector "$1" remote >/dev/null; }
 
 SIZE=50000 # the segments that are allocated already have to fill up too
 case_start
@@ -10,24 +13,28 @@ lab_up
 sink_start 0.05
 load_start
 owner=$(lab owner)
-lab fill
+remote suspend
 full=$(stamp)
+lab fill 8192
 wait_for_reply 45 "$full"
 say "ok: new mail is refused with 45x"
-queue_drains
-say "ok: what was accepted went out meanwhile"
-lab unfill
+remote resume
 room=$(stamp)
 served_since "$room"
+say "ok: what was accepted goes out, and what it leaves is enough to go on"
+lab unfill
 report "$full"
 assert "the mta stayed where it was" [ "$(lab owner)" = "$owner" ]
-lab fill
-wait_for_reply 45 "$room"
+remote suspend
+full=$(stamp)
+lab fill 8192
+wait_for_reply 45 "$full"
 cut=$(lab kill "$owner")
 lab wait fenced "$owner"
 lab wait started
 assert "another node took over on a full disk" [ "$(lab owner)" != "$owner" ]
 lab unfill
+remote resume
 room=$(stamp)
 served_since "$room"
 load_stop
