@@ -249,54 +249,6 @@ or_address_set(struct or_address *a, enum or_attribute which, enum or_form form,
     return or_set(a, &s, error);
 }
 
-/* ---- is it one? */
-
-static bool
-names_somebody(const struct or_address *a)
-{
-    for (enum or_attribute w = OR_P; w < OR_ATTRIBUTE_COUNT; w++) {
-        if (or_is_there(a, w)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int
-or_address_check(const struct or_address *a, struct or_error *error)
-{
-    /* PersonalName's surname is not optional; a SEQUENCE OF units has no gaps. */
-    static const struct {
-        enum or_attribute given, needs;
-    } rules[] = {
-        { OR_G, OR_S },
-        { OR_I, OR_S },
-        { OR_Q, OR_S },
-        { OR_OU2, OR_OU1 },
-        { OR_OU3, OR_OU2 },
-        { OR_OU4, OR_OU3 },
-    };
-
-    if (!or_is_there(a, OR_C)) {
-        return or_bad(error, BH_ESYNTAX, "C: missing");
-    }
-    /* A terminal may be addressed by its network address alone. */
-    if (!or_is_there(a, OR_A) && !or_is_there(a, OR_X121)) {
-        return or_bad(error, BH_ESYNTAX, "A: missing; any ADMD is one blank");
-    }
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        if (or_is_there(a, rules[i].given) && !or_is_there(a, rules[i].needs)) {
-            return or_bad(error, BH_ESYNTAX, "%s: missing, and %s is given",
-                or_rules[rules[i].needs].label, or_rules[rules[i].given].label);
-        }
-    }
-    return names_somebody(a)
-               ? 0
-               : or_bad(error, BH_ESYNTAX, "P: missing, and all others too: it names nobody");
-}
-
-/* ---- compare */
-
 /* The next character that counts, or -1 at the end: lower case, runs of blanks as one. */
 static int
 next_character(struct slice *s)
@@ -329,6 +281,83 @@ same(struct slice a, struct slice b, bool prefix)
         }
     }
 }
+
+/* ---- is it one? */
+
+static bool
+names_somebody(const struct or_address *a)
+{
+    for (enum or_attribute w = OR_P; w < OR_ATTRIBUTE_COUNT; w++) {
+        if (or_is_there(a, w)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* X.411 has printable and teletex DDAs in two lists: with some of a type in one form and some in
+ * the other, nobody knows which belong together. */
+static bool
+ddas_pair(const struct or_address *a)
+{
+    for (enum or_attribute x = OR_DDA1; x <= OR_DDA4; x++) {
+        for (enum or_attribute y = OR_DDA1; y < x; y++) {
+            bool same_forms =
+                (a->value[x][OR_PRINTABLE].bytes > 0) == (a->value[y][OR_PRINTABLE].bytes > 0) &&
+                (a->value[x][OR_TELETEX].bytes > 0) == (a->value[y][OR_TELETEX].bytes > 0);
+
+            if (or_is_there(a, x) && or_is_there(a, y) && !same_forms &&
+                same(or_address_dda_type(a, x), or_address_dda_type(a, y), false)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+int
+or_address_check(const struct or_address *a, struct or_error *error)
+{
+    /* PersonalName's surname is not optional; a SEQUENCE OF units has no gaps; in either form. */
+    static const struct {
+        enum or_attribute given, needs;
+    } rules[] = {
+        { OR_G, OR_S },
+        { OR_I, OR_S },
+        { OR_Q, OR_S },
+        { OR_OU2, OR_OU1 },
+        { OR_OU3, OR_OU2 },
+        { OR_OU4, OR_OU3 },
+    };
+
+    if (!or_is_there(a, OR_C)) {
+        return or_bad(error, BH_ESYNTAX, "C: missing");
+    }
+    /* A terminal may be addressed by its network address alone. */
+    if (!or_is_there(a, OR_A) && !or_is_there(a, OR_X121)) {
+        return or_bad(error, BH_ESYNTAX, "A: missing; any ADMD is one blank");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rules) * OR_FORM_COUNT; i++) {
+        enum or_attribute given = rules[i / OR_FORM_COUNT].given;
+        enum or_attribute needs = rules[i / OR_FORM_COUNT].needs;
+        enum or_form form = i % OR_FORM_COUNT == 0 ? OR_PRINTABLE : OR_TELETEX;
+
+        if (a->value[given][form].bytes > 0 && a->value[needs][form].bytes == 0) {
+            return or_bad(error, BH_ESYNTAX, "%s: missing, and %s is given%s",
+                or_rules[needs].label, or_rules[given].label,
+                form == OR_TELETEX ? " in teletex form" : "");
+        }
+    }
+    if (!ddas_pair(a)) {
+        return or_bad(error, BH_ESYNTAX,
+            "DDA: of two with one type one has a teletex form, one has not, or no other");
+    }
+    return names_somebody(a)
+               ? 0
+               : or_bad(error, BH_ESYNTAX, "P: missing, and all others too: it names nobody");
+}
+
+/* ---- compare */
 
 static struct slice
 counting(const struct or_address *a, enum or_attribute which)

@@ -58,7 +58,8 @@ both_forms_say_the_same(void)
         { "/C=GB/A=x/O=a$/b$=c/", "O=a/b=c;A=x;C=GB" },
         { "/C=GB/A=x/OU1=1/OU2=2/OU3=3/OU4=4/S=s/I=J/Q=III/",
             "I=J;S=s;Q=III;OU1=1;OU2=2;OU3=3;OU4=4;A=x;C=GB" },
-        { "/C=GB/A=x/S=Mueller*M{252}ller/G=*{012}/", "G=*{012};S=Mueller*M{252}ller;A=x;C=GB" },
+        { "/C=GB/A=x/S=Mueller*M{252}ller/G=Jo*{012}/",
+            "G=Jo*{012};S=Mueller*M{252}ller;A=x;C=GB" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -157,6 +158,9 @@ an_address_that_can_be_nobodys_is_told_apart(void)
         { "/C=GB/A=x/G=y/", "S: missing, and G is given" },
         { "/C=GB/A=x/S=s/OU2=y/", "OU1: missing, and OU2 is given" },
         { "/C=GB/A=x/OU1=s/OU3=y/", "OU2: missing, and OU3 is given" },
+        { "/C=GB/A=x/S=y/G=*{233}/", "S: missing, and G is given in teletex form" },
+        { "/C=GB/A=x/DDA:a=1/DDA:A=*{233}/", "DDA: of two with one type" },
+        { "/C=GB/A=x/DDA:a=1*{233}/DDA:A=2*{234}/DDA:b=1/", NULL },
         { "/C=GB/X.121=234/", NULL },
         { "/C=GB/A=x/P=y/", NULL },
         { "/C=GB/A= /O=*{233}/", NULL },
