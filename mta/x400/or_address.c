@@ -168,8 +168,7 @@ or_address_dda_type(const struct or_address *a, enum or_attribute which)
 bool
 or_is_there(const struct or_address *a, enum or_attribute which)
 {
-    return a->value[which][OR_PRINTABLE].bytes > 0 || a->value[which][OR_TELETEX].bytes > 0 ||
-           (a->prefix & (UINT32_C(1) << which)) != 0;
+    return (a->there & (UINT32_C(1) << which)) != 0;
 }
 
 static struct or_value
@@ -234,6 +233,7 @@ or_set(struct or_address *a, const struct or_setting *s, struct or_error *error)
         return rc;
     }
     a->value[s->which][s->form] = put(a, value);
+    a->there |= UINT32_C(1) << s->which;
     if (s->prefix) {
         a->prefix |= UINT32_C(1) << s->which;
     }
@@ -395,32 +395,51 @@ same_dda(const struct or_address *a, const struct or_address *pattern, enum or_a
 bool
 or_address_match(const struct or_address *a, const struct or_address *pattern)
 {
-    for (enum or_attribute w = OR_C; w < OR_ATTRIBUTE_COUNT; w++) {
-        if (or_is_there(pattern, w) &&
-            !(or_is_dda(w) ? same_dda(a, pattern, w) : same_value(a, w, pattern, w))) {
+    uint32_t rest = pattern->there;
+
+    /* From the end: where many patterns share country and domain, a unit tells them apart. */
+    while (rest != 0) {
+        enum or_attribute w = (enum or_attribute)(31 - __builtin_clz(rest));
+
+        rest &= ~(UINT32_C(1) << w);
+        if (!(or_is_dda(w) ? same_dda(a, pattern, w) : same_value(a, w, pattern, w))) {
             return false;
         }
     }
     return true;
 }
 
-static unsigned
-count_attributes(const struct or_address *a)
-{
-    unsigned n = 0;
-
-    for (enum or_attribute w = OR_C; w < OR_ATTRIBUTE_COUNT; w++) {
-        n += or_is_there(a, w);
-    }
-    return n;
-}
-
 bool
 or_address_equal(const struct or_address *a, const struct or_address *b)
 {
     /* Where a matches b's prefixes it might be longer; then b does not match a's. */
-    return count_attributes(a) == count_attributes(b) && or_address_match(a, b) &&
+    return __builtin_popcount(a->there) == __builtin_popcount(b->there) && or_address_match(a, b) &&
            or_address_match(b, a) && a->prefix == b->prefix;
+}
+
+/* FNV-1a over what counts. */
+static uint32_t
+hash_of(struct slice s, uint32_t hash)
+{
+    for (int c = next_character(&s); c >= 0; c = next_character(&s)) {
+        hash = (hash ^ (uint32_t)c) * UINT32_C(16777619);
+    }
+    return hash;
+}
+
+uint32_t
+or_address_hash(const struct or_address *a)
+{
+    uint32_t sum = 0; /* so that the order of DDAs does not matter */
+
+    for (enum or_attribute w = OR_C; w < OR_ATTRIBUTE_COUNT; w++) {
+        uint32_t start = UINT32_C(2166136261) + (or_is_dda(w) ? (uint32_t)OR_DDA1 : (uint32_t)w);
+
+        if (or_is_there(a, w)) {
+            sum += hash_of(counting(a, w), hash_of(or_address_dda_type(a, w), start));
+        }
+    }
+    return sum;
 }
 
 uint64_t
@@ -440,5 +459,6 @@ or_address_weight(const struct or_address *pattern)
         }
     }
     /* 20 attributes: 5 bits; their beginnings have at most 2,048 octets: 12 bits; order: 20 bits */
-    return (uint64_t)count_attributes(pattern) << 37 | exact << 32 | beginnings << 20 | order;
+    return (uint64_t)__builtin_popcount(pattern->there) << 37 | exact << 32 | beginnings << 20 |
+           order;
 }

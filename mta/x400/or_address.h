@@ -65,6 +65,7 @@ struct or_value {
 struct or_address {
     struct or_value value[OR_ATTRIBUTE_COUNT][OR_FORM_COUNT];
     struct or_value dda_type[OR_ADDRESS_DDAS_MAX];
+    uint32_t there;  /* 1 << attribute: in either form, or as a pattern's "*" */
     uint32_t prefix; /* 1 << attribute: a pattern's value ends in "*" */
     uint16_t store_n;
     char store[OR_ADDRESS_STORE_BYTES];
@@ -101,6 +102,7 @@ int or_address_text(const struct or_address *a, enum or_text form, char *out, si
 
 /* DDAs in any order; those of one type in theirs. */
 bool or_address_equal(const struct or_address *a, const struct or_address *b);
+uint32_t or_address_hash(const struct or_address *a); /* the same for addresses that are equal */
 bool or_address_match(const struct or_address *a, const struct or_address *pattern);
 /* Of two patterns that match one address, the one with more weight is the more specific: more
  * attributes, then more of them exact, then longer beginnings before "*", then those that stand

@@ -11,6 +11,7 @@ struct row {
 struct space {
     struct or_address address;
     uint64_t weight;
+    uint32_t hash;
 };
 
 /* Rows in the order in which they are looked through: of the heaviest space first, those of one
@@ -88,11 +89,12 @@ static int64_t
 find_or_add_space(struct or_route_table *t, const struct or_address *address)
 {
     void *array = t->spaces;
+    uint32_t hash = or_address_hash(address);
     struct space *s;
     int rc;
 
     for (uint32_t i = 0; i < t->space_count; i++) {
-        if (or_address_equal(&t->spaces[i]->address, address)) {
+        if (t->spaces[i]->hash == hash && or_address_equal(&t->spaces[i]->address, address)) {
             return i;
         }
     }
@@ -107,6 +109,7 @@ find_or_add_space(struct or_route_table *t, const struct or_address *address)
     }
     s->address = *address;
     s->weight = or_address_weight(address);
+    s->hash = hash;
     t->spaces[t->space_count] = s;
     return t->space_count++;
 }

@@ -22,9 +22,8 @@
 
 #include "x400/or_address.h"
 
-/* Rows are looked through one by one, a microsecond for some ten: a table for an AMHS region has
- * about 2,000. */
-#define OR_ROUTE_ROWS_MAX       10000
+/* Rows are looked through one by one, some ten nanoseconds each; a space takes 2 KiB. */
+#define OR_ROUTE_ROWS_MAX       4000
 #define OR_ROUTE_CONNECTORS_MAX 1000
 #define OR_ROUTE_COST_MAX       1000
 #define OR_REROUTES_MAX         2 /* twice around a failure is help; more has been a storm */

@@ -115,6 +115,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct or_address *a = &k.addresses[i], *b = &k.addresses[i + 1];
 
         CHECK(or_address_equal(a, b) == or_address_equal(b, a));
+        CHECK(!or_address_equal(a, b) || or_address_hash(a) == or_address_hash(b));
         CHECK(or_address_equal(a, b) == (or_address_match(a, b) && or_address_match(b, a)));
     }
     check_routes(&k);

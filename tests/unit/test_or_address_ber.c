@@ -28,6 +28,9 @@ check_text(const struct or_address *a, const char *expect)
 static void
 an_address_of_1984_is_written_as_others_write_it(void)
 {
+    /* by PP 6.0, in tests/data/x400/p1-pp.initiator */
+    static const char pp[] =
+        "6020 301e 6104 1302 4742 6206 1304 54455354 a207 1305 5045455232 a505 8003 6a6f65";
     static const char octets[] =
         "60 27 30 25 61 04 13 02 4742 62 03 13 01 20 a2 07 13 05 5045455232"
         "83 03 4f7267 a5 0a 80 04 4e616d65 81 02 4a6f";
@@ -39,6 +42,11 @@ an_address_of_1984_is_written_as_others_write_it(void)
     buf_init(&out, 1000);
     CU_ASSERT_EQUAL(or_address_write(&a, BER_APPLICATION(0), &out), 0);
     CU_ASSERT_TRUE(slice_eq(buf_slice(&out), hex(octets)));
+    buf_clear(&out);
+    CU_ASSERT_EQUAL_FATAL(or_address_read(hex(pp), &a, &error), 0);
+    check_text(&a, "/C=GB/A=TEST/P=PEER2/S=joe/");
+    CU_ASSERT_EQUAL(or_address_write(&a, BER_APPLICATION(0), &out), 0);
+    CU_ASSERT_TRUE(slice_eq(buf_slice(&out), hex(pp)));
     buf_fini(&out);
 }
 
