@@ -1,0 +1,237 @@
+#include "x400/or_route.h"
+#include "x400/or_address_table.h"
+#include <stdlib.h>
+
+struct row {
+    uint32_t space; /* index */
+    uint32_t cost;
+    uint16_t connector;
+};
+
+struct space {
+    struct or_address address;
+    uint64_t weight;
+    uint32_t hash;
+};
+
+/* Rows in the order in which they are looked through: of the heaviest space first, those of one
+ * space together and by cost. */
+struct or_route_table {
+    struct space **spaces;
+    struct row *rows;
+    uint32_t space_count, row_count, row_capacity, space_capacity;
+    char mta[OR_ROUTE_CONNECTORS_MAX][OR_ROUTE_MTA_BYTES_MAX];
+    uint8_t mta_bytes[OR_ROUTE_CONNECTORS_MAX];
+};
+
+int
+or_route_table_new(struct or_route_table **out)
+{
+    struct or_route_table *t = calloc(1, sizeof(*t));
+
+    if (t == NULL) {
+        return -ENOMEM;
+    }
+    *out = t;
+    return 0;
+}
+
+void
+or_route_table_free(struct or_route_table *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < t->space_count; i++) {
+        free(t->spaces[i]);
+    }
+    free(t->spaces);
+    free(t->rows);
+    free(t);
+}
+
+int
+or_route_connector(struct or_route_table *t, uint16_t connector, struct slice mta)
+{
+    if (connector >= OR_ROUTE_CONNECTORS_MAX || mta.n > OR_ROUTE_MTA_BYTES_MAX) {
+        return BH_ETOOBIG;
+    }
+    if (mta.n > 0) {
+        memcpy(t->mta[connector], mta.p, mta.n);
+    }
+    t->mta_bytes[connector] = (uint8_t)mta.n;
+    return 0;
+}
+
+/* ---- adding */
+
+/* Room for one more of size bytes. */
+static int
+grow(void **array, uint32_t count, uint32_t *capacity, size_t size)
+{
+    uint32_t wanted = MAX(16, *capacity * 2);
+    void *bigger;
+
+    if (count < *capacity) {
+        return 0;
+    }
+    bigger = realloc(*array, wanted * size);
+    if (bigger == NULL) {
+        return -ENOMEM;
+    }
+    *array = bigger;
+    *capacity = wanted;
+    return 0;
+}
+
+/* The index of this space, new or old; or a negative code. */
+static int64_t
+find_or_add_space(struct or_route_table *t, const struct or_address *address)
+{
+    void *array = t->spaces;
+    uint32_t hash = or_address_hash(address);
+    struct space *s;
+    int rc;
+
+    for (uint32_t i = 0; i < t->space_count; i++) {
+        if (t->spaces[i]->hash == hash && or_address_equal(&t->spaces[i]->address, address)) {
+            return i;
+        }
+    }
+    rc = grow(&array, t->space_count, &t->space_capacity, sizeof(t->spaces[0]));
+    t->spaces = array;
+    if (rc < 0) {
+        return rc;
+    }
+    s = malloc(sizeof(*s));
+    if (s == NULL) {
+        return -ENOMEM;
+    }
+    s->address = *address;
+    s->weight = or_address_weight(address);
+    s->hash = hash;
+    t->spaces[t->space_count] = s;
+    return t->space_count++;
+}
+
+/* Does a new row belong before this one? Equal ones keep the order in which they were given. */
+static bool
+before(const struct or_route_table *t, const struct row *new, const struct row *old)
+{
+    uint64_t n = t->spaces[new->space]->weight, o = t->spaces[old->space]->weight;
+
+    if (n != o) {
+        return n > o;
+    }
+    return new->space != old->space ? new->space < old->space : new->cost < old->cost;
+}
+
+int
+or_route_add(struct or_route_table *t, const struct or_address *space, uint16_t connector,
+    uint32_t cost, struct or_error *error)
+{
+    struct row row = { .cost = cost, .connector = connector };
+    void *array = t->rows;
+    int64_t index;
+    uint32_t at;
+    int rc;
+
+    if (connector >= OR_ROUTE_CONNECTORS_MAX || t->row_count == OR_ROUTE_ROWS_MAX) {
+        return or_bad(error, BH_ETOOBIG, "address space: more than %d connectors or %d rows",
+            OR_ROUTE_CONNECTORS_MAX, OR_ROUTE_ROWS_MAX);
+    }
+    if (cost > OR_ROUTE_COST_MAX) {
+        return or_bad(
+            error, BH_ETOOBIG, "cost: %u; the limit is %d", (unsigned)cost, OR_ROUTE_COST_MAX);
+    }
+    rc = grow(&array, t->row_count, &t->row_capacity, sizeof(t->rows[0]));
+    t->rows = array;
+    index = rc < 0 ? rc : find_or_add_space(t, space);
+    if (index < 0) {
+        return or_bad(error, (int)index, "address space: %s", error_text((int)index));
+    }
+    row.space = (uint32_t)index;
+    for (at = 0; at < t->row_count; at++) {
+        if (t->rows[at].space == row.space && t->rows[at].connector == connector) {
+            return or_bad(error, -EEXIST, "address space: given twice for one connector");
+        }
+    }
+    for (at = t->row_count; at > 0 && before(t, &row, &t->rows[at - 1]); at--) {
+        t->rows[at] = t->rows[at - 1];
+    }
+    t->rows[at] = row;
+    t->row_count++;
+    return 0;
+}
+
+/* ---- finding */
+
+static bool
+is_up(const struct or_route_query *q, uint16_t connector)
+{
+    return connector < q->up_count && q->up[connector];
+}
+
+/* R1 and R2. */
+static bool
+leads_back(const struct or_route_table *t, const struct or_route_query *q, uint16_t connector)
+{
+    struct slice mta = { t->mta[connector], t->mta_bytes[connector] };
+
+    if (connector == q->came_by) {
+        return true;
+    }
+    for (size_t i = 0; i < q->passed_count && mta.n > 0; i++) {
+        if (slice_ieq(q->passed[i], mta)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The rows of the most specific space that matches are those from *first to before the result. */
+static uint32_t
+find_rows(const struct or_route_table *t, const struct or_address *to, uint32_t *first)
+{
+    uint32_t i = 0, end;
+
+    while (i < t->row_count && !or_address_match(to, &t->spaces[t->rows[i].space]->address)) {
+        uint32_t space = t->rows[i].space;
+
+        while (i < t->row_count && t->rows[i].space == space) {
+            i++;
+        }
+    }
+    for (end = i; end < t->row_count && t->rows[end].space == t->rows[i].space; end++) {
+    }
+    *first = i;
+    return end;
+}
+
+struct or_route
+or_route_find(const struct or_route_table *t, const struct or_route_query *q)
+{
+    struct or_route out = { OR_ROUTE_NONE, OR_ROUTE_NO_CONNECTOR, OR_ROUTE_NO_CONNECTOR, 0 };
+    uint32_t first, end = find_rows(t, q->to, &first);
+
+    for (uint32_t i = first; i < end; i++) {
+        const struct row *row = &t->rows[i];
+        bool cheapest = out.verdict != OR_ROUTE_WAIT;
+
+        if (leads_back(t, q, row->connector)) {
+            out.verdict = cheapest ? OR_ROUTE_LOOP : out.verdict;
+            continue;
+        }
+        if (is_up(q, row->connector)) {
+            return (struct or_route){ OR_ROUTE_GO, row->connector, out.via, row->cost };
+        }
+        if (cheapest) {
+            out = (struct or_route){ OR_ROUTE_WAIT, row->connector, OR_ROUTE_NO_CONNECTOR,
+                row->cost };
+        }
+        if (q->reroutes >= OR_REROUTES_MAX) {
+            break; /* R3: only the cheapest */
+        }
+    }
+    return out;
+}
