@@ -614,23 +614,24 @@ on_recipients(struct ber_cursor *c, const struct ber_value *v, struct p1_envelop
 
 static const struct {
     ber_tag tag;
-    unsigned in, must; /* kinds that may have it, kinds that must */
+    unsigned in; /* kinds that may have it */
     member_fn *read;
+    const char *missing; /* they must */
 } members[] = {
-    { BER_APPLICATION(4), ANY, ANY, on_identifier },
-    { BER_APPLICATION(0), ANY, ANY, on_originator },
-    { BER_APPLICATION(5), TRANSFER, 0, on_eits },
-    { BER_APPLICATION(6), TRANSFER, 0, on_content_type },
-    { BER_UNIVERSAL(BER_OID), TRANSFER, 0, on_content_oid },
-    { BER_APPLICATION(10), TRANSFER, 0, on_content_id },
-    { BER_APPLICATION(7), IN(P1_MESSAGE), 0, on_priority },
-    { BER_APPLICATION(8), TRANSFER, 0, on_indicators },
-    { BER_CONTEXT(0), TRANSFER, 0, on_zero },
-    { BER_CONTEXT(1), TRANSFER, 0, on_bilateral },
-    { BER_CONTEXT(1), IN(P1_REPORT), 0, on_extensions },
-    { BER_APPLICATION(9), ANY, ANY, on_trace },
-    { BER_CONTEXT(3), TRANSFER, 0, on_extensions },
-    { BER_CONTEXT(2), TRANSFER, TRANSFER, on_recipients },
+    { BER_APPLICATION(4), ANY, on_identifier, "an envelope without identifier" },
+    { BER_APPLICATION(0), ANY, on_originator, "an envelope without originator or destination" },
+    { BER_APPLICATION(5), TRANSFER, on_eits, NULL },
+    { BER_APPLICATION(6), TRANSFER, on_content_type, NULL },
+    { BER_UNIVERSAL(BER_OID), TRANSFER, on_content_oid, NULL },
+    { BER_APPLICATION(10), TRANSFER, on_content_id, NULL },
+    { BER_APPLICATION(7), IN(P1_MESSAGE), on_priority, NULL },
+    { BER_APPLICATION(8), TRANSFER, on_indicators, NULL },
+    { BER_CONTEXT(0), TRANSFER, on_zero, NULL },
+    { BER_CONTEXT(1), TRANSFER, on_bilateral, NULL },
+    { BER_CONTEXT(1), IN(P1_REPORT), on_extensions, NULL },
+    { BER_APPLICATION(9), ANY, on_trace, "an envelope without trace" },
+    { BER_CONTEXT(3), TRANSFER, on_extensions, NULL },
+    { BER_CONTEXT(2), TRANSFER, on_recipients, "an envelope without recipients" },
 };
 
 static int
@@ -656,8 +657,9 @@ read_members(struct ber_cursor *c, struct p1_envelope *e)
     }
     c->error_at = rc == 0 ? (uint64_t)(c->rest.p - c->base) : c->error_at;
     for (unsigned i = 0; i < ARRAY_LEN(members) && rc == 0; i++) {
-        if ((members[i].must & IN(e->kind)) != 0 && (seen & 1u << i) == 0) {
-            c->error = "an envelope without identifier, originator, trace or recipients";
+        if (members[i].missing != NULL && (members[i].in & IN(e->kind)) != 0 &&
+            (seen & 1u << i) == 0) {
+            c->error = members[i].missing;
             rc = BH_ESYNTAX;
         }
     }

@@ -52,6 +52,7 @@ captured_messages_read_the_same_at_every_cut(void)
             p1_reader_fini(&r);
             buf_fini(&content);
         }
+        free((char *)(uintptr_t)file.p);
     }
 }
 
