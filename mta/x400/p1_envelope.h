@@ -5,7 +5,7 @@
  * addresses are or_address's), unknown members are there and not looked at. What is looked at is
  * checked by p1_envelope_parse as a whole: after it the walks below cannot fail.
  *
- * Bounds    enum members beyond X.411's upper bounds are BH_ETOOBIG, whatever cannot be read
+ * Bounds    what is longer or more than X.411's upper bounds is BH_ETOOBIG, what cannot be read
  *           BH_ESYNTAX, both with a sentence and the position in the envelope. None is cut short.
  */
 #ifndef X400_P1_ENVELOPE_H

@@ -6,6 +6,7 @@
  * nothing follows the content: the APDU is head, then content_bytes octets.
  * The time of arrival is in the trace, so the same message has another head later: a transfer that
  * may be resumed keeps its own.
+ * Not here yet: the downgrade to 1984. What is written for such a peer has its extensions still.
  */
 #ifndef X400_P1_HEAD_H
 #define X400_P1_HEAD_H

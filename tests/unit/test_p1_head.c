@@ -207,8 +207,55 @@ an_envelope_grown_beyond_the_limit_is_an_error(void)
     free((char *)(uintptr_t)file.p);
 }
 
+/* As many recipients as there may be, each with responsibility: every second one is ours. */
+static void
+many_recipients_are_split(void)
+{
+    enum { COUNT = P1_RECIPIENTS_MAX };
+    static uint8_t odd[COUNT / 8 + 1];
+    struct p1_relay relay = { .protocol = P1_1988_X410, .responsible = odd };
+    const struct slice name = hex(P1_NAME);
+    struct p1_reader again;
+    struct p1_recipient r;
+    struct ber_writer w;
+    struct ber_cursor c;
+    struct buf apdu, out;
+    unsigned wrong = 0;
+
+    memset(odd, 0xAA, sizeof(odd));
+    buf_init(&apdu, P1_ENVELOPE_BYTES_MAX);
+    ber_writer_init(&w, &apdu);
+    ber_write_begin(&w, BER_CONTEXT(P1_MESSAGE));
+    ber_write_begin(&w, BER_UNIVERSAL(BER_SET));
+    ber_write_raw(&w, hex(P1_ID P1_NAME " 460116 " P1_TRACE));
+    ber_write_begin(&w, BER_CONTEXT(2));
+    for (unsigned i = 0; i < COUNT; i++) {
+        ber_write_begin(&w, BER_UNIVERSAL(BER_SET));
+        ber_write_raw(&w, name);
+        ber_write_int(&w, BER_CONTEXT(0), (int64_t)i + 1);
+        ber_write_bits(&w, BER_CONTEXT(1), P1_RESPONSIBLE | P1_MTA_NON_DELIVERY, 8);
+        ber_write_end(&w);
+    }
+    ber_write_end(&w);
+    ber_write_end(&w);
+    ber_write_bytes(&w, BER_UNIVERSAL(BER_OCTET_STRING), L("abc"));
+    ber_write_end(&w);
+    CU_ASSERT_EQUAL_FATAL(ber_write_finish(&w), 0);
+    relay_once(buf_slice(&apdu), P1_1984, &relay, &out, &again);
+    CU_ASSERT_EQUAL(again.envelope.recipient_count, COUNT);
+    ber_cursor_init(&c, again.envelope.recipients);
+    for (unsigned i = 0; p1_recipient_next(&c, &r) > 0; i++) {
+        wrong += r.number != i + 1 || r.indicators != (i % 2 | P1_MTA_NON_DELIVERY);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(buf_len(&out), buf_len(&apdu));
+    p1_reader_fini(&again);
+    buf_fini(&out);
+    buf_fini(&apdu);
+}
+
 TEST_MAIN("p1_head", TEST(what_is_not_ours_is_written_as_it_came),
     TEST(a_hop_is_appended_to_both_traces),
     TEST(responsibility_is_split_and_nothing_else_of_a_recipient_changes),
     TEST(probes_and_reports_get_a_hop_as_well),
-    TEST(an_envelope_grown_beyond_the_limit_is_an_error))
+    TEST(an_envelope_grown_beyond_the_limit_is_an_error), TEST(many_recipients_are_split))

@@ -217,7 +217,40 @@ an_envelope_without_end_meets_the_limit(void)
     p1_reader_fini(&r);
 }
 
+/* What is gathered is the envelope alone, whatever passes through. */
+static void
+content_is_not_held(void)
+{
+    enum { PIECE = 1 << 16, PIECES = 1 << 12 };
+    char *much = calloc(1, PIECE);
+    char hexed[1024];
+    uint64_t passed = 0;
+    struct p1_reader r;
+    size_t held;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(much);
+    (void)snprintf(hexed, sizeof(hexed), "a080 %s 0484 10000000", GOOD);
+    CU_ASSERT_EQUAL(read_hex(hexed, P1_1984, &r, NULL), P1_MORE);
+    held = r.gathered.capacity;
+    for (unsigned i = 0; i < PIECES; i++) {
+        struct slice piece = { much, PIECE }, content = SLICE_NONE;
+
+        while (p1_reader_next(&r, &piece, &content) == P1_CONTENT) {
+            CU_ASSERT_TRUE(content.p >= much && content.p + content.n <= much + PIECE);
+            passed += content.n;
+        }
+        CU_ASSERT_EQUAL_FATAL(r.error, NULL);
+    }
+    CU_ASSERT_EQUAL(passed, 256 * MIB);
+    CU_ASSERT_EQUAL(r.gathered.capacity, held);
+    CU_ASSERT_EQUAL(p1_feed(&r, SLICE_LIT("\0\0"), NULL), P1_END);
+    CU_ASSERT_EQUAL(r.content_bytes, 256 * MIB);
+    p1_reader_fini(&r);
+    free(much);
+}
+
 TEST_MAIN("p1_reader", TEST(captured_messages_read_the_same_at_every_cut),
     TEST(octet_by_octet_and_cut_short), TEST(changed_octets_are_told_the_same_however_cut),
     TEST(probes_and_reports_are_gathered_whole), TEST(content_may_come_in_any_form),
-    TEST(what_is_no_apdu_is_refused), TEST(an_envelope_without_end_meets_the_limit))
+    TEST(what_is_no_apdu_is_refused), TEST(an_envelope_without_end_meets_the_limit),
+    TEST(content_is_not_held))
