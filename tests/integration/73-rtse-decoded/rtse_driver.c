@@ -1,7 +1,8 @@
 /* links: core osi */
-/* driver CAPTURE [stop]: two whole stacks, for decode.sh: "I hex" is what the initiator writes. The
- * APDU is the capture's message (tests/data/x400/p1-python.initiator), sent in checkpointed
- * segments. With "stop" it is interrupted after the first and resumed. */
+/* driver CAPTURE [stop | apdu FILE]: two whole stacks, for decode.sh: "I hex" is what the initiator
+ * writes. The APDU is the capture's message (tests/data/x400/p1-python.initiator), sent in
+ * checkpointed segments, or what FILE has. With "stop" it is interrupted after the first and
+ * resumed. */
 #include "osi/rtse.h"
 
 #include <stdio.h>
@@ -121,10 +122,24 @@ patch(char *octets, size_t n)
     }
 }
 
+/* An APDU that another driver wrote. */
+static struct slice
+read_apdu(const char *path, char *octets, size_t cap)
+{
+    FILE *f = fopen(path, "re");
+    size_t n;
+
+    CHECK(f != NULL);
+    n = fread(octets, 1, cap, f);
+    CHECK(n > 0 && n < cap);
+    (void)fclose(f);
+    return (struct slice){ octets, n };
+}
+
 int
 main(int argc, char **argv)
 {
-    static char octets[4096], large[2000];
+    static char octets[4096], large[2000], apdu_octets[16384];
     struct rtse_open o = { .mode = PRESENTATION_NORMAL,
         .checkpoint = 1,
         .window = 5,
@@ -147,6 +162,9 @@ main(int argc, char **argv)
     }
     (void)fclose(f);
     patch(octets, sizeof(octets));
+    if (argc > 3) {
+        message = read_apdu(argv[3], apdu_octets, sizeof(apdu_octets));
+    }
     side_init(&a, 'I');
     side_init(&b, 'O');
     CHECK(tp0_connect(&a.t, SLICE_NONE, (struct slice)SLICE_LIT("x400"), 2048) == 0);
@@ -154,7 +172,7 @@ main(int argc, char **argv)
     CHECK(rtse_open(&a.r, &o) == 0);
     settle(&a, &b);
     CHECK(a.r.state == RTSE_TURN && message.p[0] == 0x28);
-    if (argc > 2) {
+    if (argc == 3) {
         struct slice apdu = { large, sizeof(large) };
 
         CHECK(rtse_transfer(&a.r, apdu.n) == 0);
