@@ -25,7 +25,7 @@ size_of(const struct queue *q, const struct segment *s)
     if (s->closed && !s->zeroed) { /* cut to its length when it ended */
         return (s->valid_bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
     }
-    return s->limit_bytes != 0 ? s->limit_bytes : q->segment_bytes;
+    return segment_limit(s, q->segment_bytes);
 }
 
 uint64_t
@@ -168,7 +168,7 @@ place_bytes(const struct queue *q)
 {
     const struct segment *now = journal_segment(q->journal);
     uint64_t reserve, room = space_room_bytes(q->space, &reserve);
-    uint64_t end = now->limit_bytes != 0 ? now->limit_bytes : q->segment_bytes;
+    uint64_t end = segment_limit(now, q->segment_bytes);
     uint64_t used = journal_position(q->journal) - now->seq * q->segment_bytes;
 
     return end - MIN(used, end) + room + reserve / 2;

@@ -162,7 +162,7 @@ here(const struct journal *j)
 static uint64_t
 limit(const struct journal *j)
 {
-    return j->now->limit_bytes != 0 ? j->now->limit_bytes : j->o.segment_bytes;
+    return segment_limit(j->now, j->o.segment_bytes);
 }
 
 /* The record that was added last is whole. Its checksums are made here, by the loop, as long as its

@@ -87,6 +87,13 @@ struct segment {
     uint32_t need_count, need_capacity;
 };
 
+/* How long a segment may become. */
+static inline uint64_t
+segment_limit(const struct segment *s, uint64_t segment_bytes)
+{
+    return s->limit_bytes != 0 ? s->limit_bytes : segment_bytes;
+}
+
 struct segtab {
     struct map by_seq;
     struct list order;

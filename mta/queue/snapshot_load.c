@@ -228,7 +228,7 @@ snapshot_verify(const char *path, const struct snapshot_info *info, const _Atomi
     return rc;
 }
 
-/* ---- each entry, for one who only looks */
+/* ---- each entry */
 
 static int
 each_of_block(struct slice payload, snapshot_entry_fn *each, void *ctx)
@@ -243,8 +243,8 @@ each_of_block(struct slice payload, snapshot_entry_fn *each, void *ctx)
 }
 
 int
-snapshot_each(
-    const char *store, const struct snapshot_info *info, snapshot_entry_fn *each, void *ctx)
+snapshot_each(const char *store, const struct snapshot_info *info, const _Atomic bool *stop,
+    snapshot_entry_fn *each, void *ctx)
 {
     uint64_t offset = SNAPSHOT_HEADER_BYTES;
     char path[STORE_PATH_CAP], name[SNAPSHOT_NAME_CAP];
@@ -263,7 +263,7 @@ snapshot_each(
     }
     rc = walk_open(&w, fd, info);
     while (rc == 0 && (rc = walk_next(&w, &offset, &payload)) > 0) {
-        rc = each_of_block(payload, each, ctx);
+        rc = stop != NULL && atomic_load(stop) ? -ECANCELED : each_of_block(payload, each, ctx);
     }
     free(w.bytes);
     io_close(&fd);
@@ -371,53 +371,23 @@ load_state(struct load *l, struct slice bytes)
 }
 
 static int
-load_block(struct load *l, struct slice payload)
+load_entry(void *ctx, const struct snapshot_entry *e)
 {
-    struct snapshot_entry e;
-    int rc = 0;
+    struct load *l = ctx;
 
-    while (rc == 0 && (rc = snapshot_next(&payload, &e)) > 0) {
-        switch (e.kind) {
-        case SNAPSHOT_SEGMENT:
-            rc = load_segment(l, e.bytes);
-            break;
-        case SNAPSHOT_REPLY:
-            rc = snapshot_reply_get(&l->replies, l->into->index, e.bytes);
-            break;
-        case SNAPSHOT_MESSAGE:
-            rc = load_message(l, e.bytes);
-            break;
-        case SNAPSHOT_STATE:
-        case SNAPSHOT_TRANSID:
-            rc = load_state(l, e.bytes);
-            break;
-        default:
-            rc = (e.kind & SNAPSHOT_MUST_UNDERSTAND) != 0 ? BH_EFORMAT : 0;
-            break;
-        }
+    switch (e->kind) {
+    case SNAPSHOT_SEGMENT:
+        return load_segment(l, e->bytes);
+    case SNAPSHOT_REPLY:
+        return snapshot_reply_get(&l->replies, l->into->index, e->bytes);
+    case SNAPSHOT_MESSAGE:
+        return load_message(l, e->bytes);
+    case SNAPSHOT_STATE:
+    case SNAPSHOT_TRANSID:
+        return load_state(l, e->bytes);
+    default:
+        return (e->kind & SNAPSHOT_MUST_UNDERSTAND) != 0 ? BH_EFORMAT : 0;
     }
-    return rc;
-}
-
-static int
-load(struct load *l, int fd, const struct snapshot_info *info, const _Atomic bool *stop)
-{
-    uint64_t offset = SNAPSHOT_HEADER_BYTES;
-    struct slice payload;
-    struct walk w;
-    int rc = walk_open(&w, fd, info);
-
-    if (rc == 0 && info->trailer.messages <= info->trailer.file_bytes) {
-        rc = msgindex_reserve(l->into->index, info->trailer.messages);
-    }
-    while (rc == 0 && (rc = walk_next(&w, &offset, &payload)) > 0) {
-        rc = stop != NULL && atomic_load(stop) ? -ECANCELED : load_block(l, payload);
-    }
-    free(w.bytes);
-    if (rc == 0 && (l->messages != info->trailer.messages || unknown_before(l, l->position_seq))) {
-        rc = BH_EDAMAGED;
-    }
-    return rc;
 }
 
 int
@@ -427,21 +397,15 @@ snapshot_load(const char *store, const struct snapshot_info *info, struct replay
     struct load l = { .into = into,
         .position_seq = info->head.position / into->segment_bytes,
         .segment = into->segments->order.next };
-    char path[STORE_PATH_CAP], name[SNAPSHOT_NAME_CAP];
-    int fd, rc;
+    int rc = info->trailer.messages <= info->trailer.file_bytes
+                 ? msgindex_reserve(into->index, info->trailer.messages)
+                 : 0;
 
-    snapshot_name(name, info->head.position, info->head.epoch);
-    rc = snapshot_path(path, store, name);
-    if (rc < 0) {
-        return rc;
+    rc = rc < 0 ? rc : snapshot_each(store, info, stop, load_entry, &l);
+    if (rc == 0 && (l.messages != info->trailer.messages || unknown_before(&l, l.position_seq))) {
+        rc = BH_EDAMAGED;
     }
-    fd = io_open(path, O_RDONLY, 0);
-    if (fd < 0) {
-        return fd;
-    }
-    rc = load(&l, fd, info, stop);
     snapshot_replies_fini(&l.replies, into->index);
-    io_close(&fd);
     return rc;
 }
 

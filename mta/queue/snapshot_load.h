@@ -33,10 +33,11 @@ int snapshot_verify(
     const char *path, const struct snapshot_info *info, const _Atomic bool *stop) MUST_USE;
 
 /* All entries of a file with this header, in order: each returns 0, or what ends the walk. 0;
- * BH_EDAMAGED, -EIO …; what each returned. */
+ * BH_EDAMAGED, -EIO …; what each returned. *stop (NULL: never) is asked now and then:
+ * -ECANCELED. */
 typedef int snapshot_entry_fn(void *ctx, const struct snapshot_entry *e);
-int snapshot_each(const char *store, const struct snapshot_info *info, snapshot_entry_fn *each,
-    void *ctx) MUST_USE;
+int snapshot_each(const char *store, const struct snapshot_info *info, const _Atomic bool *stop,
+    snapshot_entry_fn *each, void *ctx) MUST_USE;
 
 /* The whole file into an empty index and a table that has all segments that count, with nothing
  * held or needed. What held and needed says of segments before position's is complete after it;

@@ -233,7 +233,7 @@ compare(struct compare *c, const struct snapshot_info *info)
     c->position = info->head.position;
     c->segment = c->r->segments->order.next;
     msgindex_init(&c->replies_of);
-    rc = snapshot_each(c->r->store, info, compare_entry, c);
+    rc = snapshot_each(c->r->store, info, NULL, compare_entry, c);
     if (rc == 0 && c->messages != info->trailer.messages) {
         rc = BH_EDAMAGED;
     }
