@@ -1,12 +1,12 @@
 /* app/app.c - the server: wires the parts, and is the order in which they start and stop.
  *
- * Start   log - no privileges - loop - control socket - VIP watch - queue (claim, seal, in a
- * thread)
- * - scheduler - listeners - "ready" to the keeper - what the last owner left is loaded, in a
- * thread, and only then delivered. Stop    no new transaction (421) -
- * replies earned leave, final dots out are waited for, within the drain budget - seal, RELEASED -
- * exit 0. Fault   a failed sync, a lost lease, a higher epoch: one event, one word to the keeper,
- * _exit: nothing is flushed or acknowledged.
+ * Start: log, no privileges, loop, control socket, VIP watch, queue (claim and seal, in a thread),
+ * scheduler, listeners, "ready" to the keeper. What the last owner left is loaded behind that, in a
+ * thread, and delivered when all of it is there.
+ * Stop: no new transaction (421); replies earned leave, final dots out are waited for, within the
+ * drain budget; seal, RELEASED, exit 0.
+ * Fault, a failed sync, a lost lease, a higher epoch: one event, one word to the keeper, _exit.
+ * Nothing is flushed or acknowledged.
  */
 #include "app/app_state.h"
 #include "bridgehead/exit_codes.h"

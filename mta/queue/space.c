@@ -355,13 +355,13 @@ zero_fill(struct space *s, int fd, uint64_t from, uint64_t to, bool must, bool *
 static int
 allocate(struct space *s, int fd, const struct job *job, bool *zeroed)
 {
-    bool given = false; /* what the reserve gave is ours, though others took what we leave free */
+    bool ours = job->first; /* to the last block */
     int rc;
 
     for (;;) {
-        rc =
-            job->first || given ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
-        given = s->reserve_now >= job->bytes;
+        rc = ours ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
+        /* what the reserve gives is ours, though others may have taken what we leave free */
+        ours = job->first || s->reserve_now >= job->bytes;
         if (rc != -ENOSPC || reserve_give(s) < 0) {
             break;
         }
