@@ -1,5 +1,6 @@
 /* links: core osi */
 #include "osi/presentation.h"
+#include "told.h"
 
 /* Whatever a peer sends in TSDUs: the same data and indications however they are cut, contexts only
  * that were agreed upon, an abort with a sentence, and nothing after it.
@@ -7,19 +8,7 @@
  * Input: byte 0: bit 7 we connect, bit 6 in X.410 mode, bits 0-4 the size of the pieces of the
  * second run. Then TSDUs: two octets of length each, and octets. */
 
-struct told {
-    uint64_t inds, data;
-    enum session_state state;
-    const char *error;
-};
-
 static const struct slice acse = SLICE_LIT("\x52\x01\x00\x01");
-
-static void
-tell(uint64_t *hash, uint64_t v)
-{
-    *hash = (*hash ^ v) * 1099511628211u;
-}
 
 static void
 answer(struct presentation *p, enum session_ind_kind kind, const struct presentation_ind *ind)
@@ -50,9 +39,7 @@ feed(struct presentation *p, struct slice piece, bool end, struct told *told)
 
     for (kind = presentation_next(p, &piece, end, &ind); kind != SESSION_IND_MORE;
          kind = presentation_next(p, &piece, end, &ind)) {
-        for (size_t i = 0; i < ind.session.bytes.n; i++) {
-            tell(&told->data, (uint8_t)ind.session.bytes.p[i]);
-        }
+        tell_bytes(&told->data, ind.session.bytes);
         if (kind == SESSION_IND_DATA && !ind.session.end) {
             continue;
         }
@@ -74,6 +61,7 @@ run(struct slice all, size_t cut, uint8_t how)
     struct told told = { .inds = 0 };
     struct presentation p;
     struct session s;
+    struct slice tsdu;
     struct tp0 t;
 
     tp0_init(&t, 1);
@@ -90,11 +78,7 @@ run(struct slice all, size_t cut, uint8_t how)
         c.mode = (how & 0x40) != 0 ? PRESENTATION_X410 : PRESENTATION_NORMAL;
         CHECK(presentation_connect(&p, &c) == 0);
     }
-    while (all.n > 2) {
-        size_t n = (size_t)((uint8_t)all.p[0] << 8 | (uint8_t)all.p[1]);
-        struct slice tsdu = slice_sub(all, 2, n);
-
-        all = slice_skip(all, 2 + tsdu.n);
+    while (told_next_tsdu(&all, &tsdu)) {
         do {
             struct slice piece = slice_sub(tsdu, 0, cut);
 
@@ -103,7 +87,7 @@ run(struct slice all, size_t cut, uint8_t how)
         } while (tsdu.n > 0);
         tp0_sent(&t, tp0_out(&t).n);
     }
-    told.state = s.state;
+    told.state = (int)s.state;
     presentation_fini(&p);
     session_fini(&s);
     tp0_fini(&t);
@@ -115,15 +99,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct slice all = { (const char *)data + 1, size - 1 };
-    struct told whole, cut;
-
-    if (size < 2) {
-        return 0;
-    }
-    whole = run(all, 65536, data[0]);
-    cut = run(all, 1 + (data[0] & 0x1F), data[0]);
-    CHECK(whole.inds == cut.inds && whole.data == cut.data && whole.error == cut.error);
-    CHECK(whole.state == cut.state);
-    return 0;
+    return told_twice(data, size, 65536, run);
 }

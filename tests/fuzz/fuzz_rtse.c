@@ -1,23 +1,12 @@
 /* links: core osi */
 #include "osi/rtse.h"
+#include "told.h"
 
 /* Whatever a peer sends in TSDUs: the same octets and indications however they are cut, points and
  * ends answered or reported, an abort with a sentence, and nothing after it.
  *
  * Input: byte 0: bit 7 we open, bit 6 in X.410 mode, bit 5 we report instead of securing, bits 0-4
  * the size of the pieces of the second run. Then TSDUs: two octets of length each, and octets. */
-
-struct told {
-    uint64_t inds, data;
-    enum rtse_state state;
-    const char *error;
-};
-
-static void
-tell(uint64_t *hash, uint64_t v)
-{
-    *hash = (*hash ^ v) * 1099511628211u;
-}
 
 static void
 answer(struct rtse *r, enum rtse_ind_kind kind, const struct rtse_ind *ind, bool report)
@@ -56,9 +45,7 @@ feed(struct rtse *r, struct slice piece, bool end, bool report, struct told *tol
 
     for (kind = rtse_next(r, &piece, end, &ind); kind != RTSE_IND_MORE;
          kind = rtse_next(r, &piece, end, &ind)) {
-        for (size_t i = 0; i < ind.bytes.n; i++) {
-            tell(&told->data, (uint8_t)ind.bytes.p[i]);
-        }
+        tell_bytes(&told->data, ind.bytes);
         if (kind == RTSE_IND_OCTETS) {
             continue;
         }
@@ -97,6 +84,7 @@ run(struct slice all, size_t cut, uint8_t how)
     struct presentation p;
     struct session s;
     struct rtse r;
+    struct slice tsdu;
     struct tp0 t;
 
     rtse_contexts(contexts, (how & 0x80) != 0);
@@ -109,11 +97,7 @@ run(struct slice all, size_t cut, uint8_t how)
     if ((how & 0x80) != 0) {
         begin(&r, how);
     }
-    while (all.n > 2) {
-        size_t n = (size_t)((uint8_t)all.p[0] << 8 | (uint8_t)all.p[1]);
-        struct slice tsdu = slice_sub(all, 2, n);
-
-        all = slice_skip(all, 2 + tsdu.n);
+    while (told_next_tsdu(&all, &tsdu)) {
         do {
             struct slice piece = slice_sub(tsdu, 0, cut);
 
@@ -122,7 +106,7 @@ run(struct slice all, size_t cut, uint8_t how)
             tp0_sent(&t, tp0_out(&t).n);
         } while (tsdu.n > 0);
     }
-    told.state = r.state;
+    told.state = (int)r.state;
     rtse_fini(&r);
     presentation_fini(&p);
     session_fini(&s);
@@ -135,15 +119,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct slice all = { (const char *)data + 1, size - 1 };
-    struct told whole, cut;
-
-    if (size < 2) {
-        return 0;
-    }
-    whole = run(all, 65536, data[0]);
-    cut = run(all, 1 + (data[0] & 0x1F), data[0]);
-    CHECK(whole.inds == cut.inds && whole.data == cut.data && whole.error == cut.error);
-    CHECK(whole.state == cut.state);
-    return 0;
+    return told_twice(data, size, 65536, run);
 }

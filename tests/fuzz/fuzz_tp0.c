@@ -1,22 +1,11 @@
 /* links: core osi */
 #include "osi/tp0.h"
+#include "told.h"
 
 /* Whatever a peer sends: the same is told however it is cut, what is over stays over, and what we
  * write is whole TPDUs. What comes as data is sent back.
  *
  * Input: byte 0: bit 7 we are the initiator, bits 0-4 the size of the pieces of the second run. */
-
-struct told {
-    uint64_t data, inds;
-    enum tp0_state state;
-    const char *error;
-};
-
-static void
-tell(uint64_t *hash, uint64_t v)
-{
-    *hash = (*hash ^ v) * 1099511628211u;
-}
 
 /* Only whole TPKTs may leave. */
 static void
@@ -38,9 +27,7 @@ send_out(struct tp0 *t)
 static void
 on_ind(struct tp0 *t, enum tp0_ind_kind kind, const struct tp0_ind *ind, struct told *told)
 {
-    for (size_t i = 0; i < ind->bytes.n; i++) {
-        tell(&told->data, (uint8_t)ind->bytes.p[i]);
-    }
+    tell_bytes(&told->data, ind->bytes);
     if (kind == TP0_IND_MORE) {
         return;
     }
@@ -62,13 +49,13 @@ on_ind(struct tp0 *t, enum tp0_ind_kind kind, const struct tp0_ind *ind, struct 
 }
 
 static struct told
-run(struct slice all, size_t cut, bool initiator)
+run(struct slice all, size_t cut, uint8_t how)
 {
     struct told told = { .data = 0 };
     struct tp0 t;
 
     tp0_init(&t, 1);
-    if (initiator) {
+    if ((how & 0x80) != 0) {
         CHECK(tp0_connect(&t, SLICE_NONE, (struct slice)SLICE_LIT("x"), 512) == 0);
     }
     while (all.n > 0) {
@@ -84,7 +71,7 @@ run(struct slice all, size_t cut, bool initiator)
         CHECK(piece.n == 0);
         send_out(&t);
     }
-    told.state = t.state;
+    told.state = (int)t.state;
     tp0_lost(&t);
     tp0_fini(&t);
     return told;
@@ -95,17 +82,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct slice all = { (const char *)data + 1, size - 1 };
-    struct told whole, cut;
-    bool initiator;
-
-    if (size < 2) {
-        return 0;
-    }
-    initiator = (data[0] & 0x80) != 0;
-    whole = run(all, 4096, initiator);
-    cut = run(all, 1 + (data[0] & 0x1F), initiator);
-    CHECK(whole.inds == cut.inds && whole.data == cut.data && whole.error == cut.error);
-    CHECK(whole.state == cut.state);
-    return 0;
+    return told_twice(data, size, 4096, run);
 }

@@ -285,28 +285,34 @@ work_settle(struct sim *s)
     fake_loop_settle(s->loop);
 }
 
+/* What a sender does, by a throw below 5. */
+static void
+intake_step(struct sim *s, struct intake *i, uint64_t throw)
+{
+    if (throw < 2) {
+        do_begin(s);
+    } else if (i->in != NULL && throw < 4) {
+        do_append(s, i);
+    } else if (i->in != NULL) {
+        do_end(s, i);
+    }
+}
+
 /* The queue may fail in it. */
 void
 work_item(struct sim *s)
 {
     struct intake *i = &s->intakes[dice(s, INTAKES_MAX)];
     struct message *m;
+    uint64_t throw = dice(s, 11);
 
-    switch (dice(s, 11)) {
+    switch (throw) {
     case 0:
     case 1:
-        do_begin(s);
-        break;
     case 2:
     case 3:
-        if (i->in != NULL) {
-            do_append(s, i);
-        }
-        break;
     case 4:
-        if (i->in != NULL) {
-            do_end(s, i);
-        }
+        intake_step(s, i, throw);
         break;
     case 5:
         if (s->sched != NULL) {
@@ -362,22 +368,15 @@ void
 work_early(struct sim *s)
 {
     struct intake *i = &s->intakes[dice(s, INTAKES_MAX)];
+    uint64_t throw = dice(s, 8);
 
-    switch (dice(s, 8)) {
+    switch (throw) {
     case 0:
     case 1:
-        do_begin(s);
-        break;
     case 2:
     case 3:
-        if (i->in != NULL) {
-            do_append(s, i);
-        }
-        break;
     case 4:
-        if (i->in != NULL) {
-            do_end(s, i);
-        }
+        intake_step(s, i, throw);
         break;
     case 5:
         if (!queue_is_loaded(s->q)) {
