@@ -8,7 +8,15 @@
 
 #include "core/slice.h"
 
-enum envelope_body { ENVELOPE_BODY_7BIT, ENVELOPE_BODY_8BITMIME };
+/* What the content is. The last three came by X.400: a transfer envelope stands in front of the
+ * content's octets (x400/p1_stored.h), and sender and recipients are O/R addresses, /C=../A=../. */
+enum envelope_body {
+    ENVELOPE_BODY_7BIT,
+    ENVELOPE_BODY_8BITMIME,
+    ENVELOPE_P1_MESSAGE,
+    ENVELOPE_P1_PROBE,
+    ENVELOPE_P1_REPORT
+};
 /* RFC 3461 NOTIFY, a set; 0: not given (failure and delay, as RFC 3461 section 4.1 says). */
 enum {
     ENVELOPE_NOTIFY_NEVER = 1,
@@ -18,7 +26,7 @@ enum {
 };
 
 struct envelope_recipient {
-    struct slice address; /* local@domain */
+    struct slice address; /* local@domain, or an O/R address */
     struct slice orcpt;   /* RFC 3461, may be empty */
     uint8_t notify;
 };

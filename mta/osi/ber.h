@@ -182,6 +182,8 @@ int ber_write_finish(struct ber_writer *w) MUST_USE;
 void ber_write_begin(struct ber_writer *w, ber_tag tag); /* a constructed value */
 void ber_write_end(struct ber_writer *w);
 void ber_write_bytes(struct ber_writer *w, ber_tag tag, struct slice contents);
+/* A constructed value of values that are already encoded. */
+void ber_write_list(struct ber_writer *w, ber_tag tag, struct slice values);
 void ber_write_bool(struct ber_writer *w, ber_tag tag, bool v);
 void ber_write_int(struct ber_writer *w, ber_tag tag, int64_t v);
 /* Bits 0 to count - 1 as by ber_to_bits; count <= 64. */

@@ -131,6 +131,13 @@ ber_write_bytes(struct ber_writer *w, ber_tag tag, struct slice contents)
 }
 
 void
+ber_write_list(struct ber_writer *w, ber_tag tag, struct slice values)
+{
+    ber_write_header(w, tag, true, (uint64_t)values.n);
+    ber_write_raw(w, values);
+}
+
+void
 ber_write_bool(struct ber_writer *w, ber_tag tag, bool v)
 {
     const char octet = v ? (char)0xFF : 0;

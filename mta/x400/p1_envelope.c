@@ -1,149 +1,10 @@
 /* p1_envelope.c - what is in an envelope. Each member of a SET is looked at by a row of a table; a
  * member that comes twice is refused, since two readers would see two envelopes. */
 #include "x400/p1_envelope.h"
+#include "x400/p1_member.h"
 #include "x400/p1_time.h"
 
-static int
-fail(struct ber_cursor *c, const struct ber_value *v, int rc, const char *error)
-{
-    c->error = error;
-    c->error_at = (uint64_t)(v->whole.p - c->base);
-    return rc;
-}
-
-/* The same failure told by the cursor around. */
-static int
-pass(struct ber_cursor *c, const struct ber_cursor *inner, int rc)
-{
-    c->error = inner->error;
-    c->error_at = inner->error_at;
-    return rc;
-}
-
-static int
-read_text(struct ber_cursor *c, const struct ber_value *v, size_t bytes_max, struct p1_text *out,
-    const char *error)
-{
-    char store[P1_TEXT_OCTETS];
-    struct slice s;
-    int rc = ber_to_string(v, store, MIN(bytes_max, sizeof(store)), &s);
-
-    if (rc < 0) {
-        return fail(c, v, rc, error);
-    }
-    *out = (struct p1_text){ .given = true, .n = (uint8_t)s.n };
-    memcpy(out->octets, s.n > 0 ? s.p : "", s.n);
-    return 0;
-}
-
-static int
-read_time(struct ber_cursor *c, const struct ber_value *v, struct p1_text *out)
-{
-    int rc = read_text(c, v, P1_TIME_BYTES_MAX, out, "a time that is no UTCTime");
-
-    return rc < 0 || p1_time_ok(p1_text_slice(out))
-               ? rc
-               : fail(c, v, BH_ESYNTAX, "a time that is no UTCTime");
-}
-
-static int
-read_bits(struct ber_cursor *c, const struct ber_value *v, uint64_t *bits, size_t *count)
-{
-    if (ber_to_bits(v, bits, count) < 0) {
-        return fail(c, v, BH_ESYNTAX, "indicators that are no BIT STRING");
-    }
-    return *count <= 64 ? 0 : fail(c, v, BH_ETOOBIG, "indicators of more than 64 bits");
-}
-
-/* A SET's or SEQUENCE's contents; they are values to their end only when walked. */
-static int
-read_list(struct ber_cursor *c, const struct ber_value *v, struct slice *out)
-{
-    if (!v->constructed) {
-        return fail(c, v, BH_ESYNTAX, "a list in primitive form");
-    }
-    *out = v->body;
-    return 0;
-}
-
 /* ---- domains and identifiers */
-
-/* A CHOICE of NumericString and PrintableString; in explicit tags but for the last. */
-static int
-read_domain_name(
-    struct ber_cursor *c, const struct ber_value *v, bool tagged, size_t max, struct p1_text *out)
-{
-    static const char error[] = "a domain's name that is no short string";
-    struct ber_cursor in = ber_inside(c, v);
-    struct ber_value m = *v;
-
-    if (tagged && (!v->constructed || ber_take(&in, &m) <= 0 || in.rest.n > 0)) {
-        return fail(c, v, BH_ESYNTAX, error);
-    }
-    if (m.tag != BER_UNIVERSAL(BER_NUMERIC_STRING) &&
-        m.tag != BER_UNIVERSAL(BER_PRINTABLE_STRING)) {
-        return fail(c, v, BH_ESYNTAX, error);
-    }
-    return read_text(c, &m, max, out, error);
-}
-
-static int
-read_domain(struct ber_cursor *c, const struct ber_value *v, struct p1_domain *out)
-{
-    struct ber_cursor in = ber_inside(c, v);
-    struct ber_value m;
-    int rc;
-
-    *out = (struct p1_domain){ .country = { .n = 0 } };
-    if (v->tag != BER_APPLICATION(3) || !v->constructed) {
-        return fail(c, v, BH_ESYNTAX, "a global domain identifier was expected");
-    }
-    for (rc = ber_take(&in, &m); rc > 0; rc = ber_take(&in, &m)) {
-        int member;
-
-        if (m.tag == BER_APPLICATION(1) && !out->country.given && !out->admd.given) {
-            member = read_domain_name(&in, &m, true, P1_COUNTRY_BYTES_MAX, &out->country);
-        } else if (m.tag == BER_APPLICATION(2) && !out->admd.given) {
-            member = read_domain_name(&in, &m, true, P1_DOMAIN_BYTES_MAX, &out->admd);
-        } else if (out->admd.given && !out->prmd.given) {
-            member = read_domain_name(&in, &m, false, P1_DOMAIN_BYTES_MAX, &out->prmd);
-        } else {
-            member = fail(&in, &m, BH_ESYNTAX, "a global domain identifier with a member too many");
-        }
-        if (member < 0) {
-            return pass(c, &in, member);
-        }
-    }
-    if (rc < 0) {
-        return pass(c, &in, rc);
-    }
-    return out->country.given && out->admd.given
-               ? 0
-               : fail(c, v, BH_ESYNTAX, "a global domain identifier without country or ADMD");
-}
-
-static int
-read_identifier(struct ber_cursor *c, const struct ber_value *v, struct p1_identifier *out)
-{
-    static const char error[] = "a message identifier that is no domain and local identifier";
-    struct ber_cursor in = ber_inside(c, v);
-    struct ber_value m;
-    int rc;
-
-    if (!v->constructed || ber_take(&in, &m) <= 0) {
-        return fail(c, v, BH_ESYNTAX, error);
-    }
-    rc = read_domain(&in, &m, &out->domain);
-    if (rc < 0) {
-        return pass(c, &in, rc);
-    }
-    if (ber_take_tag(&in, BER_UNIVERSAL(BER_IA5_STRING), &m) <= 0 || in.rest.n > 0) {
-        return fail(c, v, BH_ESYNTAX, error);
-    }
-    rc = read_text(&in, &m, P1_LOCAL_ID_BYTES_MAX, &out->local,
-        "a local identifier that is no string of at most 32 octets");
-    return rc < 0 ? pass(c, &in, rc) : 0;
-}
 
 static bool
 same_name(const struct p1_text *a, const struct p1_text *b)
@@ -173,13 +34,13 @@ read_actions(struct ber_cursor *c, const struct ber_value *v, struct p1_trace *o
         int member = 0;
 
         if (m.tag == BER_CONTEXT(0)) {
-            member = out->arrival.given ? fail(&in, &m, BH_ESYNTAX, "two arrival times")
-                                        : read_time(&in, &m, &out->arrival);
+            member = out->arrival.given ? p1_fail(&in, &m, BH_ESYNTAX, "two arrival times")
+                                        : p1_read_time(&in, &m, &out->arrival);
         } else if (m.tag == BER_CONTEXT(1)) {
             out->deferred = true;
         } else if (m.tag == BER_CONTEXT(2)) {
             if (acted || ber_to_uint(&m, UINT32_MAX, &number) < 0) {
-                member = fail(&in, &m, BH_ESYNTAX, "a routing action that is not one number");
+                member = p1_fail(&in, &m, BH_ESYNTAX, "a routing action that is not one number");
             }
             acted = true;
             out->action = (uint32_t)number;
@@ -187,19 +48,19 @@ read_actions(struct ber_cursor *c, const struct ber_value *v, struct p1_trace *o
             uint64_t bits = 0;
             size_t count = 0;
 
-            member = read_bits(&in, &m, &bits, &count);
+            member = p1_read_bits(&in, &m, &bits, &count);
             out->other_actions = out->other_actions || bits != 0;
         }
         if (member < 0) {
-            return pass(c, &in, member);
+            return p1_pass(c, &in, member);
         }
     }
     if (rc < 0) {
-        return pass(c, &in, rc);
+        return p1_pass(c, &in, rc);
     }
     return out->arrival.given && acted
                ? 0
-               : fail(c, v, BH_ESYNTAX, "trace without an arrival time or a routing action");
+               : p1_fail(c, v, BH_ESYNTAX, "trace without an arrival time or a routing action");
 }
 
 int
@@ -213,18 +74,18 @@ p1_trace_next(struct ber_cursor *c, bool internal, struct p1_trace *out)
         return rc;
     }
     if (v.tag != BER_UNIVERSAL(BER_SEQUENCE) || !v.constructed) {
-        return fail(c, &v, BH_ESYNTAX, "trace that is no list of SEQUENCEs");
+        return p1_fail(c, &v, BH_ESYNTAX, "trace that is no list of SEQUENCEs");
     }
     *out = (struct p1_trace){ .whole = v.whole };
     in = ber_inside(c, &v);
     rc = ber_take(&in, &m);
     if (rc > 0) {
-        rc = read_domain(&in, &m, &out->domain);
+        rc = p1_read_domain(&in, &m, &out->domain);
     }
     if (rc >= 0 && internal) {
         rc = ber_take_tag(&in, BER_UNIVERSAL(BER_IA5_STRING), &m);
         rc = rc <= 0 ? rc
-                     : read_text(&in, &m, P1_MTA_NAME_BYTES_MAX, &out->mta_name,
+                     : p1_read_text(&in, &m, P1_MTA_NAME_BYTES_MAX, &out->mta_name,
                            "an MTA name of more than 32 octets");
     }
     if (rc >= 0) {
@@ -235,16 +96,16 @@ p1_trace_next(struct ber_cursor *c, bool internal, struct p1_trace *out)
         }
     }
     if (rc < 0) {
-        return pass(c, &in, rc);
+        return p1_pass(c, &in, rc);
     }
     if (rc == 0 || in.rest.n > 0 || (internal && !out->mta_name.given)) {
-        return fail(c, &v, BH_ESYNTAX, "trace whose members are not those of X.411");
+        return p1_fail(c, &v, BH_ESYNTAX, "trace whose members are not those of X.411");
     }
     return 1;
 }
 
-static int
-check_trace(struct ber_cursor *c, struct slice list, bool internal, uint32_t *count)
+int
+p1_check_trace(struct ber_cursor *c, struct slice list, bool internal, uint32_t *count)
 {
     struct ber_cursor in = { .rest = list, .base = c->base };
     struct p1_trace t;
@@ -254,10 +115,10 @@ check_trace(struct ber_cursor *c, struct slice list, bool internal, uint32_t *co
         if (++*count > P1_TRACE_MAX) {
             in.error = "trace of more than 512 elements";
             in.error_at = (uint64_t)(in.rest.p - in.base);
-            return pass(c, &in, BH_ETOOBIG);
+            return p1_pass(c, &in, BH_ETOOBIG);
         }
     }
-    return rc < 0 ? pass(c, &in, rc) : 0;
+    return rc < 0 ? p1_pass(c, &in, rc) : 0;
 }
 
 /* ---- extensions */
@@ -289,14 +150,14 @@ read_extension_type(struct ber_cursor *c, const struct ber_value *v, struct p1_e
     if (v->tag == BER_CONTEXT(3)) {
         out->number = P1_EXT_PRIVATE;
         return ber_to_oid(v, &out->oid) < 0
-                   ? fail(c, v, BH_ESYNTAX, "an extension named by no object identifier")
+                   ? p1_fail(c, v, BH_ESYNTAX, "an extension named by no object identifier")
                    : 0;
     }
     if (v->tag != BER_CONTEXT(0) ||
         (v->constructed &&
             (ber_take_tag(&in, BER_UNIVERSAL(BER_INTEGER), &m) <= 0 || in.rest.n > 0)) ||
         ber_to_uint(&m, P1_EXT_PRIVATE - 1, &number) < 0) {
-        return fail(c, v, BH_ESYNTAX, "an extension without its number");
+        return p1_fail(c, v, BH_ESYNTAX, "an extension without its number");
     }
     out->number = (uint32_t)number;
     return 0;
@@ -315,20 +176,21 @@ p1_extension_next(struct ber_cursor *c, struct p1_extension *out)
         return rc;
     }
     if (v.tag != BER_UNIVERSAL(BER_SEQUENCE) || !v.constructed) {
-        return fail(c, &v, BH_ESYNTAX, "an extension that is no SEQUENCE");
+        return p1_fail(c, &v, BH_ESYNTAX, "an extension that is no SEQUENCE");
     }
     *out = (struct p1_extension){ .whole = v.whole };
     in = ber_inside(c, &v);
     rc = ber_take(&in, &m);
     if (rc <= 0) {
-        return rc < 0 ? pass(c, &in, rc) : fail(c, &v, BH_ESYNTAX, "an extension without members");
+        return rc < 0 ? p1_pass(c, &in, rc)
+                      : p1_fail(c, &v, BH_ESYNTAX, "an extension without members");
     }
     rc = read_extension_type(&in, &m, out);
     if (rc == 0) {
         rc = ber_take_tag(&in, BER_CONTEXT(1), &m);
         if (rc > 0) {
             out->criticality = m.whole;
-            rc = read_bits(&in, &m, &bits, &count);
+            rc = p1_read_bits(&in, &m, &bits, &count);
         }
     }
     out->critical = (uint32_t)bits;
@@ -336,13 +198,13 @@ p1_extension_next(struct ber_cursor *c, struct p1_extension *out)
         rc = ber_take_tag(&in, BER_CONTEXT(2), &m);
         out->value = rc > 0 ? m.body : SLICE_NONE;
         rc = rc > 0 && !m.constructed
-                 ? fail(&in, &m, BH_ESYNTAX, "an extension's value in primitive form")
+                 ? p1_fail(&in, &m, BH_ESYNTAX, "an extension's value in primitive form")
                  : MIN(rc, 0);
     }
     if (rc < 0) {
-        return pass(c, &in, rc);
+        return p1_pass(c, &in, rc);
     }
-    return in.rest.n > 0 ? fail(c, &v, BH_ESYNTAX, "an extension with a member too many") : 1;
+    return in.rest.n > 0 ? p1_fail(c, &v, BH_ESYNTAX, "an extension with a member too many") : 1;
 }
 
 /* Of the whole envelope (e) or of a recipient. */
@@ -368,21 +230,27 @@ check_extensions(struct ber_cursor *c, struct slice list, struct p1_envelope *e,
         if (rc <= 0 || inner.rest.n > 0) {
             in.error = "an extension without one value";
             in.error_at = (uint64_t)(x.whole.p - c->base);
-            return pass(c, &in, BH_ESYNTAX);
+            return p1_pass(c, &in, BH_ESYNTAX);
         }
         if (x.number == P1_EXT_LATEST_DELIVERY) {
-            rc = read_time(&in, &v, &e->latest);
+            rc = p1_read_time(&in, &v, &e->latest);
         } else if (e->internal.p != NULL) {
-            rc = fail(&in, &v, BH_ESYNTAX, "two internal traces");
+            rc = p1_fail(&in, &v, BH_ESYNTAX, "two internal traces");
         } else {
-            rc = read_list(&in, &v, &e->internal);
-            rc = rc < 0 ? rc : check_trace(&in, e->internal, true, &e->internal_count);
+            rc = p1_read_list(&in, &v, &e->internal);
+            rc = rc < 0 ? rc : p1_check_trace(&in, e->internal, true, &e->internal_count);
         }
         if (rc < 0) {
             break;
         }
     }
-    return rc < 0 ? pass(c, &in, rc) : 0;
+    return rc < 0 ? p1_pass(c, &in, rc) : 0;
+}
+
+int
+p1_check_extensions(struct ber_cursor *c, struct slice list, bool *critical)
+{
+    return check_extensions(c, list, NULL, critical);
 }
 
 /* ---- recipients */
@@ -404,22 +272,23 @@ read_recipient_member(
         return 0;
     }
     if ((*seen & 1u << row) != 0) {
-        return fail(c, m, BH_ESYNTAX, "a recipient with the same member twice");
+        return p1_fail(c, m, BH_ESYNTAX, "a recipient with the same member twice");
     }
     *seen |= 1u << row;
     if (m->tag == BER_APPLICATION(0)) {
         r->name = m->whole;
-        rc = m->constructed ? 0 : fail(c, m, BH_ESYNTAX, "a recipient's name that is no O/R name");
+        rc = m->constructed ? 0
+                            : p1_fail(c, m, BH_ESYNTAX, "a recipient's name that is no O/R name");
     } else if (m->tag == BER_CONTEXT(0)) {
         if (ber_to_uint(m, P1_RECIPIENTS_MAX, &number) < 0 || number == 0) {
-            rc = fail(c, m, BH_ESYNTAX, "a recipient's number that is not of 1 to 32767");
+            rc = p1_fail(c, m, BH_ESYNTAX, "a recipient's number that is not of 1 to 32767");
         }
         r->number = (uint32_t)number;
     } else if (m->tag == BER_CONTEXT(1)) {
-        rc = read_bits(c, m, &r->indicators, &r->indicators_count);
+        rc = p1_read_bits(c, m, &r->indicators, &r->indicators_count);
     } else {
-        rc = read_list(c, m, &r->extensions);
-        rc = rc < 0 ? rc : check_extensions(c, r->extensions, NULL, &r->critical);
+        rc = p1_read_list(c, m, &r->extensions);
+        rc = rc < 0 ? rc : p1_check_extensions(c, r->extensions, &r->critical);
     }
     return rc;
 }
@@ -436,7 +305,7 @@ p1_recipient_next(struct ber_cursor *c, struct p1_recipient *out)
         return rc;
     }
     if (v.tag != BER_UNIVERSAL(BER_SET) || !v.constructed) {
-        return fail(c, &v, BH_ESYNTAX, "a recipient that is no SET");
+        return p1_fail(c, &v, BH_ESYNTAX, "a recipient that is no SET");
     }
     *out = (struct p1_recipient){ .members = v.body };
     in = ber_inside(c, &v);
@@ -444,15 +313,15 @@ p1_recipient_next(struct ber_cursor *c, struct p1_recipient *out)
         int member = read_recipient_member(&in, &m, out, &seen);
 
         if (member < 0) {
-            return pass(c, &in, member);
+            return p1_pass(c, &in, member);
         }
     }
     if (rc < 0) {
-        return pass(c, &in, rc);
+        return p1_pass(c, &in, rc);
     }
     return (seen & 7u) == 7u
                ? 1
-               : fail(c, &v, BH_ESYNTAX, "a recipient without name, number or indicators");
+               : p1_fail(c, &v, BH_ESYNTAX, "a recipient without name, number or indicators");
 }
 
 static int
@@ -464,13 +333,13 @@ check_recipients(struct ber_cursor *c, const struct ber_value *v, struct p1_enve
 
     for (rc = p1_recipient_next(&in, &r); rc > 0; rc = p1_recipient_next(&in, &r)) {
         if (++e->recipient_count > P1_RECIPIENTS_MAX) {
-            return fail(c, v, BH_ETOOBIG, "more than 32767 recipients");
+            return p1_fail(c, v, BH_ETOOBIG, "more than 32767 recipients");
         }
     }
     if (rc < 0) {
-        return pass(c, &in, rc);
+        return p1_pass(c, &in, rc);
     }
-    return e->recipient_count > 0 ? 0 : fail(c, v, BH_ESYNTAX, "an envelope without recipients");
+    return e->recipient_count > 0 ? 0 : p1_fail(c, v, BH_ESYNTAX, "an envelope without recipients");
 }
 
 /* ---- the envelope's members */
@@ -480,34 +349,21 @@ typedef int member_fn(struct ber_cursor *c, const struct ber_value *v, struct p1
 static int
 on_identifier(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    return read_identifier(c, v, &e->id);
+    return p1_read_identifier(c, v, &e->id);
 }
 
 static int
 on_originator(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
     e->originator = v->whole;
-    return v->constructed ? 0 : fail(c, v, BH_ESYNTAX, "an originator that is no O/R name");
+    return v->constructed ? 0 : p1_fail(c, v, BH_ESYNTAX, "an originator that is no O/R name");
 }
 
 static int
 on_eits(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    struct ber_cursor in = ber_inside(c, v);
-    struct ber_value m;
-    size_t count;
-    int rc;
-
     e->eits = v->whole;
-    if (!v->constructed) {
-        return fail(c, v, BH_ESYNTAX, "encoded information types that are no SET");
-    }
-    for (rc = ber_take(&in, &m); rc > 0; rc = ber_take(&in, &m)) {
-        if (m.tag == BER_CONTEXT(0) && ber_to_bits(&m, &e->eit_bits, &count) < 0) {
-            return fail(c, v, BH_ESYNTAX, "encoded information types that are no BIT STRING");
-        }
-    }
-    return rc < 0 ? pass(c, &in, rc) : 0;
+    return p1_read_eits(c, v, &e->eit_bits);
 }
 
 static int
@@ -516,10 +372,10 @@ on_content_type(struct ber_cursor *c, const struct ber_value *v, struct p1_envel
     uint64_t number;
 
     if (e->content_oid.n > 0) {
-        return fail(c, v, BH_ESYNTAX, "two content types");
+        return p1_fail(c, v, BH_ESYNTAX, "two content types");
     }
     if (ber_to_uint(v, P1_CONTENT_OID - 1, &number) < 0) {
-        return fail(c, v, BH_ESYNTAX, "a content type that is no number");
+        return p1_fail(c, v, BH_ESYNTAX, "a content type that is no number");
     }
     e->content_type = (uint32_t)number;
     return 0;
@@ -529,17 +385,17 @@ static int
 on_content_oid(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
     if (e->content_type != P1_CONTENT_OID) {
-        return fail(c, v, BH_ESYNTAX, "two content types");
+        return p1_fail(c, v, BH_ESYNTAX, "two content types");
     }
     return ber_to_oid(v, &e->content_oid) < 0
-               ? fail(c, v, BH_ESYNTAX, "a content type that is no object identifier")
+               ? p1_fail(c, v, BH_ESYNTAX, "a content type that is no object identifier")
                : 0;
 }
 
 static int
 on_content_id(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    return read_text(c, v, P1_CONTENT_ID_BYTES_MAX, &e->content_id,
+    return p1_read_text(c, v, P1_CONTENT_ID_BYTES_MAX, &e->content_id,
         "a content identifier that is no string of at most 16 octets");
 }
 
@@ -549,7 +405,7 @@ on_priority(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope 
     uint64_t number;
 
     if (ber_to_uint(v, P1_URGENT, &number) < 0) {
-        return fail(c, v, BH_ESYNTAX, "a priority that is not one of three");
+        return p1_fail(c, v, BH_ESYNTAX, "a priority that is not one of three");
     }
     e->priority = (enum p1_priority)number;
     return 0;
@@ -560,7 +416,7 @@ on_indicators(struct ber_cursor *c, const struct ber_value *v, struct p1_envelop
 {
     uint64_t bits = 0;
     size_t count = 0;
-    int rc = read_bits(c, v, &bits, &count);
+    int rc = p1_read_bits(c, v, &bits, &count);
 
     e->indicators = (uint32_t)bits;
     return rc;
@@ -571,31 +427,31 @@ static int
 on_zero(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
     if (e->kind == P1_MESSAGE) {
-        return read_time(c, v, &e->deferred);
+        return p1_read_time(c, v, &e->deferred);
     }
     return ber_to_uint(v, INT64_MAX, &e->probe_bytes) < 0
-               ? fail(c, v, BH_ESYNTAX, "a content length that is no number")
+               ? p1_fail(c, v, BH_ESYNTAX, "a content length that is no number")
                : 0;
 }
 
 static int
 on_bilateral(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    return read_list(c, v, &e->bilateral);
+    return p1_read_list(c, v, &e->bilateral);
 }
 
 static int
 on_trace(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    int rc = read_list(c, v, &e->trace);
+    int rc = p1_read_list(c, v, &e->trace);
 
-    return rc < 0 ? rc : check_trace(c, e->trace, false, &e->trace_count);
+    return rc < 0 ? rc : p1_check_trace(c, e->trace, false, &e->trace_count);
 }
 
 static int
 on_extensions(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    int rc = read_list(c, v, &e->extensions);
+    int rc = p1_read_list(c, v, &e->extensions);
 
     return rc < 0 ? rc : check_extensions(c, e->extensions, e, &e->critical);
 }
@@ -603,7 +459,7 @@ on_extensions(struct ber_cursor *c, const struct ber_value *v, struct p1_envelop
 static int
 on_recipients(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    int rc = read_list(c, v, &e->recipients);
+    int rc = p1_read_list(c, v, &e->recipients);
 
     return rc < 0 ? rc : check_recipients(c, v, e);
 }
@@ -646,7 +502,7 @@ read_members(struct ber_cursor *c, struct p1_envelope *e)
             if (members[i].tag != v.tag || (members[i].in & IN(e->kind)) == 0) {
                 continue;
             }
-            rc = (seen & 1u << i) != 0 ? fail(c, &v, BH_ESYNTAX, "a member of an envelope twice")
+            rc = (seen & 1u << i) != 0 ? p1_fail(c, &v, BH_ESYNTAX, "a member of an envelope twice")
                                        : members[i].read(c, &v, e);
             rc = rc < 0 ? rc : 1;
             seen |= 1u << i;
