@@ -631,6 +631,12 @@ step_go(struct smtp_client *c, const struct smtp_reply *r)
         c->state = SMTP_CLIENT_CONTENT;
         return SMTP_CLIENT_TRANSFER;
     }
+    if (c->known && c->skip_bytes < c->d->size_bytes) {
+        /* the peer keeps a part, and a dot here would make a message of it */
+        set_why(c, OUTCOME_DEFERRED, 0, SLICE_LIT("4.5.0"),
+            SLICE_LIT("broken off: the peer has a part of the message and takes nobody for it"));
+        return ended(c);
+    }
     return said(c, buf_append(&c->out, SLICE_LIT(".\r\n")), SMTP_CLIENT_NODOT);
 }
 
@@ -639,6 +645,8 @@ step_no_data(struct smtp_client *c, const struct smtp_reply *r)
 {
     struct transport_result t = result_of(c, r);
 
+    t.answered =
+        0; /* the peer has them in that transaction: they are asked for by its name again */
     give_all(c, &t);
     c->need_rset = c->anything_ok;
     return done(c);

@@ -5,8 +5,9 @@
  *             moment it is due (a byte now and then does not extend it); content data_block_ms for
  *             each CONN_HIGH_BYTES the peer takes; idle idle_ms; see also smtp_out_find.c.
  * Resending   A delivery goes on to the next candidate, or over a new connection when a kept one
- *             proves dead, only while no recipient has a result and the peer has not taken DATA:
- *             then nothing can have been delivered. Everything later is a result.
+ *             proves dead, only while no recipient has a result and the peer has neither taken DATA
+ *             nor said that it has the message from before (355): then nothing can have been
+ *             delivered. Everything later is a result.
  * Order       All bytes that were lent are fed before anything new is sent (see smtp_client.h).
  */
 #include "smtp/smtp_out_session.h"
@@ -168,11 +169,18 @@ log_loss(const struct transport_session *t, enum bridgehead_event event,
     }
 }
 
+/* 355: this peer has the message from before. Another host would take it a second time. */
+static bool
+peer_has_it(const struct transport_session *t)
+{
+    return t->proto.d != NULL && t->proto.known;
+}
+
 /* May the delivery be tried elsewhere at once, or must its result be this one? */
 static bool
 untouched(const struct transport_session *t)
 {
-    return t->d != NULL && t->results == 0 && !t->data_taken && !t->aborting;
+    return t->d != NULL && t->results == 0 && !t->data_taken && !t->aborting && !peer_has_it(t);
 }
 
 /* Our own reasons to stop all sending: no other host helps. */

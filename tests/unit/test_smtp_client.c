@@ -751,6 +751,26 @@ who_was_not_in_the_transaction_is_known_not_to_be(void)
 }
 
 static void
+who_is_in_the_transaction_stays_in_doubt_until_the_dot_is_answered(void)
+{
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 4,
+        .peer = { OPEN_NAMED, "355 4 is\r\n250 ok\r\n451 4.3.0 not now\r\n" },
+        .expect = HELLO NAMED "=0 later 451 4.3.0 not now\n");
+}
+
+/* By the letter of RFC 1845 RCPT is refused, and we cannot tell for whom the part was meant. */
+static void
+no_dot_makes_a_message_of_the_part_that_a_peer_has(void)
+{
+    CHECK_SCRIPT(.transid = "<1@me>", .size_bytes = 4, .recipients = 2,
+        .peer = { OPEN_NAMED, "355 2 is\r\n503 no\r\n503 no\r\n354 go\r\n" },
+        .expect = HELLO NAMED2 "=0 later 503 5.5.1 in doubt no (ask)\n"
+                               "=1 later 503 5.5.1 in doubt no (ask)\n"
+                               "! later 0 4.5.0 broken off: the peer has a part of the message and "
+                               "takes nobody for it\n");
+}
+
+static void
 a_355_that_makes_no_sense_ends_the_session(void)
 {
 #define CHECK_NONSENSE(reply)                                                                      \
@@ -768,6 +788,8 @@ a_355_that_makes_no_sense_ends_the_session(void)
 TEST_MAIN("smtp_client", TEST(a_transaction_has_a_name_where_the_peer_keeps_it),
     TEST(what_the_peer_has_is_not_sent_again),
     TEST(who_was_not_in_the_transaction_is_known_not_to_be),
+    TEST(who_is_in_the_transaction_stays_in_doubt_until_the_dot_is_answered),
+    TEST(no_dot_makes_a_message_of_the_part_that_a_peer_has),
     TEST(a_355_that_makes_no_sense_ends_the_session), TEST(the_document_shows_the_table),
     TEST(every_cell_has_a_step_and_doubt_is_only_after_the_dot),
     TEST(each_state_has_the_time_out_of_its_reply), TEST(a_pipelined_transaction_is_one_write),

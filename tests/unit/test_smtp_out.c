@@ -956,6 +956,25 @@ what_was_touched_goes_to_no_other_host(void)
     }
 }
 
+/* RFC 1845: it says that it has the message; the second host would make two of it. */
+static void
+what_the_first_host_knows_goes_to_no_other(void)
+{
+    struct rig g;
+    struct peer_script *s = rig_simple(&g);
+
+    s->ehlo = "250-peer\r\n250 CHECKPOINT\r\n";
+    s->mail = "355 29 is the transaction offset\r\n";
+    s->rcpt[0] = "~";
+    g.deliveries[0].transid = SLICE_LIT("<1@me>");
+    rig_hop(&g, rig_peer(&g));
+    (void)peer_add(&g.peers[1]);
+    rig_run(&g, "y");
+    expect(&g.results[0][0], LATER, 0, "4.4.2", "the peer closed the connection at RCPT TO");
+    rig_fini(&g);
+    CU_ASSERT_EQUAL(g.peers[1].connections, 0);
+}
+
 static void
 a_dead_host_is_passed_over(void)
 {
@@ -1345,13 +1364,14 @@ TEST_MAIN("smtp_out", TEST(a_message_arrives_whole_and_the_result_names_both_end
     TEST(a_new_connection_that_dies_too_is_a_result),
     TEST(a_peer_that_closes_after_each_message_gets_each_over_a_new_connection),
     TEST(whatever_is_wrong_with_the_first_host_the_second_takes_it),
-    TEST(what_was_touched_goes_to_no_other_host), TEST(a_dead_host_is_passed_over),
-    TEST(no_host_answers_and_the_session_was_never_open), TEST(a_refusal_for_good_needs_every_host),
-    TEST(mx_hosts_are_tried_by_preference), TEST(a_named_hop_is_looked_up_and_a_literal_is_not),
-    TEST(what_dns_says_becomes_the_result), TEST(null_mx_is_permanent),
-    TEST(a_domain_that_is_no_name_is_permanent), TEST(mail_that_would_come_back_is_refused),
-    TEST(an_unanswered_lookup_ends_with_an_abort), TEST(without_the_vip_nothing_is_sent),
-    TEST(forbidden_sending_ends_the_session_at_once), TEST(unreadable_content_is_never_completed),
+    TEST(what_was_touched_goes_to_no_other_host), TEST(what_the_first_host_knows_goes_to_no_other),
+    TEST(a_dead_host_is_passed_over), TEST(no_host_answers_and_the_session_was_never_open),
+    TEST(a_refusal_for_good_needs_every_host), TEST(mx_hosts_are_tried_by_preference),
+    TEST(a_named_hop_is_looked_up_and_a_literal_is_not), TEST(what_dns_says_becomes_the_result),
+    TEST(null_mx_is_permanent), TEST(a_domain_that_is_no_name_is_permanent),
+    TEST(mail_that_would_come_back_is_refused), TEST(an_unanswered_lookup_ends_with_an_abort),
+    TEST(without_the_vip_nothing_is_sent), TEST(forbidden_sending_ends_the_session_at_once),
+    TEST(unreadable_content_is_never_completed),
     TEST(a_delivery_begins_when_it_may_and_not_at_all_when_not),
     TEST(a_dot_that_may_not_go_is_not_sent), TEST(an_abort_is_in_doubt_only_after_the_dot),
     TEST(new_options_are_for_new_sessions))
