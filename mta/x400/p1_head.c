@@ -1,50 +1,26 @@
 #include "x400/p1_head.h"
-#include "x400/p1_time.h"
+#include "x400/p1_member.h"
 
 /* ---- trace */
-
-static void
-write_domain_name(struct ber_writer *w, ber_tag around, const struct p1_text *name)
-{
-    struct slice s = p1_text_slice(name);
-    ber_tag tag = BER_UNIVERSAL(BER_PRINTABLE_STRING);
-
-    /* A country of digits is one of X.121. Domains are printable. */
-    if (around == BER_APPLICATION(1) && s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9') {
-        tag = BER_UNIVERSAL(BER_NUMERIC_STRING);
-    }
-    if (around != 0) {
-        ber_write_begin(w, around);
-    }
-    ber_write_bytes(w, tag, s);
-    if (around != 0) {
-        ber_write_end(w);
-    }
-}
 
 int
 p1_trace_write(struct buf *out, const struct p1_hop *hop)
 {
-    char time[P1_TIME_WRITTEN_BYTES + 1];
     struct ber_writer w;
 
     CHECK(hop->domain.country.given && hop->domain.admd.given);
     CHECK(hop->mta_name.n <= P1_MTA_NAME_BYTES_MAX);
-    p1_time_write(hop->arrival_wall_ms, time);
     ber_writer_init(&w, out);
     ber_write_begin(&w, BER_UNIVERSAL(BER_SEQUENCE));
-    ber_write_begin(&w, BER_APPLICATION(3));
-    write_domain_name(&w, BER_APPLICATION(1), &hop->domain.country);
-    write_domain_name(&w, BER_APPLICATION(2), &hop->domain.admd);
-    if (hop->domain.prmd.given) {
-        write_domain_name(&w, 0, &hop->domain.prmd);
-    }
-    ber_write_end(&w);
+    p1_write_domain(&w, &hop->domain);
     if (hop->mta_name.n > 0) {
         ber_write_bytes(&w, BER_UNIVERSAL(BER_IA5_STRING), hop->mta_name);
     }
     ber_write_begin(&w, BER_UNIVERSAL(BER_SET));
-    ber_write_bytes(&w, BER_CONTEXT(0), slice_of(time));
+    p1_write_time(&w, BER_CONTEXT(0), hop->arrival_wall_ms);
+    if (hop->deferred_wall_ms != 0) {
+        p1_write_time(&w, BER_CONTEXT(1), hop->deferred_wall_ms);
+    }
     ber_write_int(&w, BER_CONTEXT(2), hop->rerouted ? 1 : 0);
     ber_write_end(&w);
     ber_write_end(&w);

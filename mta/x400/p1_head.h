@@ -6,7 +6,7 @@
  * nothing follows the content: the APDU is head, then content_bytes octets.
  * The time of arrival is in the trace, so the same message has another head later: a transfer that
  * may be resumed keeps its own.
- * Not here yet: the downgrade to 1984. What is written for such a peer has its extensions still.
+ * For a peer of 1984 the envelope is one that p1_1984.h made, and no internal trace is appended.
  */
 #ifndef X400_P1_HEAD_H
 #define X400_P1_HEAD_H
@@ -29,6 +29,7 @@ struct p1_hop {
     struct p1_domain domain; /* country and admd given, within their bounds */
     struct slice mta_name;   /* internal trace only; else empty */
     uint64_t arrival_wall_ms;
+    uint64_t deferred_wall_ms; /* until when it was held on purpose; 0: it was not */
     bool rerouted;
 };
 int p1_trace_write(struct buf *out, const struct p1_hop *hop) MUST_USE;

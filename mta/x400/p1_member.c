@@ -160,3 +160,94 @@ p1_read_eits(struct ber_cursor *c, const struct ber_value *v, uint64_t *bits)
     }
     return rc < 0 ? p1_pass(c, &in, rc) : 0;
 }
+
+bool
+p1_find_member(struct slice members, ber_tag tag, struct ber_value *out)
+{
+    struct ber_cursor c;
+
+    ber_cursor_init(&c, members);
+    while (ber_take(&c, out) > 0) {
+        if (out->tag == tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+p1_find_extension(struct slice extensions, uint32_t number, struct p1_extension *out)
+{
+    struct ber_cursor c;
+
+    ber_cursor_init(&c, extensions);
+    while (p1_extension_next(&c, out) > 0) {
+        if (out->number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- writing */
+
+static void
+write_domain_name(struct ber_writer *w, ber_tag around, const struct p1_text *name)
+{
+    struct slice s = p1_text_slice(name);
+    ber_tag tag = BER_UNIVERSAL(BER_PRINTABLE_STRING);
+
+    /* A country of digits is one of X.121. Domains are printable. */
+    if (around == BER_APPLICATION(1) && s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9') {
+        tag = BER_UNIVERSAL(BER_NUMERIC_STRING);
+    }
+    if (around != 0) {
+        ber_write_begin(w, around);
+    }
+    ber_write_bytes(w, tag, s);
+    if (around != 0) {
+        ber_write_end(w);
+    }
+}
+
+void
+p1_write_domain(struct ber_writer *w, const struct p1_domain *domain)
+{
+    ber_write_begin(w, BER_APPLICATION(3));
+    write_domain_name(w, BER_APPLICATION(1), &domain->country);
+    write_domain_name(w, BER_APPLICATION(2), &domain->admd);
+    if (domain->prmd.given) {
+        write_domain_name(w, 0, &domain->prmd);
+    }
+    ber_write_end(w);
+}
+
+void
+p1_write_identifier(struct ber_writer *w, const struct p1_domain *domain, struct slice local)
+{
+    ber_write_begin(w, BER_APPLICATION(4));
+    p1_write_domain(w, domain);
+    ber_write_bytes(w, BER_UNIVERSAL(BER_IA5_STRING), local);
+    ber_write_end(w);
+}
+
+void
+p1_write_time(struct ber_writer *w, ber_tag tag, uint64_t wall_ms)
+{
+    char time[P1_TIME_WRITTEN_BYTES + 1];
+
+    p1_time_write(wall_ms, time);
+    ber_write_bytes(w, tag, slice_of(time));
+}
+
+void
+p1_write_extension(struct ber_writer *w, uint32_t number, uint32_t critical, struct slice value)
+{
+    ber_write_begin(w, BER_UNIVERSAL(BER_SEQUENCE));
+    ber_write_int(w, BER_CONTEXT(0), number);
+    if (critical != 0) {
+        ber_write_bits(w, BER_CONTEXT(1), critical, 3);
+    }
+    ber_write_list(w, BER_CONTEXT(2), value);
+    ber_write_end(w);
+}

@@ -1,7 +1,7 @@
-/* x400/p1_member.h - reading the members that envelopes and reports have in common. Pure. For P1's
- * own files.
+/* x400/p1_member.h - the members that envelopes and reports have in common, read and written. Pure.
+ * For P1's own files.
  *
- * c is where v was taken from: what is wrong is told there, with v's position. */
+ * Reading: c is where v was taken from; what is wrong is told there, with v's position. */
 #ifndef X400_P1_MEMBER_H
 #define X400_P1_MEMBER_H
 
@@ -28,5 +28,16 @@ int p1_check_trace(
 /* Every extension of a recipient or of a report: *critical is set if one is critical for transfer
  * and not known here. */
 int p1_check_extensions(struct ber_cursor *c, struct slice list, bool *critical) MUST_USE;
+
+/* In what was checked: the first one of that tag or number. */
+bool p1_find_member(struct slice members, ber_tag tag, struct ber_value *out);
+bool p1_find_extension(struct slice extensions, uint32_t number, struct p1_extension *out);
+
+void p1_write_domain(struct ber_writer *w, const struct p1_domain *domain);
+void p1_write_identifier(struct ber_writer *w, const struct p1_domain *domain, struct slice local);
+void p1_write_time(struct ber_writer *w, ber_tag tag, uint64_t wall_ms);
+/* critical: P1_FOR_TRANSFER and so on; value: already encoded. */
+void p1_write_extension(
+    struct ber_writer *w, uint32_t number, uint32_t critical, struct slice value);
 
 #endif
