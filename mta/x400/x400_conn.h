@@ -178,8 +178,8 @@ void x400_conn_abort(struct x400_conn *c, unsigned reason); /* RTSE_ABORT_; on_e
 /* ---- to look at */
 
 bool x400_conn_is_open(const struct x400_conn *c); /* the association is */
-/* Of the transfer under way or the last one; valid until x400_conn_free, in on_end too. */
-const struct rtse_recovery *x400_conn_recovery(const struct x400_conn *c);
+/* Of the transfer under way or the last one, in either direction; in on_end too. */
+void x400_conn_recovery(const struct x400_conn *c, struct rtse_recovery *out);
 
 /* For connector show and ping. Texts are static or in the struct. */
 struct x400_view {
