@@ -231,6 +231,15 @@ presentation_abort(struct presentation *p, struct slice syntax, struct slice val
 /* ---- in: what is nonsense */
 
 static enum session_ind_kind
+broken(const char *error, struct presentation_ind *ind)
+{
+    *ind = (struct presentation_ind){
+        .session = { .error = error, .ours = true, .layer = OSI_PRESENTATION }
+    };
+    return SESSION_IND_ABORT;
+}
+
+static enum session_ind_kind
 abort_provider(struct presentation *p, int reason, const char *error, struct presentation_ind *ind)
 {
     struct ber_writer w;
@@ -240,8 +249,7 @@ abort_provider(struct presentation *p, int reason, const char *error, struct pre
     ber_write_int(&w, BER_CONTEXT(0), reason);
     ber_write_end(&w);
     session_abort(p->below, ber_write_finish(&w) == 0 ? buf_slice(&p->scratch) : SLICE_NONE);
-    *ind = (struct presentation_ind){ .session.error = error };
-    return SESSION_IND_ABORT;
+    return broken(error, ind);
 }
 
 /* A connect that can't be: refused by the provider. */
@@ -249,8 +257,7 @@ static enum session_ind_kind
 refuse(struct presentation *p, int reason, const char *error, struct presentation_ind *ind)
 {
     (void)!presentation_refuse(p, reason, SLICE_NONE, SLICE_NONE);
-    *ind = (struct presentation_ind){ .session.error = error };
-    return SESSION_IND_ABORT;
+    return broken(error, ind);
 }
 
 /* ---- in: connecting */
@@ -390,6 +397,12 @@ unwrap(const struct presentation *p, struct presentation_ind *ind)
     ber_cursor_init(&c, *data);
     if (p->mode == PRESENTATION_X410 && ber_take_tag(&c, BER_UNIVERSAL(BER_SET), &v) > 0) {
         *data = v.body; /* an ARU: the members of the RTAB */
+    }
+    if (p->mode == PRESENTATION_NORMAL && ind->session.by_peer && data->n > 0 &&
+        data->p[0] == 0x30) { /* an ARP; an ARU has a tag of its own */
+        ind->session.layer = OSI_PRESENTATION;
+        ind->session.by_peer = false;
+        ind->session.error = "the peer met a presentation protocol error of ours";
     }
     if (p->mode == PRESENTATION_NORMAL && data->n > 0 &&
         (!pdu_read_user(*data, &ind->context, data) || !agreed(p, ind->context))) {
@@ -576,7 +589,11 @@ presentation_next(
     enum session_ind_kind kind;
 
     for (;;) {
-        if (p->pending && p->below->state == SESSION_OPEN) { /* else dropped: reported, or over */
+        if (p->pending && p->below->state != SESSION_OPEN) {
+            p->pending = false; /* the user reported, or it is over: nobody's */
+            p->place = PLACE_NONE;
+        }
+        if (p->pending) {
             kind = data(p, ind);
             if (kind != SESSION_IND_MORE) {
                 return kind;

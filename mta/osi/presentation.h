@@ -103,6 +103,8 @@ int presentation_wrap(
     struct presentation *p, struct slice syntax, struct slice value, struct slice *out) MUST_USE;
 /* ABORT by the user: an ARU with this value (empty: without user data). Over. */
 void presentation_abort(struct presentation *p, struct slice syntax, struct slice value);
+/* A sentence for a provider reason of a CPR; never NULL. */
+const char *presentation_refuse_text(int provider_reason);
 /* The id of one of our contexts; 0: not agreed upon. */
 uint32_t presentation_id(const struct presentation *p, struct slice syntax);
 

@@ -263,3 +263,19 @@ pdu_write_result(struct ber_writer *w, bool accepted)
     }
     ber_write_end(w);
 }
+
+const char *
+presentation_refuse_text(int provider_reason)
+{
+    static const char *const texts[] = { "the peer's presentation layer refuses, no reason given",
+        "the peer's presentation layer is congested",
+        "a limit of the peer's presentation layer is exceeded",
+        "the called presentation selector is unknown",
+        "the presentation protocol version is not supported",
+        "the default presentation context is not supported", "the user data are not readable there",
+        "no presentation address is available there" };
+
+    return provider_reason >= 0 && (size_t)provider_reason < ARRAY_LEN(texts)
+               ? texts[provider_reason]
+               : "the peer's presentation layer refuses, its reason is unknown";
+}

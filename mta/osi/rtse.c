@@ -428,7 +428,9 @@ static enum rtse_ind_kind
 protocol(struct rtse *r, const char *error, struct rtse_ind *ind)
 {
     rtse_abort(r, RTSE_ABORT_PROTOCOL);
-    *ind = (struct rtse_ind){ .error = error, .reason = RTSE_ABORT_PROTOCOL };
+    *ind = (struct rtse_ind){
+        .error = error, .reason = RTSE_ABORT_PROTOCOL, .ours = true, .layer = OSI_RTSE
+    };
     return RTSE_IND_ABORT;
 }
 
@@ -507,6 +509,8 @@ ask(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
     if (rc < 0) {
         (void)!rtse_refuse(r, RTSE_REFUSE_VALIDATION, SLICE_NONE);
         ind->error = error;
+        ind->ours = true;
+        ind->layer = OSI_RTSE;
         return RTSE_IND_ABORT;
     }
     r->dialogue = apdu.dialogue == RTSE_TWA ? RTSE_TWA : RTSE_MONOLOGUE;
@@ -553,13 +557,27 @@ refused(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
     struct slice rtorj;
 
     r->state = RTSE_OVER;
+    ind->layer = OSI_SESSION;
+    ind->reason = p->session.reason;
     ind->error = session_refuse_text(p->session.reason);
-    if (p->session.user_data.n > 0 &&
-        unwrap(r, p->session.user_data, ACSE_AARE, &ac, &rtorj, &error) == 0 &&
-        rtse_apdu_read(rtorj, RTSE_RTORJ, r->mode, &apdu, &error) == 0) {
+    if (p->provider_reason >= 0) {
+        ind->layer = OSI_PRESENTATION;
+        ind->reason = (unsigned)p->provider_reason;
+        ind->error = presentation_refuse_text(p->provider_reason);
+    } else if (p->session.user_data.n > 0 &&
+               unwrap(r, p->session.user_data, ACSE_AARE, &ac, &rtorj, &error) == 0) {
+        bool said = rtse_apdu_read(rtorj, RTSE_RTORJ, r->mode, &apdu, &error) == 0 &&
+                    (r->mode == PRESENTATION_X410 || apdu.user.n > 0);
+
+        ind->layer = said ? OSI_RTSE : OSI_ASSOCIATION;
+        ind->reason = said ? apdu.reason : ac.diagnostic;
+        ind->error = said ? rtse_refuse_text(apdu.reason) : "the peer rejects the association";
         ind->user = apdu.user;
+        if (apdu.user.n > 0) { /* only normal mode: the bind error says why */
+            ind->layer = OSI_USER;
+            ind->error = "the peer refuses the bind";
+        }
     }
-    ind->reason = apdu.reason;
     return RTSE_IND_REFUSED;
 }
 
@@ -649,11 +667,17 @@ aborted(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
 
     r->state = RTSE_OVER;
     ind->by_peer = p->session.by_peer;
+    ind->ours = p->session.ours;
+    ind->layer = p->session.layer;
     ind->error = p->session.error;
     if (p->session.user_data.n > 0 &&
-        unwrap(r, p->session.user_data, ACSE_ABRT, &ac, &rtab, &error) == 0 &&
-        rtse_apdu_read(rtab, RTSE_RTAB, r->mode, &apdu, &error) == 0) {
-        ind->reason = apdu.reason;
+        unwrap(r, p->session.user_data, ACSE_ABRT, &ac, &rtab, &error) == 0) {
+        ind->layer = OSI_ASSOCIATION;
+        if (rtse_apdu_read(rtab, RTSE_RTAB, r->mode, &apdu, &error) == 0) {
+            ind->layer = OSI_RTSE;
+            ind->reason = apdu.reason;
+            ind->error = rtse_abort_text(apdu.reason);
+        }
     }
     return RTSE_IND_ABORT;
 }

@@ -161,6 +161,8 @@ struct rtse_ind {
     uint32_t priority;
     struct slice user;
     bool keep, by_peer;
+    bool ours;            /* ABORT: we did it, the peer broke the rules of layer */
+    enum osi_layer layer; /* REFUSED, ABORT: who did, or met nonsense; reason is its own */
     const char *error;
 };
 
@@ -217,6 +219,9 @@ int rtse_give(struct rtse *r) MUST_USE;                      /* TURN, TWA */
 int rtse_close(struct rtse *r) MUST_USE;                     /* TURN, the initiator */
 void rtse_abort(struct rtse *r, unsigned reason);
 
+/* Sentences for reasons of RTAB and of RTORJ (X.410 mode); never NULL. */
+const char *rtse_abort_text(unsigned reason);
+const char *rtse_refuse_text(unsigned reason);
 /* The table, by number and by name, for the test that compares the document. */
 enum rtse_step rtse_row(enum rtse_state s, unsigned event);
 const char *rtse_state_name(enum rtse_state s);

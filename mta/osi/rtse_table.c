@@ -102,3 +102,27 @@ rtse_step_name(enum rtse_step s)
 {
     return step_names[s];
 }
+
+const char *
+rtse_abort_text(unsigned reason)
+{
+    static const char *const texts[] = { "the peer aborted: a local system problem",
+        "the peer aborted: an invalid parameter", "the peer aborted: an unrecognized activity",
+        "the peer aborted: a temporary problem", "the peer aborted: a protocol error of ours",
+        "the peer aborted: a permanent error", "the peer's user aborted",
+        "the peer aborted: this transfer is already completed" };
+
+    return reason < ARRAY_LEN(texts) ? texts[reason] : "the peer aborted, its reason is unknown";
+}
+
+const char *
+rtse_refuse_text(unsigned reason)
+{
+    static const char *const texts[] = { "the peer is busy",
+        "the peer cannot recover the association",
+        "the peer does not accept the names or passwords of the bind",
+        "the peer does not accept the dialogue mode" };
+
+    return reason < ARRAY_LEN(texts) ? texts[reason]
+                                     : "the peer refuses the association, its reason is unknown";
+}

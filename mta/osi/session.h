@@ -20,6 +20,7 @@
 #ifndef OSI_SESSION_H
 #define OSI_SESSION_H
 
+#include "osi/layer.h"
 #include "osi/tp0.h"
 
 #define SESSION_SELECTOR_BYTES_MAX      16 /* 8.3.1.15 */
@@ -191,7 +192,9 @@ struct session_ind {
     struct session_reference link; /* empty: the same session connection */
     unsigned reason;
     struct slice user_data;
-    bool by_peer;      /* ABORT: the peer's user did it, user_data is his */
+    bool by_peer; /* ABORT: the peer's user did it, user_data is his */
+    bool ours;    /* ABORT: we did it, the peer broke this layer's rules */
+    enum osi_layer layer;
     const char *error; /* ABORT: a sentence: what the peer did wrong, or why it aborts */
 };
 
@@ -222,6 +225,8 @@ void session_fini(struct session *s);
  * with what is left and the same end, until MORE. */
 enum session_ind_kind session_next(
     struct session *s, struct slice *bytes, bool end, struct session_ind *ind);
+/* An answer of the user's is awaited: nothing is taken. */
+bool session_waits(const struct session *s);
 /* The transport connection ended, for whatever reason. */
 void session_lost(struct session *s);
 

@@ -18,6 +18,7 @@ protocol(struct session *s, const char *error, struct session_ind *ind)
 {
     session_send_abort(s, ABORT_PROTOCOL_ERROR, SLICE_NONE);
     ind->error = error;
+    ind->ours = true;
     return SESSION_IND_ABORT;
 }
 
@@ -56,6 +57,7 @@ connect_came(struct session *s, const struct spdu *u, struct session_ind *ind)
             s, version ? SESSION_REFUSE_VERSION : SESSION_REFUSE_USER, SLICE_NONE);
         ind->error = version ? "the peer offers neither session version 1 nor 2"
                              : "the peer does not offer the functional units of reliable transfer";
+        ind->ours = true;
         return SESSION_IND_ABORT;
     }
     s->version = (versions & VERSION_2) != 0 ? 2 : 1;
@@ -443,8 +445,8 @@ data(struct session *s, struct slice *bytes, bool end, struct session_ind *ind)
     return SESSION_IND_DATA;
 }
 
-static bool
-waits(const struct session *s)
+bool
+session_waits(const struct session *s)
 {
     return s->state == SESSION_ANSWER || s->state == SESSION_END || s->state == SESSION_RELEASE;
 }
@@ -493,8 +495,8 @@ session_next(struct session *s, struct slice *bytes, bool end, struct session_in
     enum session_ind_kind kind = SESSION_IND_MORE;
     bool go_on = true;
 
-    *ind = (struct session_ind){ .serial = 0 };
-    while (kind == SESSION_IND_MORE && go_on && !waits(s)) {
+    *ind = (struct session_ind){ .layer = OSI_SESSION };
+    while (kind == SESSION_IND_MORE && go_on && !session_waits(s)) {
         if (s->state == SESSION_OVER) {
             *bytes = slice_skip(*bytes, bytes->n);
             return SESSION_IND_MORE;

@@ -79,16 +79,18 @@ struct stack {
     struct session session;
     struct presentation presentation;
     struct rtse rtse;
-    bool initiator, paused, ended, asked;
-    bool stopped_late;  /* our stop came behind the last octet */
-    int broken;         /* a request failed: told by the next stack_next */
-    uint32_t anew;      /* see stack_waits_anew */
-    uint32_t point;     /* receiving: the last that came */
-    uint32_t secured;   /* receiving: the last that was confirmed */
-    bool has_piece;     /* of a TSDU, not yet used up */
-    bool piece_end;     /* of the TSDU */
-    struct slice piece; /* in what was lent or in kept */
-    struct slice rest;  /* behind it */
+    bool initiator, paused, ended;
+    bool wants_turn, asked; /* and PLEASE is out */
+    bool stopped_late;      /* our stop came behind the last octet */
+    uint32_t priority;      /* of PLEASE */
+    uint32_t anew;          /* see stack_waits_anew */
+    uint32_t point;         /* receiving: the last that came */
+    uint32_t secured;       /* receiving: the last that was confirmed */
+    bool has_piece;         /* of a TSDU, not yet used up */
+    bool piece_end;         /* of the TSDU */
+    bool in_kept;           /* where piece and rest point to; else to what was lent */
+    struct slice piece;
+    struct slice rest; /* behind it */
     struct buf kept;
 };
 
@@ -118,9 +120,12 @@ bool stack_lost(struct stack *k, struct stack_end *end);
 int stack_secured(struct stack *k, uint32_t activity, uint32_t point) MUST_USE;
 int stack_report(struct stack *k, uint32_t activity, unsigned reason) MUST_USE;
 int stack_stop(struct stack *k, bool keep) MUST_USE;
+/* As soon as the peer may be asked. TWA only. */
 int stack_please(struct stack *k, uint32_t priority) MUST_USE;
 void stack_abort(struct stack *k, unsigned reason); /* RTSE_ABORT_; over, ENDED follows not */
 struct rtse *stack_rtse(struct stack *k);
+/* Of the transfer under way or the last one, in either direction. */
+void stack_recovery(const struct stack *k, struct rtse_recovery *out);
 
 struct slice stack_out(const struct stack *k);
 void stack_sent(struct stack *k, size_t n);
