@@ -180,6 +180,7 @@ begin(struct sched *s, struct sched_session *ss)
         .sender = m->sender,
         .body = m->body,
         .size_bytes = m->size_bytes,
+        .received_wall_ms = m->received_wall_ms,
         .recipient_count = n,
         .recipients = ss->addresses,
         .transid = transid_of(s, ss, m, t->first) };
