@@ -134,6 +134,9 @@ int x400_conn_open(struct x400_conn **out, struct x400_net *n, const struct x400
 int x400_conn_adopt(struct x400_conn **out, struct x400_net *n, int fd,
     const struct x400_times *times, const struct x400_conn_user *user, void *ctx) MUST_USE;
 void x400_conn_free(struct x400_conn *c); /* NULL is fine */
+/* Our address left this host, or nothing more may be said: no octet goes out any more, not even a
+ * reset (conn_cut). on_end follows (LOST, status), unless x400_conn_free comes before. */
+void x400_conn_cut(struct x400_conn *c, int status);
 
 /* ---- answering. From here the connector's own times may hold: x400_conn_set_times. */
 void x400_conn_answer(struct x400_conn *c, size_t tpdu_bytes);
@@ -178,6 +181,8 @@ void x400_conn_abort(struct x400_conn *c, unsigned reason); /* RTSE_ABORT_; on_e
 /* ---- to look at */
 
 bool x400_conn_is_open(const struct x400_conn *c); /* the association is */
+/* Normal mode: the presentation context of message transfer, which P1's EXTERNAL names; else 0. */
+uint32_t x400_conn_context(const struct x400_conn *c);
 /* Of the transfer under way or the last one, in either direction; in on_end too. */
 void x400_conn_recovery(const struct x400_conn *c, struct rtse_recovery *out);
 
