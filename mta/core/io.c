@@ -28,7 +28,8 @@ real_open(const char *path, int flags, unsigned mode)
     int fd;
 
     do {
-        fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
+        /* a fifo in a file's place must not hold us until somebody opens its other end */
+        fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, (mode_t)mode);
     } while (fd < 0 && errno == EINTR);
     return result(fd);
 }
@@ -440,6 +441,12 @@ int
 io_drop_cache(int fd)
 {
     return ops->drop_cache(fd);
+}
+
+bool
+io_is_no_file(int rc)
+{
+    return rc == -EISDIR || rc == -ESPIPE || rc == -ENXIO || rc == -ELOOP;
 }
 
 int

@@ -49,8 +49,11 @@ struct io_ops {
 extern const struct io_ops io_real;
 void io_set_ops(const struct io_ops *ops); /* NULL: io_real */
 
-/* Thin calls through the table; all O_CLOEXEC. */
+/* Thin calls through the table; all O_CLOEXEC, and none waits for a fifo's other end. */
 int io_open(const char *path, int flags, unsigned mode) MUST_USE;
+/* What opening or reading said means: something else stands in the file's place, a directory, a
+ * fifo, a socket, a link to itself. */
+bool io_is_no_file(int rc);
 void io_close(int *fd); /* closes and sets -1; -1 is fine */
 ssize_t io_pread(
     int fd, void *buf, size_t n, uint64_t offset) MUST_USE; /* loops; short only at EOF */

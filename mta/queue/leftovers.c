@@ -37,6 +37,7 @@ sweep_dir(const char *dir, bool journal, uint32_t epoch, const struct lease *lea
 {
     struct sweep *w = calloc(1, sizeof(*w));
     char path[STORE_PATH_CAP];
+    size_t gone;
     int rc;
 
     if (w == NULL) {
@@ -46,7 +47,7 @@ sweep_dir(const char *dir, bool journal, uint32_t epoch, const struct lease *lea
     (void)snprintf(w->own[0], sizeof(w->own[0]), "spare-%08x-", epoch);
     (void)snprintf(w->own[1], sizeof(w->own[1]), "reserve.%u", epoch);
     do {
-        w->count = 0;
+        w->count = gone = 0;
         rc = io_list(dir, each_sweep, w);
         for (size_t i = 0; rc == 0 && i < w->count; i++) {
             if (!lease_valid(lease, ticks_boot_ns())) {
@@ -55,9 +56,10 @@ sweep_dir(const char *dir, bool journal, uint32_t epoch, const struct lease *lea
             }
             rc = store_path(path, dir, w->names[i]);
             rc = rc < 0 ? rc : io_unlink(path);
-            rc = rc == -ENOENT ? 0 : rc;
+            gone += rc == 0;
+            rc = rc == -ENOENT || rc == -EISDIR ? 0 : rc; /* a directory is nobody's leftover */
         }
-    } while (rc == 0 && w->count == SWEEP_MAX);
+    } while (rc == 0 && w->count == SWEEP_MAX && gone > 0);
     free(w);
     return rc;
 }

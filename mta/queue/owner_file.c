@@ -145,7 +145,7 @@ owner_file_read(const char *store, uint64_t epoch, struct owner_record *out)
     }
     fd = store_open_direct(path, O_RDONLY);
     if (fd < 0) {
-        return fd;
+        return io_is_no_file(fd) ? BH_EDAMAGED : fd;
     }
     bytes = io_alloc_blocks(OWNER_FILE_BYTES);
     if (bytes == NULL) {
@@ -155,6 +155,7 @@ owner_file_read(const char *store, uint64_t epoch, struct owner_record *out)
     n = io_pread(fd, bytes, OWNER_FILE_BYTES, 0);
     io_close(&fd);
     rc = n < 0 ? (int)n : owner_file_parse(bytes, (size_t)n, out);
+    rc = io_is_no_file(rc) ? BH_EDAMAGED : rc;
     if (rc == 0 && out->epoch != epoch) {
         rc = BH_EDAMAGED;
     }

@@ -164,6 +164,7 @@ void queue_reader_chunk(struct queue_reader *r, uint32_t chunk);
 void queue_reader_orphan(struct queue_reader *r);
 
 /* queue_store.c */
+void store_uuid_text(const uint8_t uuid[16], char out[37]);
 int store_read(const char *path, struct store_head *head, char *text, size_t cap) MUST_USE;
 /* Why the store at path cannot be used: what met rc. Where an account may not, the cure is whose
  * the store has to be. */

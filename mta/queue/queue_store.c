@@ -57,9 +57,10 @@ store_failure_text(
     char *out, size_t cap, const char *path, int rc, const char *what, const char *cure)
 {
     char why[STORE_PATH_CAP];
+    bool said = slice_iends(slice_of(what), slice_of(error_text(rc)));
 
-    (void)snprintf(out, cap, "%.200s: %s: %s. %s", path, what, error_text(rc),
-        access_cure(path, rc, what, cure, why, sizeof(why)));
+    (void)snprintf(out, cap, "%.200s: %s%s%s. %s", path, what, said ? "" : ": ",
+        said ? "" : error_text(rc), access_cure(path, rc, what, cure, why, sizeof(why)));
 }
 
 static int
@@ -81,7 +82,7 @@ store_read(const char *path, struct store_head *head, char *text, size_t cap)
         return say(text, cap, BH_ENOSTORE, path,
             "Mount its filesystem, or make a store there with bridgehead store init");
     }
-    if (rc < 0 && rc != BH_ETOOBIG) {
+    if (rc < 0 && rc != BH_ETOOBIG && !io_is_no_file(rc)) {
         return say(text, cap, rc, file,
             access_cure(path, rc, file, "Check permissions and the disk", why, sizeof(why)));
     }
@@ -236,8 +237,8 @@ store_quarantine_holds(const char *path)
 
 /* ---- its owner */
 
-static void
-uuid_text(const uint8_t uuid[16], char out[37])
+void
+store_uuid_text(const uint8_t uuid[16], char out[37])
 {
     (void)snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
         uuid[0], uuid[1], uuid[2], uuid[3], uuid[4], uuid[5], uuid[6], uuid[7], uuid[8], uuid[9],
@@ -247,7 +248,7 @@ uuid_text(const uint8_t uuid[16], char out[37])
 void
 queue_store_uuid(const struct queue *q, char out[37])
 {
-    uuid_text(q->head.uuid, out);
+    store_uuid_text(q->head.uuid, out);
 }
 
 static int
@@ -282,7 +283,7 @@ queue_store_owner(const char *path, struct queue_owner *out, char *text, size_t 
     *out = (struct queue_owner){
         .epoch = last.epoch, .lease_ms = last.lease_ms, .counter = last.counter
     };
-    uuid_text(head.uuid, out->uuid);
+    store_uuid_text(head.uuid, out->uuid);
     (void)snprintf(out->node, sizeof(out->node), "%s", last.node);
     (void)snprintf(out->boot_id, sizeof(out->boot_id), "%s", last.boot_id);
     (void)snprintf(out->state, sizeof(out->state), "%s", owner_state_text(last.state));

@@ -69,12 +69,14 @@ read_head(struct run *run, struct found *f)
     size_t got;
     int rc = recover_window_open(&run->window, run->r, f, true);
 
-    if (rc < 0) {
-        return recover_fail(run, f, 0, rc, "cannot be opened");
-    }
-    rc = io_fstat(run->window.fd, &st);
+    rc = rc < 0 ? rc : io_fstat(run->window.fd, &st);
     rc = rc < 0 ? rc : recover_window_get(&run->window, 0, SEGMENT_HEADER_BYTES, &block, &got);
     io_close(&run->window.fd);
+    if (io_is_no_file(rc)) {
+        f->fault = FINDING_SEGMENT_HEADER;
+        f->head_rc = BH_EDAMAGED;
+        return 0;
+    }
     if (rc < 0) {
         return recover_fail(run, f, 0, rc, "cannot be read");
     }
@@ -416,8 +418,8 @@ sync_tail(struct run *run)
         const struct found *f = &run->found[i];
         int rc;
 
-        if (!f->counts || f->epoch != run->r->epoch || f->complete) {
-            continue;
+        if (!f->counts || f->epoch != run->r->epoch || f->complete || f->head_rc < 0) {
+            continue; /* of a bad header nothing is read */
         }
         rc = recover_window_open(&run->window, run->r, f, false);
         rc = rc < 0 ? rc : io_fdatasync(run->window.fd);

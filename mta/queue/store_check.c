@@ -83,6 +83,16 @@ check_newest_owner(struct check *c, const char *name, const uint8_t *bytes, size
     }
 }
 
+/* Its name is there and no file: a link to nothing, and not one that a daemon pruned meanwhile. */
+static bool
+is_gone_but_newest(const struct check *c, int rc, bool newest)
+{
+    uint64_t highest;
+
+    return rc == -ENOENT && newest && owner_file_highest(c->path, &highest) == 0 &&
+           highest == c->epoch;
+}
+
 static int
 check_owner_file(struct check *c, const char *name, bool newest)
 {
@@ -95,6 +105,9 @@ check_owner_file(struct check *c, const char *name, bool newest)
     rc = rc < 0 ? rc : io_read_file(path, (char *)bytes, OWNER_FILE_BYTES, &n);
     if (rc == BH_ETOOBIG) { /* the buffer has what counts */
         n = OWNER_FILE_BYTES;
+        rc = 0;
+    } else if (io_is_no_file(rc) || is_gone_but_newest(c, rc, newest)) {
+        n = 0;
         rc = 0;
     }
     if (rc == 0 && newest) {
@@ -439,10 +452,8 @@ stat_owner(const struct check *c, struct store_stat *out)
     (void)snprintf(o->node, sizeof(o->node), "%s", c->last.node);
     (void)snprintf(o->boot_id, sizeof(o->boot_id), "%s", c->last.boot_id);
     (void)snprintf(o->state, sizeof(o->state), "%s", owner_state_text(c->last.state));
-    if (queue_store_owner(c->path, &q, text, sizeof(text)) == 0) {
-        (void)snprintf(o->uuid, sizeof(o->uuid), "%s", q.uuid);
-        o->locked = q.locked;
-    }
+    store_uuid_text(c->head.uuid, o->uuid);
+    o->locked = queue_store_owner(c->path, &q, text, sizeof(text)) == 0 && q.locked;
 }
 
 int

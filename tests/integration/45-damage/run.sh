@@ -256,3 +256,55 @@ cp /mnt/STORE $store/STORE
 chown bridgehead: $store/STORE
 start_daemon
 serves "$one" "$two" "$three"
+stop_daemon
+
+# ---- something else in a file's place: no file, so damaged, and nobody waits for a fifo's other end
+# (the daemon's own time for a start, and a minute for the tools, are only for giving up)
+in_place() { # KIND FILE
+    rm -rf "${store:?}/$2"
+    case $1 in
+    fifo) mkfifo "$store/$2" ;;
+    directory) mkdir "$store/$2" ;;
+    link) ln -s /nowhere "$store/$2" ;;
+    esac
+    chown -h bridgehead: "$store/$2"
+}
+for kind in fifo directory; do
+    cp /mnt/STORE /mnt/kept
+    in_place $kind STORE
+    expect 6 "STORE is a $kind" timeout 60 bridgehead --config /mnt/relay.conf store check
+    says "101 store.damaged"
+    expect 6 "nor does the daemon take a $kind for it" timeout 60 bridgeheadd --config /mnt/relay.conf
+    rm -rf $store/STORE
+    cp /mnt/kept $store/STORE
+    chown bridgehead: $store/STORE
+done
+for kind in fifo directory link; do
+    rm -rf $store/quarantine
+    in_place $kind "$(find $store -maxdepth 1 -name 'owner.*' -printf '%f\n' | sort -V | tail -n 1)"
+    expect 6 "the newest owner file is a $kind" timeout 60 bridgehead --config /mnt/relay.conf store check
+    says "103 owner.damaged"
+    expect 6 "stat with an owner file that is a $kind" timeout 60 bridgehead --config /mnt/relay.conf store stat
+    grep -q "^store    [0-9a-f]" <<<"$out" || fail "the uuid is not from STORE: $out"
+    [[ $kind = link ]] || expect 6 "the daemon, with a $kind" timeout 60 bridgeheadd --config /mnt/relay.conf
+    repair
+    start_daemon
+    serves "$one" "$two" "$three"
+    stop_daemon
+done
+for kind in fifo directory; do
+    rm -rf $store/quarantine
+    owner=$(find $store -maxdepth 1 -name 'owner.*' -printf '%f\n' | sort -V | tail -n 1)
+    in_place $kind "journal/00000000000000fe-$(printf %08x "${owner#owner.}").seg" # of the last epoch: it counts
+    expect 6 "a segment is a $kind" timeout 60 bridgehead --config /mnt/relay.conf store check
+    says "201 segment.header.damaged"
+    timeout 60 bridgeheadd --config /mnt/relay.conf
+    serves "$one" "$two" "$three"
+    stop_daemon
+    bh store repair --json >/mnt/out && fail "store repair does something without --yes"
+    bh store repair --json --yes >>/mnt/out || fail "store repair --json --yes: $(</mnt/out)"
+    /usr/bin/python3 -c 'import json, sys; [json.loads(line) for line in sys.stdin]' </mnt/out || fail "not all of it is JSON: $(</mnt/out)"
+    whole
+done
+bh store repair --json --yes >/mnt/out
+[[ $(field damaged </mnt/out) = 0 ]] || fail "store repair of what is whole: $(</mnt/out)"
