@@ -305,7 +305,8 @@ app_ctl_import_recipients(void *ctx, struct ctl_request *rq, const json_t *args)
             json_decref(list);
             forget(im);
             refuse(rq, "a recipient of the envelope is no address, or one too many",
-                "The file is damaged, or none that queue export or store repair wrote.");
+                "Give --recipient LOCAL@DOMAIN; or the envelope file is damaged, or none that "
+                "queue export or store repair wrote.");
             return;
         }
     }

@@ -5,6 +5,22 @@
 
 #define RCPTS_A_SCAN 8 /* so many recipients take as long as one message more */
 
+/* As select_recipient_state says them. */
+static int
+check_state(struct slice s)
+{
+    static const char *const states[] = { "queued", "deferred", "held", "in-doubt", "delivered",
+        "failed", "expanded", "removed" };
+
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        if (slice_eq(s, slice_of(states[i]))) {
+            return 0;
+        }
+    }
+    return BH_ESYNTAX;
+}
+
+/* What cannot be is refused: it would look as if the queue had none. */
 static int
 parse_selector(struct slice s, struct selector *out)
 {
@@ -26,7 +42,9 @@ parse_selector(struct slice s, struct selector *out)
             if (out->kind == SEL_OLDER) {
                 return ticks_parse_duration(out->text, &out->number);
             }
-            return out->kind == SEL_LARGER ? ticks_parse_size(out->text, &out->number) : 0;
+            return out->kind == SEL_LARGER  ? ticks_parse_size(out->text, &out->number)
+                   : out->kind == SEL_STATE ? check_state(out->text)
+                                            : 0;
         }
     }
     return BH_ESYNTAX;
@@ -135,8 +153,8 @@ selection_begin(struct selection *s, const struct select_source *source, const j
         if (one == NULL || i == SELECTORS_MAX ||
             parse_selector(slice_of(one), &s->selectors[i]) < 0) {
             say_unknown(one != NULL ? one : "", text);
-            *cure = "Use all, in-doubt, state=, domain=, connector=, sender=, recipient=, older= "
-                    "or larger=, 16 at most.";
+            *cure = "Use all, in-doubt, state= (queued, deferred, held, in-doubt), domain=, "
+                    "connector=, sender=, recipient=, older= (2h) or larger= (1MiB), 16 at most.";
             return BH_ESYNTAX;
         }
         s->selector_count++;

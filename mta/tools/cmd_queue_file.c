@@ -14,18 +14,24 @@
 #define PAGE        200         /* recipients in one question */
 #define ASK_MS      60000
 
+/* path NULL: standard output. */
 static int
-write_failed(const struct tool *t, int rc)
+write_failed(const struct tool *t, const char *path, int rc)
 {
+    char text[PATH_MAX + 128];
+
+    (void)snprintf(
+        text, sizeof(text), "%s: %s", path != NULL ? path : "standard output", error_text(rc));
     return tool_fail(t, BRIDGEHEAD_EXIT_WRITE_FAILED,
-        tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, error_text(rc),
+        tool_error(BRIDGEHEAD_EXIT_WRITE_FAILED, text,
             "Choose another output file, or look at its space."));
 }
 
 /* ---- export */
 
 struct content {
-    int fd; /* -1: standard output */
+    const char *path; /* NULL, and fd -1: standard output */
+    int fd;
     uint64_t bytes;
     uint32_t crc;
 };
@@ -62,7 +68,7 @@ export_content(const struct tool *t, const char *id, struct content *c)
         json_decref(a);
         rc = n < 0 ? BH_ESYNTAX : put_bytes(c, bytes, (size_t)n);
         if (rc < 0) {
-            return write_failed(t, rc);
+            return write_failed(t, c->path, rc);
         }
     } while (n > 0);
     return 0;
@@ -72,19 +78,24 @@ export_content(const struct tool *t, const char *id, struct content *c)
 static int
 export_files(const struct tool *t, const char *id, const char *path)
 {
-    struct content c = { .fd = io_open(path, O_WRONLY | O_CREAT | O_TRUNC, FILE_MODE) };
+    struct content c = { .path = path };
     char envelope_path[PATH_MAX];
     json_t *shown, *envelope;
-    int code, rc;
+    int rc, code = tool_show(t, id, &shown);
 
+    if (code != 0) {
+        return tool_fail(t, code, shown); /* before a file of that name is emptied */
+    }
+    json_decref(shown);
+    c.fd = io_open(path, O_WRONLY | O_CREAT | O_TRUNC, FILE_MODE);
     if (c.fd < 0) {
-        return write_failed(t, c.fd);
+        return write_failed(t, path, c.fd);
     }
     code = export_content(t, id, &c);
     rc = code == 0 ? io_fsync(c.fd) : 0;
     io_close(&c.fd);
     if (code != 0 || rc < 0) {
-        return code != 0 ? code : write_failed(t, rc);
+        return code != 0 ? code : write_failed(t, path, rc);
     }
     code = tool_show(t, id, &shown);
     if (code != 0) {
@@ -95,7 +106,7 @@ export_files(const struct tool *t, const char *id, const char *path)
     message_file_envelope(path, envelope_path, sizeof(envelope_path));
     rc = message_file_write(envelope_path, envelope);
     json_decref(envelope);
-    return rc < 0 ? write_failed(t, rc) : 0;
+    return rc < 0 ? write_failed(t, envelope_path, rc) : 0;
 }
 
 int

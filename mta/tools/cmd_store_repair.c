@@ -14,6 +14,7 @@
 #include "queue/owner_file.h"
 #include "queue/queue_repair.h"
 #include "queue/segment.h"
+#include "queue/snapshot.h"
 #include "queue/store_tools.h"
 #include "tools/tools.h"
 #include <fcntl.h>
@@ -589,11 +590,13 @@ move_segments(struct repair *r)
 static int
 each_snapshot(void *ctx, const char *name)
 {
-    struct repair *r = ctx;
+    const struct repair *r = ctx;
     char path[PATH_CAP];
+    uint64_t position;
+    uint32_t epoch;
 
     (void)snprintf(path, sizeof(path), "%s/snapshot/%s", r->store, name);
-    return io_unlink(path);
+    return snapshot_name_parse(name, &position, &epoch) ? io_unlink(path) : 0;
 }
 
 static int
@@ -642,6 +645,9 @@ confirm(const struct repair *r, bool yes)
 {
     char answer[8] = "";
 
+    if (r->t->json) {
+        return yes; /* the steps are told, and a program does not answer */
+    }
     (void)printf("%zu steps. Nothing else is changed; quarantine/ gets a list of all that is "
                  "done.\n",
         r->count);
@@ -671,7 +677,13 @@ show_plan(const struct repair *r)
                 tool_error(BRIDGEHEAD_EXIT_DAMAGED, text, "No repair can do that."));
         }
         step_text(k, text, sizeof(text));
-        if (!r->t->json && text[0] != '\0') {
+        if (r->t->json) {
+            struct queue_finding f = k->f;
+
+            f.file = k->file;
+            f.detail = k->detail;
+            tool_print_finding(r->t, &f);
+        } else if (text[0] != '\0') {
             (void)printf("%d %s: %s\n", (int)k->f.kind, finding_name(k->f.kind), text);
         }
     }
@@ -679,18 +691,11 @@ show_plan(const struct repair *r)
 }
 
 static int
-result(struct repair *r)
+print_result(const struct repair *r, uint64_t damaged)
 {
-    struct store_look look = { .path = r->store };
-    struct store_totals k;
-    int rc = store_check(&look, &k);
-
-    if (rc < 0) {
-        return tool_store_fail(r->t, rc, look.text);
-    }
     if (r->t->json) {
         json_t *a = json_pack("{s:i,s:i,s:i,s:I,s:s}", "saved", (int)r->saved, "settled",
-            (int)r->settled, "moved", (int)r->moved, "damaged", (json_int_t)k.damaged, "quarantine",
+            (int)r->settled, "moved", (int)r->moved, "damaged", (json_int_t)damaged, "quarantine",
             r->quarantine);
 
         tool_print_json(a);
@@ -698,9 +703,19 @@ result(struct repair *r)
     } else {
         (void)printf("%u messages set aside, %u places dealt with, %u segments moved; %llu damaged "
                      "now. See %s\n",
-            r->saved, r->settled, r->moved, (unsigned long long)k.damaged, r->quarantine);
+            r->saved, r->settled, r->moved, (unsigned long long)damaged, r->quarantine);
     }
-    return k.damaged > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
+    return damaged > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
+}
+
+static int
+result(const struct repair *r)
+{
+    struct store_look look = { .path = r->store };
+    struct store_totals k;
+    int rc = store_check(&look, &k);
+
+    return rc < 0 ? tool_store_fail(r->t, rc, look.text) : print_result(r, k.damaged);
 }
 
 static int
@@ -733,10 +748,11 @@ plan_and_repair(struct repair *r, const char *node, bool yes)
     if (rc < 0 && r->count == 0) {
         return tool_store_fail(r->t, rc, look.text);
     }
+    if (r->count == 0 && r->t->json) {
+        return print_result(r, 0);
+    }
     if (r->count == 0) {
-        if (!r->t->json) {
-            (void)printf("nothing is damaged\n");
-        }
+        (void)printf("nothing is damaged\n");
         return 0;
     }
     code = show_plan(r);
