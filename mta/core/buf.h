@@ -3,6 +3,7 @@
 #ifndef CORE_BUF_H
 #define CORE_BUF_H
 
+#include "core/le.h"
 #include "core/slice.h"
 
 struct buf {
@@ -59,11 +60,55 @@ reader_of(struct slice s)
 {
     return (struct reader){ s, false };
 }
-uint8_t read_u8(struct reader *r);
-uint16_t read_u16(struct reader *r);
-uint32_t read_u32(struct reader *r);
-uint64_t read_u64(struct reader *r);
-struct slice read_bytes(struct reader *r, size_t n);
-struct slice read_bytes16(struct reader *r);
+/* Here, since a million messages are read field by field. */
+static inline struct slice
+read_bytes(struct reader *r, size_t n)
+{
+    struct slice out = { r->rest.p, n };
+
+    if (r->bad || n > r->rest.n) {
+        r->bad = true;
+        r->rest.n = 0;
+        return (struct slice){ "", 0 };
+    }
+    if (n > 0) { /* else it may point nowhere */
+        r->rest.p += n;
+        r->rest.n -= n;
+    }
+    return out;
+}
+static inline uint8_t
+read_u8(struct reader *r)
+{
+    struct slice s = read_bytes(r, 1);
+
+    return s.n == 0 ? 0 : (uint8_t)s.p[0];
+}
+static inline uint16_t
+read_u16(struct reader *r)
+{
+    struct slice s = read_bytes(r, 2);
+
+    return s.n == 0 ? 0 : get_le16((const uint8_t *)s.p);
+}
+static inline uint32_t
+read_u32(struct reader *r)
+{
+    struct slice s = read_bytes(r, 4);
+
+    return s.n == 0 ? 0 : get_le32((const uint8_t *)s.p);
+}
+static inline uint64_t
+read_u64(struct reader *r)
+{
+    struct slice s = read_bytes(r, 8);
+
+    return s.n == 0 ? 0 : get_le64((const uint8_t *)s.p);
+}
+static inline struct slice
+read_bytes16(struct reader *r)
+{
+    return read_bytes(r, read_u16(r));
+}
 
 #endif

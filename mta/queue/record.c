@@ -5,45 +5,6 @@
 #define PAYLOAD_CRC_AT 24
 #define BEHIND_AT      20
 
-void
-put_le16(uint8_t *at, uint16_t v)
-{
-    at[0] = (uint8_t)v;
-    at[1] = (uint8_t)(v >> 8);
-}
-
-void
-put_le32(uint8_t *at, uint32_t v)
-{
-    put_le16(at, (uint16_t)v);
-    put_le16(at + 2, (uint16_t)(v >> 16));
-}
-
-void
-put_le64(uint8_t *at, uint64_t v)
-{
-    put_le32(at, (uint32_t)v);
-    put_le32(at + 4, (uint32_t)(v >> 32));
-}
-
-uint16_t
-get_le16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] | at[1] << 8);
-}
-
-uint32_t
-get_le32(const uint8_t *at)
-{
-    return get_le16(at) | (uint32_t)get_le16(at + 2) << 16;
-}
-
-uint64_t
-get_le64(const uint8_t *at)
-{
-    return get_le32(at) | (uint64_t)get_le32(at + 4) << 32;
-}
-
 uint32_t
 record_seed(uint64_t salt)
 {

@@ -60,14 +60,6 @@ record_flags(enum record_type type)
                : 0;
 }
 
-/* Fixed-width little-endian fields at any address. */
-void put_le16(uint8_t *at, uint16_t v);
-void put_le32(uint8_t *at, uint32_t v);
-void put_le64(uint8_t *at, uint64_t v);
-uint16_t get_le16(const uint8_t *at);
-uint32_t get_le32(const uint8_t *at);
-uint64_t get_le64(const uint8_t *at);
-
 uint32_t record_seed(uint64_t salt);
 
 /* Header without behind and CRCs, and zeros in the padding after the payload. */
