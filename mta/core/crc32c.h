@@ -1,4 +1,5 @@
-/* core/crc32c.h - CRC-32C (Castagnoli), in hardware where there is SSE 4.2. Pure. */
+/* core/crc32c.h - CRC-32C (Castagnoli), in hardware where there is SSE 4.2 or wide carry-less
+ * products. Pure. */
 #ifndef CORE_CRC32C_H
 #define CORE_CRC32C_H
 
