@@ -280,7 +280,10 @@ read_journal(struct check *c)
     rc = recover_run(&r);
     take_totals(c, &r);
     if (rc < 0) {
-        (void)snprintf(c->look->text, sizeof(c->look->text), "%s", r.text);
+        (void)snprintf(c->look->text, sizeof(c->look->text), "%.300s%s", r.text,
+            rc == -ENOENT ? ". A daemon runs, and has freed it meanwhile: look again"
+            : rc == -EIO  ? ". Look at the disk: what it gives back can be copied to another"
+                          : "");
     } else {
         rc = judge_snapshots(c, &r);
     }

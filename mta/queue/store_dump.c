@@ -163,6 +163,9 @@ dump_segment(struct dump *d, const char *name)
     }
     d->name = name;
     rc = load(d, path);
+    if (io_is_no_file(rc)) {
+        rc = 0; /* of size 0: it has no header */
+    }
     if (rc < 0) {
         return rc == -ENOENT ? 0 : rc; /* a daemon runs, and has freed it meanwhile */
     }

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void
 print_conf_error(void *ctx, const struct conf_error *e)
@@ -18,12 +19,30 @@ print_conf_error(void *ctx, const struct conf_error *e)
     (void)fprintf(stderr, "bridgehead: %s\n", line);
 }
 
+/* Where the cause is followed by a cure, which is a field of its own here. NULL: it is not. */
+static const char *
+cure_in(const char *text, int rc)
+{
+    const char *cause = error_text(rc), *at = strstr(text, cause);
+
+    at = at != NULL ? at + strlen(cause) : "";
+    return at[0] == '.' && at[1] == ' ' ? at + 2 : NULL;
+}
+
 int
 tool_store_fail(const struct tool *t, int rc, const char *text)
 {
     int code = app_exit_code(rc);
+    const char *cure = cure_in(text, rc);
+    size_t n = cure != NULL ? (size_t)(cure - text) - 2 : strlen(text);
+    char what[1024];
 
-    return tool_fail(t, code, tool_error(code, text[0] != '\0' ? text : error_text(rc), ""));
+    if ((rc == -EACCES || rc == -EPERM) && getuid() != 0) {
+        cure = "Run it as root: the store is its own account's alone."; /* and not yours */
+    }
+    (void)snprintf(what, sizeof(what), "%.*s", (int)MIN(n, sizeof(what) - 1), text);
+    return tool_fail(t, code,
+        tool_error(code, what[0] != '\0' ? what : error_text(rc), cure != NULL ? cure : ""));
 }
 
 /* The virtual IPs may come from the cluster and be absent from the file; the store's place does not

@@ -12,6 +12,7 @@ struct dump {
     bool content;
     struct tool_progress progress;
     unsigned invalid; /* what did not validate */
+    bool any;
 };
 
 /* The fields behind those of every record, as NAME=VALUE. */
@@ -46,6 +47,7 @@ on_record(void *ctx, const struct store_record *r)
     json_t *a = record_json(r, d->content);
 
     tool_progress_clear(&d->progress);
+    d->any = true;
     d->invalid += json_object_get(a, "damage") != NULL;
     if (d->t->json) {
         tool_print_json(a);
@@ -66,6 +68,7 @@ on_finding(void *ctx, const struct queue_finding *f)
 {
     struct dump *d = ctx;
 
+    d->any = true;
     d->invalid++;
     tool_progress_clear(&d->progress);
     tool_print_finding(d->t, f);
@@ -134,5 +137,13 @@ cmd_store_dump(struct tool *t, int argc, char **argv)
     look.progress = d.progress.wanted ? on_progress : NULL;
     rc = store_dump(&look, &filter, on_record);
     tool_progress_clear(&d.progress);
-    return rc < 0 ? tool_store_fail(t, rc, look.text) : d.invalid > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
+    if (rc < 0) {
+        return tool_store_fail(t, rc, look.text);
+    }
+    if (!d.any && (filter.seq != 0 || filter.id != 0 || filter.from_lsn != 0)) {
+        return tool_fail(t, BRIDGEHEAD_EXIT_NOT_FOUND,
+            tool_error(BRIDGEHEAD_EXIT_NOT_FOUND, "the journal has no such record",
+                "bridgehead store stat lists its segments; those of which no message lives go."));
+    }
+    return d.invalid > 0 ? BRIDGEHEAD_EXIT_DAMAGED : 0;
 }

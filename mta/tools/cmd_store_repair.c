@@ -648,9 +648,9 @@ confirm(const struct repair *r, bool yes)
     if (r->t->json) {
         return yes; /* the steps are told, and a program does not answer */
     }
-    (void)printf("%zu steps. Nothing else is changed; quarantine/ gets a list of all that is "
+    (void)printf("%zu step%s. Nothing else is changed; quarantine/ gets a list of all that is "
                  "done.\n",
-        r->count);
+        r->count, r->count == 1 ? "" : "s");
     if (yes) {
         return true;
     }
@@ -734,6 +734,12 @@ repair(struct repair *r, const char *node)
         loop_free(r->loop);
     }
     io_close(&r->log_fd);
+    if (rc < 0 && r->text[0] == '\0') {
+        (void)snprintf(r->text, sizeof(r->text),
+            "the repair stopped: %s. Look at the disk and its space, then run it again; what was "
+            "done is listed in %.200s",
+            error_text(rc), r->quarantine);
+    }
     return rc < 0 ? tool_store_fail(r->t, rc, r->text) : result(r);
 }
 

@@ -308,3 +308,13 @@ for kind in fifo directory; do
 done
 bh store repair --json --yes >/mnt/out
 [[ $(field damaged </mnt/out) = 0 ]] || fail "store repair of what is whole: $(</mnt/out)"
+
+# ---- what the tools say has its cure, as a field of its own; nobody is told to take the store for himself
+mv $store/STORE /mnt/STORE
+bh store check --json >/mnt/out || true
+[[ $(field error.cure </mnt/out) = "Mount its filesystem"* ]] || fail "no cure: $(</mnt/out)"
+mv /mnt/STORE $store/STORE
+expect 13 "dump of a message that is not there" bh store dump --message 99
+expect 13 "dump of a segment that is not there" bh store dump --segment ffff
+expect 1 "check as somebody else" setpriv --reuid=nobody --regid=nogroup --clear-groups bridgehead --config /mnt/relay.conf store check
+says "cure: Run it as root"
