@@ -92,10 +92,10 @@ owner_file_parse(const uint8_t *bytes, size_t n, struct owner_record *out)
 bool
 owner_file_name_parse(const char *name, uint64_t *epoch)
 {
-    struct slice s = slice_of(name);
+    struct slice s = slice_of(name), digits = slice_skip(s, sizeof(NAME_PREFIX) - 1);
 
-    return slice_starts(s, SLICE_LIT(NAME_PREFIX)) &&
-           slice_u64(slice_skip(s, sizeof(NAME_PREFIX) - 1), UINT32_MAX, epoch) == 0;
+    return slice_starts(s, SLICE_LIT(NAME_PREFIX)) && slice_u64(digits, EPOCH_MAX, epoch) == 0 &&
+           digits.p[0] != '0'; /* opened by its number it would not be there */
 }
 
 static int

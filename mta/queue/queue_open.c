@@ -324,7 +324,9 @@ claim(struct queue_opening *op, const char *boot_id)
     int rc;
 
     if (mine.epoch > EPOCH_MAX) {
-        return say(op, BH_EDAMAGED, "epoch", "The numbers are used up: make a new store");
+        return say(op, BH_EDAMAGED, "epoch",
+            "An owner file or segment has the last number that there is. Is it of this store? "
+            "Else move it away");
     }
     mine.lease_ms = op->o.lease_ms;
     mine.claimed_wall_ms = ticks_wall_ms();

@@ -112,6 +112,11 @@ list_segments(struct run *run)
         struct found *f = &run->found[i];
 
         rc = read_head(run, f);
+        if (rc == 0 && f->seq >= (uint64_t)INT64_MAX / run->r->segment_bytes / 2) {
+            /* what is made behind it would have no name (each_segment), and be lost */
+            rc = recover_fail(
+                run, f, 0, BH_EDAMAGED, "has a number that no owner reaches (move it away)");
+        }
         if (rc < 0) {
             return rc;
         }

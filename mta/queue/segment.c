@@ -118,11 +118,15 @@ segment_name_parse(const char *name, uint64_t *seq, uint32_t *epoch)
 {
     struct slice s = slice_of(name);
     uint64_t got_seq, got_epoch;
+    char made[SEGMENT_NAME_CAP];
 
-    if (s.n != 29 || s.p[16] != '-' || !slice_eq(slice_skip(s, 25), SLICE_LIT(".seg")) ||
-        slice_hex_u64(slice_sub(s, 0, 16), &got_seq) < 0 ||
-        slice_hex_u64(slice_sub(s, 17, 8), &got_epoch) < 0) {
+    if (s.n != 29 || slice_hex_u64(slice_sub(s, 0, 16), &got_seq) < 0 ||
+        slice_hex_u64(slice_sub(s, 17, 8), &got_epoch) < 0 || got_epoch > EPOCH_MAX) {
         return false;
+    }
+    segment_name(made, got_seq, (uint32_t)got_epoch);
+    if (strcmp(name, made) != 0) {
+        return false; /* opened by its numbers it would not be there */
     }
     *seq = got_seq;
     *epoch = (uint32_t)got_epoch;

@@ -2,6 +2,7 @@
 #include "core/crc32c.h"
 #include "queue/owner_file.h"
 #include "queue/record.h"
+#include "queue/segment.h"
 #include "test_main.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -135,6 +136,21 @@ a_newer_format_is_refused(void)
     CU_ASSERT_EQUAL(owner_slot_get(slot, &got), BH_EFORMAT);
 }
 
-TEST_MAIN("owner_file", TEST(a_slot_is_what_was_put_and_nothing_less),
-    TEST(the_newer_valid_slot_counts), TEST(a_name_is_had_once),
-    TEST(each_write_takes_the_other_slot), TEST(a_newer_format_is_refused))
+static void
+only_names_that_an_owner_makes_are_names(void)
+{
+    static const char *const bad[] = { "owner.", "owner.0", "owner.007", "owner.7x", "owner.-7",
+        "owner.16777216", "owner.99999999999999999999", "owner.7.tmp" };
+    uint64_t epoch = 0;
+
+    CU_ASSERT_TRUE(owner_file_name_parse("owner.16777215", &epoch));
+    CU_ASSERT_EQUAL(epoch, EPOCH_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        CU_ASSERT_FALSE(owner_file_name_parse(bad[i], &epoch));
+    }
+}
+
+TEST_MAIN("owner_file", TEST(only_names_that_an_owner_makes_are_names),
+    TEST(a_slot_is_what_was_put_and_nothing_less), TEST(the_newer_valid_slot_counts),
+    TEST(a_name_is_had_once), TEST(each_write_takes_the_other_slot),
+    TEST(a_newer_format_is_refused))

@@ -53,7 +53,9 @@ only_names_that_we_make_are_names(void)
 {
     static const char *const bad[] = { "", "LOCK", "0000000000000001.seg",
         "0000000000000001-00000001.tmp", "g000000000000001-00000001.seg",
-        "0000000000000001-00000001.seg2", "0000000000000001_00000001.seg" };
+        "0000000000000001-00000001.seg2", "0000000000000001_00000001.seg",
+        "0000000000000ABC-00000001.seg", "0000000000000001-01000000.seg",
+        "0000000000000001-ffffffff.seg" };
     char name[SEGMENT_NAME_CAP];
     uint64_t seq;
     uint32_t epoch;

@@ -309,6 +309,21 @@ done
 bh store repair --json --yes >/mnt/out
 [[ $(field damaged </mnt/out) = 0 ]] || fail "store repair of what is whole: $(</mnt/out)"
 
+# ---- names that no owner made cost nobody his numbers
+touch $store/journal/0000000000000001-ffffffff.seg $store/journal/00000000000000FF-00000001.seg $store/owner.4000000000 $store/owner.007
+chown bridgehead: $store/journal/* $store/owner.*
+expect 0 "check with names that no owner made" bh store check
+says "502 unknown.file: owner.007"
+start_daemon
+serves "$one" "$two" "$three"
+stop_daemon
+rm $store/journal/*ffffffff.seg $store/journal/*FF-* $store/owner.4000000000 $store/owner.007
+: >$store/journal/000007fffffffffe-00000001.seg
+expect 6 "a number behind which there is no room" bh store check
+says "move it away"
+expect 6 "nor does a daemon go on behind it" start_daemon
+rm $store/journal/000007fffffffffe-00000001.seg
+
 # ---- what the tools say has its cure, as a field of its own; nobody is told to take the store for himself
 mv $store/STORE /mnt/STORE
 bh store check --json >/mnt/out || true
