@@ -159,6 +159,7 @@ fill_stat(const struct stat *st, struct io_stat *out)
         .gid = st->st_gid,
         .mode = st->st_mode & 07777,
         .is_dir = S_ISDIR(st->st_mode),
+        .is_file = S_ISREG(st->st_mode),
     };
 }
 

@@ -17,7 +17,7 @@ struct io_stat {
     uint64_t dev, ino;
     uint64_t blocks_512;
     uint32_t uid, gid, mode;
-    bool is_dir;
+    bool is_dir, is_file;
 };
 struct io_space {
     uint64_t total_bytes, free_bytes; /* free to this user */
