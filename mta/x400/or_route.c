@@ -235,3 +235,19 @@ or_route_find(const struct or_route_table *t, const struct or_route_query *q)
     }
     return out;
 }
+
+enum or_route_verdict
+or_route_list(const struct or_route_table *t, const struct or_route_query *q, uint16_t *via,
+    size_t cap, size_t *count)
+{
+    uint32_t first, end = find_rows(t, q->to, &first);
+    size_t n = 0, most = q->reroutes >= OR_REROUTES_MAX ? MIN(cap, (size_t)1) : cap;
+
+    for (uint32_t i = first; i < end && n < most; i++) {
+        if (!leads_back(t, q, t->rows[i].connector)) {
+            via[n++] = t->rows[i].connector;
+        }
+    }
+    *count = n;
+    return n > 0 ? OR_ROUTE_GO : first < end ? OR_ROUTE_LOOP : OR_ROUTE_NONE;
+}

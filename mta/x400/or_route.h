@@ -68,5 +68,9 @@ struct or_route {
     uint32_t cost;
 };
 struct or_route or_route_find(const struct or_route_table *t, const struct or_route_query *q);
+/* All that R1 to R3 leave, the cheapest first, for a caller who knows himself which of them are up
+ * (q->up does not count). GO: via[0] to via[*count - 1], at most cap; else LOOP or NONE. */
+enum or_route_verdict or_route_list(const struct or_route_table *t, const struct or_route_query *q,
+    uint16_t *via, size_t cap, size_t *count);
 
 #endif

@@ -160,6 +160,43 @@ what_was_rerouted_twice_waits_for_the_cheapest(void)
     or_route_table_free(t);
 }
 
+static void
+a_list_has_what_is_left_by_cost(void)
+{
+    static const struct row rows[] = { { "*", 9, 1 }, { "C=GB", 0, 10 }, { "C=GB", 1, 30 },
+        { "C=GB", 2, 20 } };
+    static const struct slice passed[] = { SLICE_LIT("mta-c") };
+    struct or_route_table *t = table(rows, ARRAY_LEN(rows));
+    struct or_address to;
+    struct or_route_query q = { .to = &to, .came_by = NONE };
+    uint16_t via[4];
+    size_t count;
+
+    CU_ASSERT_EQUAL(or_route_connector(t, 2, SLICE_LIT("MTA-C")), 0);
+    CU_ASSERT_EQUAL_FATAL(or_address_parse(SLICE_LIT("C=GB;A=x"), &to, &error), 0);
+    CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_GO);
+    CU_ASSERT(count == 3 && via[0] == 0 && via[1] == 2 && via[2] == 1);
+    CU_ASSERT_EQUAL(or_route_list(t, &q, via, 2, &count), OR_ROUTE_GO);
+    CU_ASSERT_EQUAL(count, 2);
+    q.reroutes = OR_REROUTES_MAX;
+    q.came_by = 0;
+    CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_GO);
+    CU_ASSERT(count == 1 && via[0] == 2);
+    q.reroutes = 0;
+    q.passed = passed;
+    q.passed_count = ARRAY_LEN(passed);
+    CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_GO);
+    CU_ASSERT(count == 1 && via[0] == 1);
+    CU_ASSERT_EQUAL_FATAL(or_address_parse(SLICE_LIT("C=DE;A=x"), &to, &error), 0);
+    q.came_by = 9;
+    CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_LOOP);
+    CU_ASSERT_EQUAL(count, 0);
+    or_route_table_free(t);
+    t = table(NULL, 0);
+    CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_NONE);
+    or_route_table_free(t);
+}
+
 /* Bridgeheads 0, 1 and 2, each with a dead link to the destination (connector 9, cheapest) and the
  * two others as alternates (connectors 0 to 2 lead to that bridgehead). */
 static void
@@ -251,6 +288,6 @@ each_of_thousands_of_spaces_is_found(void)
 TEST_MAIN("or_route", TEST(the_most_specific_space_wins_whatever_the_order),
     TEST(a_connector_that_is_down_gives_way_to_the_next_by_cost),
     TEST(nothing_goes_back_to_where_it_came_from),
-    TEST(what_was_rerouted_twice_waits_for_the_cheapest),
+    TEST(what_was_rerouted_twice_waits_for_the_cheapest), TEST(a_list_has_what_is_left_by_cost),
     TEST(three_bridgeheads_with_dead_links_do_not_bounce),
     TEST(limits_and_doubles_are_refused_with_a_reason), TEST(each_of_thousands_of_spaces_is_found))
