@@ -200,7 +200,8 @@ on_accept(void *ctx, int fd, const struct netaddr *peer)
     if (a->failover.first_accept_wall_ms == 0) {
         a->failover.first_accept_wall_ms = app_wall_ms(NULL);
     }
-    smtp_in_accept(a->smtp_in, fd, peer, route_permits(a->routes, peer, SLICE_NONE), s->name);
+    smtp_in_accept(
+        a->smtp_in, fd, peer, route_permits(a->routes->domains, peer, SLICE_NONE), s->name);
 }
 
 static void
@@ -666,7 +667,7 @@ start_parts(struct app *a)
     }
     if (rc == 0) {
         on_vip(a, NULL, VIP_ABSENT); /* counts what the first dump found */
-        rc = app_make_routes(a->conf, &a->routes);
+        rc = app_routes_make(&a->routes, a->conf);
     }
     if (rc == 0) {
         rc = app_make_outs(a, a->conf);
@@ -738,7 +739,7 @@ app_main(const struct app_args *args)
     (void)signal(SIGTERM, SIG_IGN); /* the keeper decides; a terminal's ^C reaches both */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
-    rc = app_conf_load(&a->conf, args->config, args->vip, app_report_conf_error, NULL);
+    rc = app_conf_load_to_run(&a->conf, args->config, args->vip, app_report_conf_error, NULL);
     if (rc < 0) {
         tell_keeper(CHANNEL_FAILED, 0, app_exit_code(rc),
             "the configuration is not valid; bridgeheadd --check says why");

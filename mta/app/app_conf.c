@@ -1,11 +1,15 @@
-#include "app/app_conf.h"
+#include "app/app_conf_pass.h"
+#include "app/app_route.h"
 #include "core/log.h"
 #include "core/ticks.h"
 #include "mail/address.h"
-#include "route/route.h"
+#include "osi/rtse.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define SMTP_PORT 25
+#define X400_PORT 102
 
 #define MS(n)     ((uint64_t)(n))
 #define SEC(n)    ((uint64_t)(n)*1000)
@@ -13,6 +17,16 @@
 #define DAY(n)    (MIN_MS(n) * 60 * 24)
 
 /* clang-format off */
+#define SIDE_KEYS(side, mta, password) \
+    { "connector.*." side ".mta", CONF_STRING, 0, P1_MTA_NAME_BYTES_MAX, NULL, NULL, false, true, mta }, \
+    { "connector.*." side ".password_file", CONF_STRING, 1, APP_PATH_CAP - 1, NULL, NULL, false, true, password ": the one line of this file, at most 64 octets. It must be readable for the account of the server and not for everyone: owner root, the account's group, mode 0640. Without it the password is empty." }, \
+    { "connector.*." side ".tsel", CONF_STRING, 0, TP0_SELECTOR_BYTES_MAX, NULL, NULL, false, true, "T-selector (TSAP) in printable characters. Default: none." }, \
+    { "connector.*." side ".tsel_hex", CONF_STRING, 0, 2 * TP0_SELECTOR_BYTES_MAX, NULL, NULL, false, true, "The same in hexadecimal digits, two for each octet." }, \
+    { "connector.*." side ".ssel", CONF_STRING, 0, SESSION_SELECTOR_BYTES_MAX, NULL, NULL, false, true, "S-selector. Old peers, and mode x410, want none." }, \
+    { "connector.*." side ".ssel_hex", CONF_STRING, 0, 2 * SESSION_SELECTOR_BYTES_MAX, NULL, NULL, false, true, "The same in hexadecimal digits." }, \
+    { "connector.*." side ".psel", CONF_STRING, 0, PRESENTATION_SELECTOR_BYTES_MAX, NULL, NULL, false, true, "P-selector. Modes x410 and 1984 have none." }, \
+    { "connector.*." side ".psel_hex", CONF_STRING, 0, 2 * PRESENTATION_SELECTOR_BYTES_MAX, NULL, NULL, false, true, "The same in hexadecimal digits." }
+
 static const struct conf_key table[] = {
     { "instance", CONF_STRING, 1, 63, NULL, NULL, false, false, "Name of this instance. Defaults to the file's base name; if given it must be the same." },
     { "hostname", CONF_STRING, 1, 255, NULL, NULL, true, true, "The name in the greeting, in EHLO, in Received lines and in notifications." },
@@ -45,34 +59,68 @@ static const struct conf_key table[] = {
     { "listener.*", CONF_GROUP, 0, 0, NULL, NULL, false, true, "A listener." },
     { "listener.*.protocol", CONF_ENUM, 0, 0, NULL, "smtp|x400", true, true, "The protocol spoken." },
     { "listener.*.address", CONF_STRING, 1, 64, "vip", NULL, false, true, "vip: every virtual IP. Else one address of this host." },
-    { "listener.*.port", CONF_INT, 1, 65535, NULL, NULL, true, true, "The TCP port." },
-    { "listener.*.checkpoint", CONF_BOOL, 0, 0, "true", NULL, false, true, "Offer CHECKPOINT (RFC 1845) to relay.clients: what a client was not told after a fault is settled without a duplicate." },
+    { "listener.*.port", CONF_INT, 1, 65535, NULL, NULL, false, true, "The TCP port. Required of smtp; x400 listens on 102 by default." },
+    { "listener.*.checkpoint", CONF_BOOL, 0, 0, "true", NULL, false, true, "smtp: offer CHECKPOINT (RFC 1845) to relay.clients: what a client was not told after a fault is settled without a duplicate." },
     { "relay", CONF_GROUP, 0, 0, NULL, NULL, false, true, "Who may relay: a client's network or a recipient's domain, either one permits. Default: nobody." },
     { "relay.clients", CONF_STRINGS, 0, APP_CLIENTS_MAX, NULL, NULL, false, true, "Networks (address/bits) whose clients may send to any recipient." },
     { "relay.domains", CONF_STRINGS, 0, APP_DOMAINS_MAX, NULL, NULL, false, true, "Recipient domains anybody may send to; *.example.org matches names below it." },
     { "relay.postmaster", CONF_STRING, 3, 319, NULL, NULL, false, true, "Where mail for <postmaster> and postmaster at the hostname goes. Default: postmaster at the hostname, by route." },
+    { "x400", CONF_GROUP, 0, 0, NULL, NULL, false, true, "What the X.400 listeners and connectors share; required with one of them." },
+    { "x400.domain", CONF_STRING, 1, 64, NULL, NULL, false, true, "The global domain identifier of this MTA: /C=GB/A=TEST/P=LONDON/ with country (two letters, XX as well, or three digits), ADMD (one blank where a country has many) and, of a private domain, PRMD. It stands in message identifiers and in the trace; other MTAs find loops by it. Required with the group." },
+    { "x400.mta", CONF_STRING, 1, P1_MTA_NAME_BYTES_MAX, NULL, NULL, false, true, "The name of this MTA, in the internal trace and to peers; local.mta of a connector overrides the latter. Required with the group." },
     { "connector", CONF_GROUP, 0, 0, NULL, NULL, false, true, "Where mail goes out, one group for each name." },
     { "connector.*", CONF_GROUP, 0, 0, NULL, NULL, false, true, "A connector." },
     { "connector.*.protocol", CONF_ENUM, 0, 0, NULL, "smtp|lmtp|x400", true, true, "The protocol spoken." },
-    { "connector.*.next_hop", CONF_STRINGS, 1, APP_HOPS_MAX, NULL, NULL, false, true, "Hosts tried in order: [address]:port, or a name with an optional :port. Without it the recipient's domain is looked up (MX)." },
+    { "connector.*.next_hop", CONF_STRINGS, 1, APP_HOPS_MAX, NULL, NULL, false, true, "Hosts tried in order: [address]:port, or a name with an optional :port. Without it the recipient's domain is looked up (MX); x400 needs it, unless its schedule never calls." },
     { "connector.*.source", CONF_STRINGS, 1, APP_VIPS_MAX, NULL, NULL, false, true, "Virtual IPs to send from. Default: the first of each family." },
-    { "connector.*.port", CONF_INT, 1, 65535, "25", NULL, false, true, "Port for hosts without one." },
-    { "connector.*.concurrency", CONF_INT, 1, 1000, "20", NULL, false, true, "Sessions to one destination." },
-    { "connector.*.limit", CONF_INT, 0, 100000, "500", NULL, false, true, "Sessions of the connector; 0: no limit." },
-    { "connector.*.recipients", CONF_INT, 1, 1000, "100", NULL, false, true, "Recipients in one transaction." },
-    { "connector.*.messages_per_session", CONF_INT, 0, 1000000, "1000", NULL, false, true, "Messages before a session is closed; 0: no limit." },
-    { "connector.*.idle", CONF_DURATION, 0, MIN_MS(60), "5s", NULL, false, true, "How long an idle session is kept." },
+    { "connector.*.port", CONF_INT, 1, 65535, NULL, NULL, false, true, "Port for hosts without one. Default: 25; of x400 102." },
+    { "connector.*.concurrency", CONF_INT, 1, 1000, "20", NULL, false, true, "smtp, lmtp: sessions to one destination." },
+    { "connector.*.limit", CONF_INT, 0, 100000, "500", NULL, false, true, "smtp, lmtp: sessions of the connector; 0: no limit." },
+    { "connector.*.recipients", CONF_INT, 1, 1000, "100", NULL, false, true, "smtp, lmtp: recipients in one transaction." },
+    { "connector.*.messages_per_session", CONF_INT, 0, 1000000, "1000", NULL, false, true, "smtp, lmtp: messages before a session is closed; 0: no limit." },
+    { "connector.*.idle", CONF_DURATION, 0, MIN_MS(60), "5s", NULL, false, true, "smtp, lmtp: how long an idle session is kept." },
     { "connector.*.down_after", CONF_DURATION, SEC(1), DAY(1), "5min", NULL, false, true, "A connector none of whose destinations could be reached for so long makes the state degraded." },
     { "connector.*.in_doubt", CONF_ENUM, 0, 0, "retry", "retry|hold", false, true, "What to do with a recipient whose final dot was sent while the answer never came: try again, or wait for the operator (queue release, retry, remove). Unset: as retry.in_doubt." },
-    { "connector.*.connect_timeout", CONF_DURATION, MS(100), MIN_MS(10), "30s", NULL, false, true, "For a connection to open." },
-    { "connector.*.greeting_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "For the greeting." },
-    { "connector.*.command_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "For the answer to EHLO, MAIL or RCPT." },
-    { "connector.*.data_init_timeout", CONF_DURATION, MS(100), MIN_MS(60), "2min", NULL, false, true, "For the answer to DATA." },
-    { "connector.*.data_block_timeout", CONF_DURATION, MS(100), MIN_MS(60), "3min", NULL, false, true, "For the peer to take a piece of the message." },
-    { "connector.*.data_done_timeout", CONF_DURATION, MS(100), MIN_MS(60), "10min", NULL, false, true, "For the answer to the final dot." },
+    { "connector.*.connect_timeout", CONF_DURATION, MS(100), MIN_MS(10), "30s", NULL, false, true, "For a connection to open; x400: and for the transport connection over it." },
+    { "connector.*.greeting_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "smtp, lmtp: for the greeting." },
+    { "connector.*.command_timeout", CONF_DURATION, MS(100), MIN_MS(60), "5min", NULL, false, true, "smtp, lmtp: for the answer to EHLO, MAIL or RCPT." },
+    { "connector.*.data_init_timeout", CONF_DURATION, MS(100), MIN_MS(60), "2min", NULL, false, true, "smtp, lmtp: for the answer to DATA." },
+    { "connector.*.data_block_timeout", CONF_DURATION, MS(100), MIN_MS(60), "3min", NULL, false, true, "smtp, lmtp: for the peer to take a piece of the message." },
+    { "connector.*.data_done_timeout", CONF_DURATION, MS(100), MIN_MS(60), "10min", NULL, false, true, "smtp, lmtp: for the answer to the final dot." },
+    { "connector.*.mode", CONF_ENUM, 0, 0, "normal", "normal|x410|1984", false, true, "x400: the protocol. normal: 1988, normal mode. x410: 1988, in X.410-1984 mode. 1984: X.411 of 1984." },
+    { "connector.*.local", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: who we are for this peer. An incoming association belongs to the connector whose local selectors it calls and whose remote name and password it brings; addresses and DNS names do not count." },
+    SIDE_KEYS("local", "The name that we give. Default: x400.mta. Empty, with an empty remote.mta: no name and no password (the NULL bind).", "The password that we give"),
+    { "connector.*.remote", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: who the peer is. Required of x400." },
+    SIDE_KEYS("remote", "The name that the peer has to give, and by which it is known in traces. Required of x400. Empty: whoever calls with our selectors and gives no name is taken for it.", "The password that the peer has to give"),
+    { "connector.*.rtse", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: reliable transfer." },
+    { "connector.*.rtse.checkpoint", CONF_INT, 0, RTSE_CHECKPOINT_MAX, "30", NULL, false, true, "Checkpoint size in KiB; 0: the peer decides, or none." },
+    { "connector.*.rtse.window", CONF_INT, 1, RTSE_WINDOW_MAX, "5", NULL, false, true, "Checkpoints that may be sent before the first of them is confirmed." },
+    { "connector.*.rtse.dialogue", CONF_ENUM, 0, 0, "monologue", "monologue|twa", false, true, "monologue: the caller sends. twa: both send, in turns (two-way alternate); the peer has to agree, and many want it off." },
+    { "connector.*.rtse.recovery", CONF_DURATION, 0, MIN_MS(60), "60s", NULL, false, true, "How long a transfer that broke off may be resumed at its last confirmed checkpoint; later it begins anew." },
+    { "connector.*.associations", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: associations that we open." },
+    { "connector.*.associations.limit", CONF_INT, 1, 1000, "4", NULL, false, true, "Open at a time. Peers have limits of their own, often below ten." },
+    { "connector.*.associations.threshold", CONF_INT, 1, 1000000, "50", NULL, false, true, "Messages that wait for each association that is open, before another is opened." },
+    { "connector.*.associations.idle", CONF_DURATION, 0, DAY(1), "5min", NULL, false, true, "How long an association without work is kept." },
+    { "connector.*.open", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: when an association cannot be opened." },
+    { "connector.*.open.interval", CONF_DURATION, SEC(1), DAY(1), "1min", NULL, false, true, "Between two attempts." },
+    { "connector.*.open.retries", CONF_INT, 0, 100000, "0", NULL, false, true, "So many failed attempts in a row return the mail that waits for the connector and has no other; 0: only its time does (expire)." },
+    { "connector.*.transfer", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: the transfer of a message." },
+    { "connector.*.transfer.interval", CONF_DURATION, SEC(1), DAY(1), "2min", NULL, false, true, "Between two attempts for one message." },
+    { "connector.*.transfer.retries", CONF_INT, 0, 100000, "0", NULL, false, true, "So many further attempts that failed return the message; 0: only its time does (expire)." },
+    { "connector.*.transfer.urgent", CONF_DURATION, MS(10), MIN_MS(60), "1s", NULL, false, true, "Longest time without a confirmation, for each KiB of an urgent message; it is at least a minute in all." },
+    { "connector.*.transfer.normal", CONF_DURATION, MS(10), MIN_MS(60), "2s", NULL, false, true, "The same of a normal message." },
+    { "connector.*.transfer.non_urgent", CONF_DURATION, MS(10), MIN_MS(60), "3s", NULL, false, true, "The same of a non-urgent message." },
+    { "connector.*.expire", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: ages at which a message that waits is returned (non-delivery), instead of retry.expire. A latest delivery time of its own that is earlier counts." },
+    { "connector.*.expire.urgent", CONF_DURATION, SEC(1), DAY(60), "2d", NULL, false, true, "Of an urgent message." },
+    { "connector.*.expire.normal", CONF_DURATION, SEC(1), DAY(60), "7d", NULL, false, true, "Of a normal message." },
+    { "connector.*.expire.non_urgent", CONF_DURATION, SEC(1), DAY(60), "10d", NULL, false, true, "Of a non-urgent message." },
+    { "connector.*.schedule", CONF_STRINGS, 1, X400_SCHEDULE_WINDOWS_MAX, "[\"always\"]", NULL, false, true, "x400: when we call. always; never; remote-initiated: the peer calls and gives us the turn (rtse.dialogue = twa on both sides); or windows of local time: Mon-Fri 08:00-18:00, Sat,Sun 10:00-12:00, 22:00-02:00 (each day). Incoming associations are taken at any time." },
+    { "connector.*.message_size", CONF_SIZE, KIB, 1024 * GIB, NULL, NULL, false, true, "x400: largest content in both directions; larger ones get a non-delivery report. Default: limits.message_size." },
+    { "connector.*.strip_internal_trace", CONF_BOOL, 0, 0, "false", NULL, false, true, "x400: send no internal trace of other MTAs: for peers that do not know the extension, or should not know our MTAs." },
+    { "connector.*.strip_bilateral", CONF_BOOL, 0, 0, "false", NULL, false, true, "x400: send no per-domain bilateral information." },
     { "route", CONF_LIST, 0, APP_ROUTES_MAX, NULL, NULL, false, true, "Which connector a recipient goes to; the longest match wins, whatever the order." },
-    { "route[].to", CONF_STRING, 1, 320, NULL, NULL, true, true, "example.org, *.example.org, an address literal, or * for all." },
-    { "route[].via", CONF_STRINGS, 1, APP_VIA_MAX, NULL, NULL, true, true, "Connectors in the order of preference; a later one is used while those before it are down." },
+    { "route[].to", CONF_STRING, 1, 320, NULL, NULL, true, true, "example.org, *.example.org, an address literal, or * for all domains. An X.400 address space begins with a slash: /C=FR/A=ATLAS/P=PARIS/, /C=FR/A=*/P=PA*/ for any ADMD and PRMDs that begin so, / for every O/R address; the most specific one counts." },
+    { "route[].via", CONF_STRINGS, 1, APP_VIA_MAX, NULL, NULL, true, true, "Connectors in the order of preference; a later one is used while those before it are down. NAME:COST gives a cost (0 to 1000, the least first) instead; a name without one costs one more than the name before it. An address space goes by x400 connectors only, a domain by the others." },
     { "retry", CONF_GROUP, 0, 0, NULL, NULL, false, true, "When to try again." },
     { "retry.schedule", CONF_STRINGS, 1, RETRY_STEPS_MAX, "[\"30s\", \"1min\", \"5min\", \"15min\", \"30min\", \"1h\"]", NULL, false, true, "Delays of a recipient its next hop deferred; the last repeats." },
     { "retry.destination", CONF_STRINGS, 1, RETRY_STEPS_MAX, "[\"5s\", \"10s\", \"30s\", \"1min\", \"5min\"]", NULL, false, true, "Delays of a destination that cannot be reached; the last repeats." },
@@ -89,19 +137,8 @@ app_conf_table(size_t *rows)
     return table;
 }
 
-/* One pass of checks; errors are counted, so that all are reported. */
-struct pass {
-    struct app_conf *c;
-    conf_error_fn *on_error;
-    void *ctx;
-    unsigned errors;
-};
-
-static void fault(struct pass *p, const char *key, const char *cure, const char *fmt, ...)
-    PRINTF(4, 5);
-
-static void
-fault(struct pass *p, const char *key, const char *cure, const char *fmt, ...)
+void
+app_conf_fault(struct pass *p, const char *key, const char *cure, const char *fmt, ...)
 {
     struct conf_error e = { .file = p->c->file };
     va_list ap;
@@ -152,14 +189,14 @@ take_string(struct pass *p, const char *key, char *out, size_t cap)
 
     out[0] = '\0';
     if (s.p != NULL && slice_copy(s, out, cap) < 0) {
-        fault(p, key, "Shorten it.", "longer than %zu bytes", cap - 1);
+        app_conf_fault(p, key, "Shorten it.", "longer than %zu bytes", cap - 1);
     }
 }
 
-static const char *
-key_of(char out[160], const char *group, struct slice name, const char *leaf)
+const char *
+app_conf_key(char out[APP_KEY_CAP], const char *group, struct slice name, const char *leaf)
 {
-    (void)snprintf(out, 160, "%s.%.*s.%s", group, SLICE_FMT(name), leaf);
+    (void)snprintf(out, APP_KEY_CAP, "%s.%.*s.%s", group, SLICE_FMT(name), leaf);
     return out;
 }
 
@@ -174,7 +211,7 @@ take_instance(struct pass *p)
         base.n -= 5;
     }
     if (base.n == 0 || slice_copy(base, p->c->instance, sizeof(p->c->instance)) < 0) {
-        fault(p, "", "Name the file INSTANCE.conf, at most 63 bytes.",
+        app_conf_fault(p, "", "Name the file INSTANCE.conf, at most 63 bytes.",
             "the file's base name is no instance name");
         return;
     }
@@ -184,14 +221,14 @@ take_instance(struct pass *p)
                     base.p[i] == '_' || (base.p[i] >= 'A' && base.p[i] <= 'Z');
 
         if (!word) {
-            fault(p, "", "Use letters, digits, - and _ in the file's name.",
+            app_conf_fault(p, "", "Use letters, digits, - and _ in the file's name.",
                 "the instance name \"%s\" has a character that is not allowed", p->c->instance);
             return;
         }
     }
     if (conf_is_set(p->c->conf, "instance") &&
         !slice_eq(conf_string(p->c->conf, "instance"), base)) {
-        fault(p, "instance", "Make it the file's base name, or rename the file.",
+        app_conf_fault(p, "instance", "Make it the file's base name, or rename the file.",
             "is not the file's base name \"%s\"", p->c->instance);
     }
 }
@@ -213,12 +250,13 @@ add_vip(struct pass *p, struct slice text, const char *key)
     struct netaddr a;
 
     if (netaddr_parse(text, &a) < 0 || netaddr_is_any(&a)) {
-        fault(p, key, "Write one IPv4 or IPv6 address, without prefix length.",
+        app_conf_fault(p, key, "Write one IPv4 or IPv6 address, without prefix length.",
             "\"%.*s\" is not an address", SLICE_FMT(text));
     } else if (vip_known(p->c, &a)) {
-        fault(p, key, "Remove one of the two.", "\"%.*s\" is listed twice", SLICE_FMT(text));
+        app_conf_fault(
+            p, key, "Remove one of the two.", "\"%.*s\" is listed twice", SLICE_FMT(text));
     } else if (p->c->vip_count == APP_VIPS_MAX) {
-        fault(p, key, "Use another instance for more addresses.", "more than %d addresses",
+        app_conf_fault(p, key, "Use another instance for more addresses.", "more than %d addresses",
             APP_VIPS_MAX);
     } else {
         p->c->vips[p->c->vip_count++] = a;
@@ -262,27 +300,29 @@ take_vips(struct pass *p, const char *vip_text)
 
         one = slice_trim(one);
         if (in_file > 0 && is_repeated(one, slice_of(vip_text))) {
-            fault(p, "--vip", "Remove one of the two.", "\"%.*s\" is given twice", SLICE_FMT(one));
+            app_conf_fault(
+                p, "--vip", "Remove one of the two.", "\"%.*s\" is given twice", SLICE_FMT(one));
         }
         given++;
         if (in_file == 0) {
             add_vip(p, one, "--vip");
         } else if (netaddr_parse(one, &a) < 0 || !vip_known(c, &a)) {
-            fault(p, "vip",
+            app_conf_fault(p, "vip",
                 "Make the file's vip and the cluster's IPaddr2 resources the same, or leave vip "
                 "out of the file.",
                 "the cluster's virtual IP %.*s is not listed", SLICE_FMT(one));
         }
     }
     if (in_file > 0 && given > 0 && given != in_file) {
-        fault(p, "vip",
+        app_conf_fault(p, "vip",
             "Make the file's vip and the cluster's IPaddr2 resources the same, or leave vip out of "
             "the file.",
             "lists %zu addresses, the cluster gives %zu", in_file, given);
     }
     /* Under Pacemaker the agent knows them; checks and the store commands do without. */
     if (c->vip_count == 0 && p->errors == 0 && !c->pacemaker) {
-        fault(p, "vip", "Add vip = [\"ADDRESS\"], or give --vip.", "no virtual IP is given");
+        app_conf_fault(
+            p, "vip", "Add vip = [\"ADDRESS\"], or give --vip.", "no virtual IP is given");
     }
 }
 
@@ -290,15 +330,16 @@ static void
 check_listener_alone(struct pass *p, struct slice name, const struct netaddr *a)
 {
     const struct app_conf *c = p->c;
-    char key[160];
+    char key[APP_KEY_CAP];
 
     for (size_t i = 0; i < c->listener_count; i++) {
         for (size_t j = 0; j < c->listeners[i].address_count; j++) {
             const struct netaddr *other = &c->listeners[i].addresses[j];
 
             if (netaddr_eq(other, a) && other->port == a->port) {
-                fault(p, key_of(key, "listener", name, "port"), "Give one of them another port.",
-                    "listener %s has the same address and port", c->listeners[i].name);
+                app_conf_fault(p, app_conf_key(key, "listener", name, "port"),
+                    "Give one of them another port.", "listener %s has the same address and port",
+                    c->listeners[i].name);
                 return;
             }
         }
@@ -310,28 +351,30 @@ take_listener(struct pass *p, struct slice name)
 {
     struct app_conf *c = p->c;
     struct app_listener *l = &c->listeners[c->listener_count];
-    char key[160];
+    char key[APP_KEY_CAP];
     struct slice address;
 
     if (c->listener_count == APP_LISTENERS_MAX || slice_copy(name, l->name, sizeof(l->name)) < 0) {
-        fault(p, "listener", "Remove some, or shorten the name.",
+        app_conf_fault(p, "listener", "Remove some, or shorten the name.",
             "more than %d listeners, or a name of over 63 bytes", APP_LISTENERS_MAX);
         return;
     }
-    l->protocol =
-        conf_enum(c->conf, key_of(key, "listener", name, "protocol")) == 0 ? APP_SMTP : APP_X400;
-    if (l->protocol == APP_X400) {
-        fault(p, key, "Use protocol = \"smtp\".", "this release speaks no X.400 yet");
+    l->protocol = conf_enum(c->conf, app_conf_key(key, "listener", name, "protocol")) == 0
+                      ? APP_SMTP
+                      : APP_X400;
+    l->port = (uint16_t)conf_uint(c->conf, app_conf_key(key, "listener", name, "port"));
+    if (l->port == 0 && l->protocol == APP_X400) {
+        l->port = X400_PORT;
     }
-    l->port = (uint16_t)conf_uint(c->conf, key_of(key, "listener", name, "port"));
-    l->checkpoint = conf_bool(c->conf, key_of(key, "listener", name, "checkpoint"));
-    address = conf_string(c->conf, key_of(key, "listener", name, "address"));
+    app_conf_check_listener_keys(p, l);
+    l->checkpoint = conf_bool(c->conf, app_conf_key(key, "listener", name, "checkpoint"));
+    address = conf_string(c->conf, app_conf_key(key, "listener", name, "address"));
     if (slice_eq(address, SLICE_LIT("vip"))) {
         for (size_t i = 0; i < c->vip_count; i++) {
             l->addresses[l->address_count++] = c->vips[i];
         }
     } else if (netaddr_parse(address, &l->addresses[0]) < 0) {
-        fault(p, key, "Write \"vip\" or an address.", "\"%.*s\" is not an address",
+        app_conf_fault(p, key, "Write \"vip\" or an address.", "\"%.*s\" is not an address",
             SLICE_FMT(address));
     } else {
         l->address_count = 1;
@@ -361,13 +404,13 @@ take_hop(struct pass *p, struct app_connector *o, const char *key, struct slice 
     if (colon < text.n) {
         host = slice_sub(text, 0, colon);
         if (slice_u64(slice_skip(text, colon + 1), 65535, &port) < 0 || port == 0) {
-            fault(p, key, "Write a port from 1 to 65535.", "\"%.*s\" has no valid port",
+            app_conf_fault(p, key, "Write a port from 1 to 65535.", "\"%.*s\" has no valid port",
                 SLICE_FMT(text));
             return;
         }
     }
     if (!address_domain_valid(host) || slice_copy(host, hop->name, sizeof(hop->name)) < 0) {
-        fault(p, key, "Write [address]:port or a host name.",
+        app_conf_fault(p, key, "Write [address]:port or a host name.",
             "\"%.*s\" is neither an address nor a host name", SLICE_FMT(text));
         return;
     }
@@ -387,7 +430,8 @@ take_sources(struct pass *p, struct app_connector *o, const char *key)
         struct netaddr a;
 
         if (netaddr_parse(text, &a) < 0 || (c->vip_count > 0 && !vip_known(c, &a))) {
-            fault(p, key, "Name one of the virtual IPs; nothing is ever sent from another address.",
+            app_conf_fault(p, key,
+                "Name one of the virtual IPs; nothing is ever sent from another address.",
                 "\"%.*s\" is not a virtual IP of this instance", SLICE_FMT(text));
         } else {
             o->sources[o->source_count++] = a;
@@ -405,48 +449,50 @@ take_sources(struct pass *p, struct app_connector *o, const char *key)
     }
 }
 
-static void
+static int
 take_connector(struct pass *p, struct slice name, struct app_connector *o)
 {
     const struct conf *conf = p->c->conf;
-    char key[160];
+    char key[APP_KEY_CAP];
     size_t hops;
 
     if (slice_copy(name, o->name, sizeof(o->name)) < 0) {
-        fault(p, "connector", "Shorten it.", "the name \"%.*s\" is longer than 63 bytes",
+        app_conf_fault(p, "connector", "Shorten it.", "the name \"%.*s\" is longer than 63 bytes",
             SLICE_FMT(name));
-        return;
+        return 0;
     }
-    o->protocol = (enum app_protocol)conf_enum(conf, key_of(key, "connector", name, "protocol"));
-    if (o->protocol == APP_X400) {
-        fault(p, key, "Use protocol = \"smtp\" or \"lmtp\".", "this release speaks no X.400 yet");
+    o->protocol =
+        (enum app_protocol)conf_enum(conf, app_conf_key(key, "connector", name, "protocol"));
+    o->port = (uint16_t)conf_uint(conf, app_conf_key(key, "connector", name, "port"));
+    if (o->port == 0) {
+        o->port = o->protocol == APP_X400 ? X400_PORT : SMTP_PORT;
     }
-    o->port = (uint16_t)conf_uint(conf, key_of(key, "connector", name, "port"));
-    key_of(key, "connector", name, "next_hop");
+    app_conf_key(key, "connector", name, "next_hop");
     hops = conf_strings_count(conf, key);
     for (size_t i = 0; i < hops && i < APP_HOPS_MAX; i++) {
         take_hop(p, o, key, conf_strings_at(conf, key, i));
     }
     if (o->protocol == APP_LMTP && hops == 0) {
-        fault(p, key_of(key, "connector", name, "protocol"), "Add next_hop.",
+        app_conf_fault(p, app_conf_key(key, "connector", name, "protocol"), "Add next_hop.",
             "lmtp needs a next_hop");
     }
-    take_sources(p, o, key_of(key, "connector", name, "source"));
-    o->concurrency = (uint32_t)conf_uint(conf, key_of(key, "connector", name, "concurrency"));
-    o->limit = (uint32_t)conf_uint(conf, key_of(key, "connector", name, "limit"));
-    o->recipients = (uint32_t)conf_uint(conf, key_of(key, "connector", name, "recipients"));
+    take_sources(p, o, app_conf_key(key, "connector", name, "source"));
+    o->concurrency = (uint32_t)conf_uint(conf, app_conf_key(key, "connector", name, "concurrency"));
+    o->limit = (uint32_t)conf_uint(conf, app_conf_key(key, "connector", name, "limit"));
+    o->recipients = (uint32_t)conf_uint(conf, app_conf_key(key, "connector", name, "recipients"));
     o->messages_per_session =
-        (uint32_t)conf_uint(conf, key_of(key, "connector", name, "messages_per_session"));
-    o->idle_ms = conf_uint(conf, key_of(key, "connector", name, "idle"));
-    o->down_after_ms = conf_uint(conf, key_of(key, "connector", name, "down_after"));
-    (void)key_of(key, "connector", name, "in_doubt");
+        (uint32_t)conf_uint(conf, app_conf_key(key, "connector", name, "messages_per_session"));
+    o->idle_ms = conf_uint(conf, app_conf_key(key, "connector", name, "idle"));
+    o->down_after_ms = conf_uint(conf, app_conf_key(key, "connector", name, "down_after"));
+    (void)app_conf_key(key, "connector", name, "in_doubt");
     o->in_doubt_hold = conf_enum(conf, conf_is_set(conf, key) ? key : "retry.in_doubt") == 1;
-    o->connect_ms = conf_uint(conf, key_of(key, "connector", name, "connect_timeout"));
-    o->greeting_ms = conf_uint(conf, key_of(key, "connector", name, "greeting_timeout"));
-    o->command_ms = conf_uint(conf, key_of(key, "connector", name, "command_timeout"));
-    o->data_init_ms = conf_uint(conf, key_of(key, "connector", name, "data_init_timeout"));
-    o->data_block_ms = conf_uint(conf, key_of(key, "connector", name, "data_block_timeout"));
-    o->data_done_ms = conf_uint(conf, key_of(key, "connector", name, "data_done_timeout"));
+    o->connect_ms = conf_uint(conf, app_conf_key(key, "connector", name, "connect_timeout"));
+    o->greeting_ms = conf_uint(conf, app_conf_key(key, "connector", name, "greeting_timeout"));
+    o->command_ms = conf_uint(conf, app_conf_key(key, "connector", name, "command_timeout"));
+    o->data_init_ms = conf_uint(conf, app_conf_key(key, "connector", name, "data_init_timeout"));
+    o->data_block_ms = conf_uint(conf, app_conf_key(key, "connector", name, "data_block_timeout"));
+    o->data_done_ms = conf_uint(conf, app_conf_key(key, "connector", name, "data_done_timeout"));
+    return app_conf_take_connector_x400(p, o);
 }
 
 static int
@@ -456,7 +502,7 @@ take_connectors(struct pass *p)
     size_t count = conf_children_count(c->conf, "connector");
 
     if (count > APP_CONNECTORS_MAX) {
-        fault(
+        app_conf_fault(
             p, "connector", "Use another instance.", "more than %d connectors", APP_CONNECTORS_MAX);
         return 0;
     }
@@ -464,11 +510,76 @@ take_connectors(struct pass *p)
     if (c->connectors == NULL) {
         return -ENOMEM;
     }
-    for (size_t i = 0; i < count; i++) {
-        take_connector(p, conf_child_name(c->conf, "connector", i), &c->connectors[i]);
-    }
     c->connector_count = count;
+    for (size_t i = 0; i < count; i++) {
+        int rc = take_connector(p, conf_child_name(c->conf, "connector", i), &c->connectors[i]);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    app_conf_check_connectors_x400(p);
     return 0;
+}
+
+/* "paris" or "paris:10"; *cost is what it has without one. */
+static int
+read_via(const struct app_conf *c, struct slice text, uint16_t *connector, uint64_t *cost)
+{
+    size_t colon = slice_find(text, ':');
+    struct slice name = slice_sub(text, 0, colon);
+
+    if (colon < text.n && slice_u64(slice_skip(text, colon + 1), OR_ROUTE_COST_MAX, cost) < 0) {
+        return BH_ESYNTAX;
+    }
+    for (size_t i = 0; i < c->connector_count; i++) {
+        if (slice_eq(slice_of(c->connectors[i].name), name)) {
+            *connector = (uint16_t)i;
+            return *cost <= OR_ROUTE_COST_MAX ? 0 : BH_ESYNTAX;
+        }
+    }
+    return BH_ENOTFOUND;
+}
+
+/* By cost; of equal cost the first one given. */
+static void
+insert_via(struct app_route *r, uint16_t connector, uint32_t cost)
+{
+    size_t at = r->via_count++;
+
+    for (; at > 0 && r->cost[at - 1] > cost; at--) {
+        r->via[at] = r->via[at - 1];
+        r->cost[at] = r->cost[at - 1];
+    }
+    r->via[at] = connector;
+    r->cost[at] = cost;
+}
+
+static void
+take_via(struct pass *p, size_t index, struct app_route *r)
+{
+    const struct app_conf *c = p->c;
+    uint64_t cost = 0;
+    char key[64];
+
+    (void)snprintf(key, sizeof(key), "route[%zu].via", index);
+    for (size_t i = 0; i < conf_strings_count(c->conf, key) && i < APP_VIA_MAX; i++) {
+        struct slice text = conf_strings_at(c->conf, key, i);
+        uint16_t connector;
+        int rc;
+
+        cost++;
+        rc = read_via(c, text, &connector, &cost);
+        if (rc == BH_ESYNTAX) {
+            app_conf_fault(p, key, "Write NAME or NAME:COST.",
+                "\"%.*s\" has no valid cost from 0 to %d", SLICE_FMT(text), OR_ROUTE_COST_MAX);
+        } else if (rc < 0) {
+            app_conf_fault(p, key, "Name a group of the connector section.",
+                "there is no connector \"%.*s\"", SLICE_FMT(text));
+        } else {
+            insert_via(r, connector, (uint32_t)cost);
+        }
+    }
 }
 
 static void
@@ -479,42 +590,37 @@ take_route(struct pass *p, size_t index, struct app_route *r)
 
     (void)snprintf(key, sizeof(key), "route[%zu].to", index);
     r->to = conf_string(c->conf, key);
+    r->is_or = app_route_is_space(r->to);
     for (size_t i = 0; i < index; i++) {
         if (slice_ieq(c->routes[i].to, r->to)) {
-            fault(
+            app_conf_fault(
                 p, key, "Remove one of the two.", "\"%.*s\" has a route already", SLICE_FMT(r->to));
         }
     }
-    (void)snprintf(key, sizeof(key), "route[%zu].via", index);
-    for (size_t i = 0; i < conf_strings_count(c->conf, key) && i < APP_VIA_MAX; i++) {
-        struct slice name = conf_strings_at(c->conf, key, i);
-        size_t n = 0;
-
-        while (n < c->connector_count && !slice_eq(slice_of(c->connectors[n].name), name)) {
-            n++;
-        }
-        if (n == c->connector_count) {
-            fault(p, key, "Name a group of the connector section.",
-                "there is no connector \"%.*s\"", SLICE_FMT(name));
-        } else {
-            r->via[r->via_count++] = (uint16_t)n;
-        }
-    }
+    take_via(p, index, r);
+    app_conf_check_route(p, index);
 }
 
 /* The table that will hold the pattern judges it. */
-static void
-check_pattern(struct pass *p, size_t index, struct route_table *probe)
+static int
+check_pattern(struct pass *p, size_t index, struct app_routes *probe)
 {
     const struct app_route *r = &p->c->routes[index];
+    struct or_error error = { "" };
     char key[64];
+    int rc = r->via_count > 0 ? app_routes_add(probe, r, &error) : 0;
 
-    if (r->via_count > 0 && route_table_add(probe, r->to, r->via, r->via_count) == BH_ESYNTAX) {
-        (void)snprintf(key, sizeof(key), "route[%zu].to", index);
-        fault(p, key,
-            "Write example.org, *.example.org, an address literal like [192.0.2.1], or *.",
+    (void)snprintf(key, sizeof(key), "route[%zu].to", index);
+    if (r->is_or && rc < 0 && rc != -ENOMEM) {
+        app_conf_fault(p, key, "Write an address space like /C=FR/A=ATLAS/P=PARIS/, or / for all.",
+            "%s", error.text);
+    } else if (rc == BH_ESYNTAX) {
+        app_conf_fault(p, key,
+            "Write example.org, *.example.org, an address literal like [192.0.2.1], or *; an "
+            "address space begins with a slash.",
             "\"%.*s\" is no pattern of a domain", SLICE_FMT(r->to));
     }
+    return rc == -ENOMEM ? rc : 0;
 }
 
 static int
@@ -523,24 +629,21 @@ take_routes(struct pass *p)
     struct app_conf *c = p->c;
     size_t count = conf_list_count(c->conf, "route");
     struct route_table_options o = { .hostname = c->hostname };
-    struct route_table *probe;
-    int rc = route_table_new(&probe, &o);
+    struct app_routes *probe;
+    int rc = app_routes_new(&probe, &o);
 
     if (rc < 0) {
         return rc;
     }
     c->routes = calloc(count + 1, sizeof(*c->routes));
-    if (c->routes == NULL) {
-        route_table_free(probe);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        take_route(p, i, &c->routes[i]);
+    rc = c->routes == NULL ? -ENOMEM : 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
         c->route_count = i + 1;
-        check_pattern(p, i, probe);
+        take_route(p, i, &c->routes[i]);
+        rc = check_pattern(p, i, probe);
     }
-    route_table_free(probe);
-    return 0;
+    app_routes_free(probe);
+    return rc;
 }
 
 static int
@@ -553,7 +656,8 @@ take_relay(struct pass *p)
         struct slice text = conf_strings_at(c->conf, "relay.clients", i);
 
         if (netaddr_parse_prefix(text, &c->clients[c->client_count]) < 0) {
-            fault(p, "relay.clients", "Write ADDRESS/BITS with no bits set behind the prefix.",
+            app_conf_fault(p, "relay.clients",
+                "Write ADDRESS/BITS with no bits set behind the prefix.",
                 "\"%.*s\" is not a network", SLICE_FMT(text));
         } else {
             c->client_count++;
@@ -568,7 +672,7 @@ take_relay(struct pass *p)
         struct slice bare = slice_starts(text, SLICE_LIT("*.")) ? slice_skip(text, 2) : text;
 
         if (!address_domain_valid(bare)) {
-            fault(p, "relay.domains", "Write example.org or *.example.org.",
+            app_conf_fault(p, "relay.domains", "Write example.org or *.example.org.",
                 "\"%.*s\" is not a domain", SLICE_FMT(text));
         }
         c->domains[c->domain_count++] = text;
@@ -585,7 +689,7 @@ take_schedule(struct pass *p, const char *key, struct retry_schedule *s)
         struct slice text = conf_strings_at(p->c->conf, key, i);
 
         if (ticks_parse_duration(text, &s->steps_ms[s->count]) < 0 || s->steps_ms[s->count] < 100) {
-            fault(p, key, "Write durations of 100ms or more, like \"30s\" or \"5min\".",
+            app_conf_fault(p, key, "Write durations of 100ms or more, like \"30s\" or \"5min\".",
                 "\"%.*s\" is no delay", SLICE_FMT(text));
         } else {
             s->count++;
@@ -605,7 +709,7 @@ take_dns(struct pass *p)
         struct slice text = conf_strings_at(c->conf, "dns.servers", i);
 
         if (netaddr_parse_port(text, 53, &c->dns_servers[c->dns_server_count]) < 0) {
-            fault(p, "dns.servers", "Write an address, or [address]:port.",
+            app_conf_fault(p, "dns.servers", "Write an address, or [address]:port.",
                 "\"%.*s\" is not an address", SLICE_FMT(text));
         } else {
             c->dns_server_count++;
@@ -622,19 +726,20 @@ take_scalars(struct pass *p)
 
     take_string(p, "hostname", c->hostname, sizeof(c->hostname));
     if (!address_domain_valid(slice_of(c->hostname))) {
-        fault(p, "hostname", "Write a fully qualified host name.", "\"%s\" is not a host name",
-            c->hostname);
+        app_conf_fault(p, "hostname", "Write a fully qualified host name.",
+            "\"%s\" is not a host name", c->hostname);
     }
     take_string(p, "user", c->user, sizeof(c->user));
     take_string(p, "store.path", c->store_path, sizeof(c->store_path));
     if (c->store_path[0] != '/') {
-        fault(p, "store.path", "Write an absolute path.", "\"%s\" is not absolute", c->store_path);
+        app_conf_fault(
+            p, "store.path", "Write an absolute path.", "\"%s\" is not absolute", c->store_path);
     }
     take_string(p, "log.to", c->log_to, sizeof(c->log_to));
     if (strcmp(c->log_to, "syslog") != 0 && strcmp(c->log_to, "stderr") != 0 &&
         strncmp(c->log_to, "file:/", 6) != 0) {
-        fault(p, "log.to", "Write syslog, stderr or file:/PATH.", "\"%s\" is no log target",
-            c->log_to);
+        app_conf_fault(p, "log.to", "Write syslog, stderr or file:/PATH.",
+            "\"%s\" is no log target", c->log_to);
     }
     take_string(p, "relay.postmaster", c->postmaster, sizeof(c->postmaster));
     c->vip_grace_ms = conf_uint(conf, "vip_grace");
@@ -669,6 +774,7 @@ take_all(struct pass *p, const char *vip_text)
     for (size_t i = 0; i < conf_children_count(p->c->conf, "listener"); i++) {
         take_listener(p, conf_child_name(p->c->conf, "listener", i));
     }
+    app_conf_take_x400(p);
     rc = take_relay(p);
     if (rc == 0) {
         rc = take_connectors(p);
@@ -712,15 +818,42 @@ app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
     return 0;
 }
 
+int
+app_conf_load_to_run(struct app_conf **out, const char *path, const char *vip_text,
+    conf_error_fn *on_error, void *ctx)
+{
+    struct app_conf *c;
+    int rc = app_conf_load(&c, path, vip_text, on_error, ctx);
+    struct pass p = { .c = c, .on_error = on_error, .ctx = ctx };
+
+    if (rc < 0) {
+        return rc;
+    }
+    /* FUTURE: until the X.400 connectors run, a file with them can be checked and not started. This
+     * is the only place that says so: with them, app_conf_load takes this function's place. */
+    if (conf_is_set(c->conf, "x400")) {
+        app_conf_fault(&p, "x400", "Remove the listeners and connectors of X.400 for now.",
+            "this release checks the configuration of X.400, and does not run it yet");
+        app_conf_free(c);
+        return BH_ECONFIG;
+    }
+    *out = c;
+    return 0;
+}
+
 void
 app_conf_free(struct app_conf *c)
 {
     if (c == NULL) {
         return;
     }
+    for (size_t i = 0; i < c->connector_count; i++) {
+        free(c->connectors[i].x400);
+    }
     free(c->connectors);
     free(c->routes);
     free(c->domains);
+    secrets_free(c->secrets);
     conf_free(c->conf);
     free(c);
 }

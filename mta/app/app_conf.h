@@ -11,7 +11,12 @@
 #include "bridgehead/events.h"
 #include "core/conf.h"
 #include "core/netaddr.h"
+#include "core/secret.h"
 #include "sched/retry.h"
+#include "x400/or_address.h"
+#include "x400/p1_envelope.h"
+#include "x400/x400_match.h"
+#include "x400/x400_schedule.h"
 
 #define APP_NAME_CAP        64
 #define APP_PATH_CAP        256
@@ -40,6 +45,30 @@ struct app_hop {
     struct netaddr address;
     uint16_t port;
 };
+/* One side of an X.400 connector: what it calls itself. */
+struct app_x400_side {
+    char mta[P1_MTA_NAME_BYTES_MAX + 1]; /* empty: the NULL bind */
+    struct slice password;               /* in the conf's secrets */
+    struct x400_selectors selectors;
+};
+#define APP_PRIORITIES 3 /* by enum p1_priority */
+struct app_x400 {
+    enum p1_protocol protocol;
+    struct app_x400_side local, remote;
+    uint32_t checkpoint; /* KiB; 0: the peer decides */
+    uint32_t window;
+    bool two_way; /* two-way alternate */
+    uint64_t recovery_ms;
+    uint32_t association_limit, association_threshold;
+    uint64_t association_idle_ms;
+    uint32_t open_retries, transfer_retries; /* 0: no limit */
+    uint64_t open_interval_ms, transfer_interval_ms;
+    uint64_t kib_ms[APP_PRIORITIES];    /* of a transfer, for each KiB */
+    uint64_t expire_ms[APP_PRIORITIES]; /* of a message's age */
+    struct x400_schedule schedule;
+    uint64_t message_bytes_max;
+    bool strip_internal, strip_bilateral;
+};
 struct app_connector {
     char name[APP_NAME_CAP];
     enum app_protocol protocol;
@@ -52,10 +81,13 @@ struct app_connector {
     uint64_t idle_ms, down_after_ms;
     uint64_t connect_ms, greeting_ms, command_ms, data_init_ms, data_block_ms, data_done_ms;
     bool in_doubt_hold;
+    struct app_x400 *x400; /* NULL: another protocol */
 };
 struct app_route {
-    struct slice to; /* in the conf */
-    uint16_t via[APP_VIA_MAX];
+    struct slice to; /* in the conf: a domain's pattern, or an address space ("/…/") */
+    bool is_or;
+    uint16_t via[APP_VIA_MAX]; /* by cost */
+    uint32_t cost[APP_VIA_MAX];
     size_t via_count;
 };
 
@@ -90,6 +122,9 @@ struct app_conf {
     size_t connector_count;
     struct app_route *routes;
     size_t route_count;
+    struct p1_domain x400_domain; /* ours; given if there is an X.400 listener or connector */
+    char x400_mta[P1_MTA_NAME_BYTES_MAX + 1];
+    struct secrets *secrets;
     struct retry_schedule retry, backoff;
     uint64_t expire_ms, warn_after_ms;
 };
@@ -98,12 +133,21 @@ struct app_conf {
  * they must be the same set. 0; BH_ECONFIG after on_error was called for each fault; -ENOMEM. */
 int app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
     conf_error_fn *on_error, void *ctx) MUST_USE;
+/* The same, for a process that is going to serve. */
+int app_conf_load_to_run(struct app_conf **out, const char *path, const char *vip_text,
+    conf_error_fn *on_error, void *ctx) MUST_USE;
 void app_conf_free(struct app_conf *c);
 /* The table, for the manual page and for reload. */
 const struct conf_key *app_conf_table(size_t *rows);
+/* What was understood: a line for each listener, connector and route. No password is in it. */
+void app_conf_describe(
+    const struct app_conf *c, void (*put)(void *ctx, const char *line), void *ctx);
 /* "FILE:LINE: KEY: MESSAGE (CURE)" */
 void app_conf_error_text(const struct conf_error *e, char *out, size_t cap);
 enum bridgehead_event app_conf_error_event(const struct conf_error *e);
+
+/* What an incoming association of a connector brings; borrowed from x. */
+struct x400_expected app_x400_expected(const struct app_x400 *x);
 
 /* Paths that follow from the instance. */
 void app_run_dir(const struct app_conf *c, char out[APP_PATH_CAP]); /* /run/bridgehead/NAME */

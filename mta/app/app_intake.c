@@ -24,7 +24,7 @@ is_local_postmaster(const struct app *a, const struct address *rcpt)
 static struct slice
 postmaster_of(const struct app *a, char out[320])
 {
-    struct slice configured = route_postmaster(a->routes);
+    struct slice configured = route_postmaster(a->routes->domains);
 
     if (configured.n > 0) {
         return configured;
@@ -44,6 +44,40 @@ has_route_in_local(const struct address *rcpt)
            slice_find(rcpt->local, '@') < rcpt->local.n;
 }
 
+static uint16_t
+connector_index(const struct app_conf *c, struct slice name)
+{
+    for (size_t i = 0; i < c->connector_count; i++) {
+        if (slice_eq(slice_of(c->connectors[i].name), name)) {
+            return (uint16_t)i;
+        }
+    }
+    return OR_ROUTE_NO_CONNECTOR;
+}
+
+/* Of a connector's association: it is known, so it may send to whatever has a route. */
+static struct intake_verdict
+on_x400_recipient(const struct app *a, struct slice connector, struct slice recipient)
+{
+    struct route r;
+
+    if (!app_route_is_or(recipient)) {
+        return (
+            struct intake_verdict){ 550, "5.1.2", "Not an O/R address, and no gateway is here" };
+    }
+    switch (app_routes_find(a->routes, recipient, connector_index(a->conf, connector), &r)) {
+    case 0:
+        return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
+    case -ELOOP:
+        return (struct intake_verdict){ 554, "5.4.6", "The only way is the one it came by" };
+    case BH_ENOTFOUND:
+        log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", recipient));
+        return (struct intake_verdict){ 550, "5.1.1", "No address space has this O/R address" };
+    default:
+        return (struct intake_verdict){ 553, "5.1.3", "O/R address is not valid" };
+    }
+}
+
 static struct intake_verdict
 on_recipient(
     void *ctx, const struct intake_client *client, struct slice sender, struct slice recipient)
@@ -52,6 +86,13 @@ on_recipient(
     struct address rcpt;
 
     (void)sender;
+    if (client->connector.n > 0) {
+        return on_x400_recipient(a, client->connector, recipient);
+    }
+    if (app_route_is_or(recipient)) {
+        return (struct intake_verdict){ 550, "5.1.2",
+            "X.400 addresses are not taken here: no gateway between SMTP and X.400" };
+    }
     if (slice_ieq(recipient, SLICE_LIT("postmaster"))) {
         return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
     }
@@ -61,13 +102,14 @@ on_recipient(
     if (is_local_postmaster(a, &rcpt)) {
         return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
     }
-    if (!route_permits(a->routes, &client->address, rcpt.domain)) {
+    if (!route_permits(a->routes->domains, &client->address, rcpt.domain)) {
         return (struct intake_verdict){ 550, "5.7.1", "Relaying denied" };
     }
-    if (has_route_in_local(&rcpt) && !route_permits(a->routes, &client->address, SLICE_NONE)) {
+    if (has_route_in_local(&rcpt) &&
+        !route_permits(a->routes->domains, &client->address, SLICE_NONE)) {
         return (struct intake_verdict){ 550, "5.7.1", "Relaying denied: a route in the address" };
     }
-    if (route_find(a->routes, rcpt.domain) == NULL) {
+    if (route_find(a->routes->domains, rcpt.domain) == NULL) {
         log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", recipient));
         return (struct intake_verdict){ 451, "4.3.5", "No route to this domain is configured" };
     }
@@ -94,7 +136,7 @@ on_checkpoint(void *ctx, const struct intake_client *client)
     for (size_t i = 0; i < a->conf->listener_count; i++) {
         if (slice_eq(client->listener, slice_of(a->conf->listeners[i].name))) {
             return a->conf->listeners[i].checkpoint &&
-                   route_permits(a->routes, &client->address, SLICE_NONE);
+                   route_permits(a->routes->domains, &client->address, SLICE_NONE);
         }
     }
     return false;
@@ -259,18 +301,14 @@ bool
 app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count)
 {
     struct app *a = ctx;
-    struct address rcpt;
-    const struct route *r;
+    struct route r;
 
-    if (address_parse(recipient, &rcpt) < 0) {
+    /* FUTURE: the connector that it came by and the trace, when the queue keeps them. */
+    if (app_routes_find(a->routes, recipient, OR_ROUTE_NO_CONNECTOR, &r) < 0) {
         return false;
     }
-    r = route_find(a->routes, rcpt.domain);
-    if (r == NULL) {
-        return false;
-    }
-    memcpy(via, r->via, r->via_count * sizeof(*via));
-    *via_count = r->via_count;
+    memcpy(via, r.via, r.via_count * sizeof(*via));
+    *via_count = r.via_count;
     return true;
 }
 

@@ -1,4 +1,5 @@
 #include "app/app_select.h"
+#include "app/app_route.h"
 #include "core/ticks.h"
 #include "mail/address.h"
 #include <stdio.h>
@@ -20,6 +21,40 @@ check_state(struct slice s)
     return BH_ESYNTAX;
 }
 
+/* An O/R address may be written in either form, with its attributes in any order. */
+static int
+read_or_address(struct selector *s)
+{
+    struct or_address a;
+    struct or_error error;
+
+    if (!app_route_is_space(s->text) || slice_find(s->text, '@') < s->text.n) {
+        return 0;
+    }
+    if (or_address_parse(s->text, &a, &error) < 0) {
+        return BH_ESYNTAX;
+    }
+    s->is_or = true;
+    s->number = or_address_hash(&a);
+    return 0;
+}
+
+/* The selector is parsed again only for its equals (an address takes 2 KiB, a selection 16 of
+ * them). */
+static bool
+same_person(const struct selector *s, struct slice address)
+{
+    struct or_address a, b;
+    struct or_error error;
+
+    if (slice_ieq(address, s->text)) {
+        return true;
+    }
+    return s->is_or && app_route_is_or(address) && or_address_parse(address, &a, &error) == 0 &&
+           or_address_hash(&a) == s->number && or_address_parse(s->text, &b, &error) == 0 &&
+           or_address_equal(&a, &b);
+}
+
 /* What cannot be is refused: it would look as if the queue had none. */
 static int
 parse_selector(struct slice s, struct selector *out)
@@ -39,6 +74,9 @@ parse_selector(struct slice s, struct selector *out)
         if (slice_starts(s, slice_of(kinds[i].prefix))) {
             out->kind = kinds[i].kind;
             out->text = slice_skip(s, strlen(kinds[i].prefix));
+            if (out->kind == SEL_RECIPIENT || out->kind == SEL_SENDER) {
+                return read_or_address(out);
+            }
             if (out->kind == SEL_OLDER) {
                 return ticks_parse_duration(out->text, &out->number);
             }
@@ -84,7 +122,7 @@ recipient_matches(const struct select_source *source, const struct queue_message
     case SEL_DOMAIN:
         return address_parse(r->address, &addr) == 0 && slice_ieq(addr.domain, s->text);
     case SEL_RECIPIENT:
-        return slice_ieq(r->address, s->text);
+        return same_person(s, r->address);
     case SEL_CONNECTOR:
         connector = r->state == RECIPIENT_QUEUED ? source->connector(source->ctx, m, index) : NULL;
         return connector != NULL && slice_eq(slice_of(connector), s->text);
@@ -105,7 +143,7 @@ message_matches(
     case SEL_ALL:
         return true;
     case SEL_SENDER:
-        return slice_ieq(m->sender, s->text) ||
+        return same_person(s, m->sender) ||
                (m->sender.n == 0 && slice_eq(s->text, SLICE_LIT("<>")));
     case SEL_OLDER:
         return source->now_wall_ms > m->received_wall_ms &&

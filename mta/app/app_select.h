@@ -38,6 +38,7 @@ struct selector {
     } kind;
     struct slice text;
     uint64_t number;
+    bool is_or; /* text is an O/R address, number its hash */
 };
 
 struct selection {

@@ -4,6 +4,7 @@
 #define APP_APP_STATE_H
 
 #include "app/app.h"
+#include "app/app_route.h"
 #include "app/channel.h"
 #include "cluster/role.h"
 #include "ctl/ctl.h"
@@ -13,7 +14,6 @@
 #include "net/resolver.h"
 #include "net/vip_watch.h"
 #include "queue/queue.h"
-#include "route/route.h"
 #include "sched/sched.h"
 #include "smtp/smtp.h"
 
@@ -51,7 +51,7 @@ struct app {
     struct vip_watch *vips;
     struct egress *egress;
     struct resolver *resolver;
-    struct route_table *routes;
+    struct app_routes *routes;
     struct app_fenced fenced;
     uint64_t opening_since_ms; /* loop's clock */
     struct queue_opening *opening;
@@ -103,7 +103,6 @@ bool app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_co
 int app_settle_doubts(struct app *a) MUST_USE;
 
 /* app_wire.c: conf to the parts' options */
-int app_make_routes(const struct app_conf *c, struct route_table **out) MUST_USE;
 int app_make_outs(struct app *a, const struct app_conf *c) MUST_USE;
 int app_make_sched(struct app *a) MUST_USE;
 void app_smtp_in_options(const struct app_conf *c, struct smtp_in_options *o);

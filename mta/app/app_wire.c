@@ -12,31 +12,6 @@
 
 #define STATE_KEY_CAP (APP_NAME_CAP + 32)
 
-int
-app_make_routes(const struct app_conf *c, struct route_table **out)
-{
-    struct route_table_options o = { .hostname = c->hostname,
-        .postmaster = slice_of(c->postmaster),
-        .clients = c->clients,
-        .client_count = c->client_count,
-        .domains = c->domains,
-        .domain_count = c->domain_count };
-    struct route_table *t;
-    int rc = route_table_new(&t, &o);
-
-    for (size_t i = 0; rc == 0 && i < c->route_count; i++) {
-        rc = route_table_add(t, c->routes[i].to, c->routes[i].via, c->routes[i].via_count);
-        if (rc < 0) {
-            route_table_free(t);
-            return rc;
-        }
-    }
-    if (rc == 0) {
-        *out = t;
-    }
-    return rc;
-}
-
 void
 app_smtp_in_options(const struct app_conf *c, struct smtp_in_options *o)
 {
@@ -185,13 +160,16 @@ app_make_outs(struct app *a, const struct app_conf *c)
 static struct sched_connector *
 sched_connectors(struct smtp_out *const *outs, const struct app_conf *c)
 {
+    static const char *const protocols[] = {
+        [APP_SMTP] = "smtp", [APP_LMTP] = "lmtp", [APP_X400] = "x400"
+    };
     struct sched_connector *list = calloc(c->connector_count + 1, sizeof(*list));
 
     for (size_t i = 0; list != NULL && i < c->connector_count; i++) {
         const struct app_connector *n = &c->connectors[i];
 
         list[i] = (struct sched_connector){ .name = n->name,
-            .protocol = n->protocol == APP_LMTP ? "lmtp" : "smtp",
+            .protocol = protocols[n->protocol],
             .transport = smtp_out_transport(outs[i]),
             .per_domain = n->hop_count == 0,
             .concurrency = n->concurrency,
@@ -304,16 +282,16 @@ static int
 apply(struct app *a, struct app_conf *fresh)
 {
     struct smtp_in_options in;
-    struct route_table *routes, *old;
+    struct app_routes *routes, *old;
     struct smtp_out **outs;
-    int rc = app_make_routes(fresh, &routes);
+    int rc = app_routes_make(&routes, fresh);
 
     if (rc < 0) {
         return rc;
     }
     rc = make_outs(a, fresh, &outs);
     if (rc < 0) {
-        route_table_free(routes);
+        app_routes_free(routes);
         return rc;
     }
     old = a->routes;
@@ -322,10 +300,10 @@ apply(struct app *a, struct app_conf *fresh)
     if (rc < 0) {
         a->routes = old;
         drop_outs(a, fresh, outs);
-        route_table_free(routes);
+        app_routes_free(routes);
         return rc;
     }
-    route_table_free(old);
+    app_routes_free(old);
     take_outs(a, fresh, outs);
     if (a->sched != NULL) {
         app_restore_suspended(a, fresh);
@@ -433,7 +411,7 @@ app_reload(struct app *a, struct ctl_request *rq)
         }
         return;
     }
-    rc = app_conf_load(&fresh, a->args->config, a->args->vip, collect_error, &first);
+    rc = app_conf_load_to_run(&fresh, a->args->config, a->args->vip, collect_error, &first);
     if (rc == 0) {
         rc = check_reloadable(a, fresh, text, sizeof(text));
     }

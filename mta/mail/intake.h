@@ -15,6 +15,9 @@ struct intake_client {
     struct netaddr address;
     struct slice helo;
     struct slice listener; /* the listener's name in the config */
+    /* The X.400 connector that the association was matched to (name and password were right): it
+     * may relay to every address that has a route. Empty: SMTP. */
+    struct slice connector;
 };
 
 /* An answer for one recipient. code 250 accepts. text is static or lives until the next call. */

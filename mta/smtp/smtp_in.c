@@ -735,7 +735,7 @@ smtp_in_accept(
         return; /* the client finds the connection closed and tries again */
     }
     s->client = client;
-    s->who = (struct intake_client){ *peer, SLICE_NONE, slice_of(listener) };
+    s->who = (struct intake_client){ .address = *peer, .listener = slice_of(listener) };
     if (in->intake.ops->checkpoint(in->intake.ctx, &s->who)) {
         s->proto.checkpoint = &s->who.address;
     }

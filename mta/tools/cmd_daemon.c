@@ -257,6 +257,19 @@ report_fault(void *ctx, const struct conf_error *e)
     (void)fprintf(stderr, "bridgehead: %s\n", tagged);
 }
 
+static void
+print_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    (void)printf("%s\n", line);
+}
+
+static void
+append_line(void *ctx, const char *line)
+{
+    (void)json_array_append_new(ctx, json_string(line));
+}
+
 int
 cmd_check(struct tool *t, int argc, char **argv)
 {
@@ -268,13 +281,17 @@ cmd_check(struct tool *t, int argc, char **argv)
         return BRIDGEHEAD_EXIT_CONFIG;
     }
     if (t->json) {
-        json_t *a =
-            json_pack("{s:s,s:s,s:b}", "file", c->file, "instance", c->instance, "valid", 1);
+        json_t *lines = json_array();
+        json_t *a;
 
+        app_conf_describe(c, append_line, lines);
+        a = json_pack("{s:s,s:s,s:b,s:o}", "file", c->file, "instance", c->instance, "valid", 1,
+            "understood", lines);
         tool_print_json(a);
         json_decref(a);
     } else {
         (void)printf("%s: instance %s: the configuration is valid\n", c->file, c->instance);
+        app_conf_describe(c, print_line, NULL);
     }
     app_conf_free(c);
     return 0;

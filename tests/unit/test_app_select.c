@@ -120,6 +120,13 @@ each_selector_tells_messages_apart(void)
         { "{\"selectors\": [\"domain=ONE.example\"]}", 3 },
         { "{\"selectors\": [\"domain=example\"]}", 0 },
         { "{\"selectors\": [\"recipient=c@three.example\"]}", 1 },
+        { "{\"selectors\": [\"recipient=/C=XX/A=ICAO/P=SWITZ/O=LS/CN=LSZHZTZX/\"]}", 1 },
+        { "{\"selectors\": [\"recipient=/CN=lszhztzx/O=LS/PRMD=SWITZ/ADMD=icao/C=XX/\"]}", 1 },
+        { "{\"selectors\": [\"recipient=CN=LSZHZTZX;O=LS;P=SWITZ;A=ICAO;C=XX\"]}", 1 },
+        { "{\"selectors\": [\"recipient=/C=XX/A=ICAO/P=SWITZ/O=LS/CN=LSZHZTZY/\"]}", 0 },
+        { "{\"selectors\": [\"recipient=/C=XX/A=ICAO/P=SWITZ/O=LS/\"]}", 0 },
+        { "{\"selectors\": [\"domain=ICAO\"]}", 0 },
+        { "{\"selectors\": [\"sender=S=Pilot;A=ICAO;C=XX\"]}", 0 },
         { "{\"selectors\": [\"connector=up\"]}", 3 },
         { "{\"selectors\": [\"connector=u\"]}", 0 },
         { "{\"selectors\": [\"sender=S@example.org\"]}", 2 },
@@ -143,6 +150,7 @@ each_selector_tells_messages_apart(void)
     r.recipients[4].state = RECIPIENT_DELIVERED;
     r.recipients[5].address = SLICE_LIT("c@three.example");
     r.recipients[4].address = SLICE_LIT("c@one.example");
+    r.recipients[0].address = SLICE_LIT("/C=XX/A=ICAO/P=SWITZ/O=LS/CN=LSZHZTZX/");
     r.recipients[1].address = SLICE_LIT("d@one.example");
     r.recipients[2].address = SLICE_LIT("d@one.example");
     r.messages[2].sender = SLICE_NONE;
@@ -165,6 +173,7 @@ what_is_no_selector_is_refused_with_a_cure(void)
     const char *const rows[] = {
         "{\"selectors\": [\"colour=blue\"]}",
         "{\"selectors\": [\"\"]}",
+        "{\"selectors\": [\"recipient=/C=FRA/A=ATLAS/S=x/\"]}",
         "{\"selectors\": [\"ALL\"]}",
         "{\"selectors\": [\"allx\"]}",
         "{\"selectors\": [\"state=defered\"]}",

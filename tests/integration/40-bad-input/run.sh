@@ -48,6 +48,56 @@ faulty 3 1100 "a source that is no VIP" 'connector = { up = { protocol = "smtp";
 write_config
 rm /mnt/relay.conf
 refused 3 1106 "no file" /mnt/relay.conf "No such file"
+
+# ---- X.400. x400_faulty WHAT CONNECTORS ROUTE WORD...: with these connectors and this route
+x400_faulty() {
+    local what=$1 connectors=$2 route=$3 word
+
+    shift 3
+    write_config relay 'x400 = { domain = "/C=GB/A=TEST/P=LONDON/"; mta = "LONDON"; };' \
+        'listener = { p1 = { protocol = "x400"; }; };' "connector = { $connectors };" "route = ( $route );"
+    refused 3 1100 "$what" "$@"
+    expect 3 "$what, bridgehead check" bh check
+    for word in "$@"; do says "$word"; done
+}
+p1() { echo "$1 = { protocol = \"x400\"; next_hop = [\"198.51.100.7\"]; $2 };"; }
+peer='remote = { mta = "PARIS"; };'
+paris=$(p1 paris "$peer")
+to_paris='{ to = "/C=FR/A=ATLAS/P=PARIS/"; via = ["paris"]; }'
+faulty 3 1100 "x400 without names" 'listener = { p1 = { protocol = "x400"; }; };' listener.p1.protocol 'Add x400 ='
+x400_faulty "a selector too long" "$(p1 paris "$peer local = { ssel = \"12345678901234567\"; };")" "$to_paris" \
+    /mnt/relay.conf: paris.local.ssel 17 'most is 16'
+x400_faulty "bad hex" "$(p1 paris "$peer local = { tsel_hex = \"7x\"; };")" "$to_paris" paris.local.tsel_hex 7x 'two digits'
+x400_faulty "text and hex of one selector" "$(p1 paris "$peer local = { tsel = \"p\"; tsel_hex = \"70\"; };")" "$to_paris" \
+    paris.local.tsel_hex 'one of the two'
+x400_faulty "connectors that no association tells apart" "$paris $(p1 rome "$peer")" "$to_paris" \
+    connector.rome.remote.mta 'connector paris' 'another local.tsel'
+x400_faulty "a country out of bounds" "$paris" '{ to = "/C=FRA/A=ATLAS/"; via = ["paris"]; }' 'route[0].to' 'C:'
+x400_faulty "a name out of bounds" "$paris" '{ to = "/C=FR/A=SEVENTEEN-LETTERS/"; via = ["paris"]; }' 'route[0].to' 'A:' 16
+x400_faulty "keys of another protocol" "$(p1 paris "$peer concurrency = 3;")" "$to_paris" paris.concurrency 'not a key'
+x400_faulty "a domain by an x400 connector" "$paris" '{ to = "example.org"; via = ["paris"]; }' 'route[0].via' 'no gateway'
+x400_faulty "an O/R address by an smtp connector" 'up = { protocol = "smtp"; };' '{ to = "/C=FR/A=ATLAS/"; via = ["up"]; }' \
+    'route[0].via' 'no gateway'
+x400_faulty "a bad schedule" "$(p1 paris "$peer schedule = [\"Mon-Fri\"];")" "$to_paris" paris.schedule 08:00-18:00
+secret='remote = { mta = "PARIS"; password_file = "/mnt/secret"; };'
+x400_faulty "no password file" "$(p1 paris "$secret")" "$to_paris" paris.remote.password_file "No such file" "chmod 640 /mnt/secret"
+echo swordfish >/mnt/secret
+chmod 644 /mnt/secret
+x400_faulty "a password for everyone" "$(p1 paris "$secret")" "$to_paris" "open to everyone (mode 0644)" "chmod 640 /mnt/secret"
+chmod 600 /mnt/secret
+x400_faulty "a password that the server cannot read" "$(p1 paris "$secret")" "$to_paris" "the account bridgehead" "chown root:bridgehead"
+chown root:bridgehead /mnt/secret
+chmod 640 /mnt/secret
+write_config relay 'x400 = { domain = "/C=GB/A=TEST/P=LONDON/"; mta = "LONDON"; };' \
+    'listener = { p1 = { protocol = "x400"; }; };' "connector = { $(p1 paris "$secret") };" "route = ( $to_paris );"
+expect 0 "a good file with X.400" bh check
+says "listener p1: x400 at [192.0.2.10]:102"
+says "the peer is PARIS, with a password"
+says "route /C=FR/A=ATLAS/P=PARIS/: paris (cost 1)"
+expect 0 "a good file with X.400, --check" bridgeheadd --check --config /mnt/relay.conf
+refused 3 1100 "X.400, which is checked and not run yet" x400 "does not run it yet"
+! grep -rqs swordfish /mnt/relay.log /mnt/out || fail "a password was logged"
+
 write_config relay 'vip = [];'
 refused 3 1100 "no virtual IP" vip
 write_config
