@@ -12,6 +12,7 @@
 
 static const struct slice acse_syntax = SLICE_LIT("\x52\x01\x00\x01"); /* 2.2.1.0.1 */
 static const struct slice rtse_syntax = SLICE_LIT("\x56\x00\x02\x0c"); /* 2.6.0.2.12 */
+static const struct slice mts_syntax = SLICE_LIT("\x56\x00\x02\x07");  /* 2.6.0.2.7 */
 static const struct slice mts_context = SLICE_LIT("\x56\x00\x01\x06"); /* 2.6.0.1.6 */
 
 void
@@ -46,6 +47,12 @@ void
 rtse_lost(struct rtse *r)
 {
     r->state = RTSE_OVER;
+}
+
+uint32_t
+rtse_transfer_context(const struct rtse *r)
+{
+    return r->mode == PRESENTATION_NORMAL ? presentation_id(r->below, mts_syntax) : 0;
 }
 
 static struct session *

@@ -219,6 +219,10 @@ int rtse_give(struct rtse *r) MUST_USE;                      /* TURN, TWA */
 int rtse_close(struct rtse *r) MUST_USE;                     /* TURN, the initiator */
 void rtse_abort(struct rtse *r, unsigned reason);
 
+/* The presentation context of message transfer, which P1's EXTERNAL names; 0: X.410 mode, or it was
+ * not agreed upon. */
+uint32_t rtse_transfer_context(const struct rtse *r);
+
 /* Sentences for reasons of RTAB and of RTORJ (X.410 mode); never NULL. */
 const char *rtse_abort_text(unsigned reason);
 const char *rtse_refuse_text(unsigned reason);

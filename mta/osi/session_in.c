@@ -325,9 +325,8 @@ take_step(struct session *s, const struct spdu *u, struct session_ind *ind)
 
 /* ---- finding SPDUs */
 
-/* By identifier, and whether a category 0 SPDU came before it in its TSDU (6.3.7). */
-static enum session_event
-event_of(uint8_t si, bool prefixed)
+enum session_event
+session_event_of(uint8_t si, bool prefixed)
 {
     static const struct {
         uint8_t si;
@@ -420,7 +419,7 @@ spdu_whole(struct session *s, struct session_ind *ind)
     if (s->where == SESSION_AT_START && (si == SI_GT || si == SI_PT)) {
         return prefix(s, &u, ind);
     }
-    u.event = event_of(si, s->where == SESSION_AT_SPDU);
+    u.event = session_event_of(si, s->where == SESSION_AT_SPDU);
     u.error = u.event == SESSION_BAD ? "an SPDU that reliable transfer does not have" : NULL;
     s->where = u.event == SESSION_DT ? SESSION_IN_DATA : SESSION_AT_END;
     s->first_data = true;

@@ -1,4 +1,4 @@
-/* osi/session_int.h - what session.c and session_in.c share. Private. */
+/* osi/session_int.h - what session.c, session_in.c and explain.c share. Private. */
 #ifndef OSI_SESSION_INT_H
 #define OSI_SESSION_INT_H
 
@@ -36,6 +36,9 @@ enum {
 
 enum { VERSION_1 = 1, VERSION_2 = 2 };
 enum { ABORT_RELEASED = 1, ABORT_BY_USER = 2, ABORT_PROTOCOL_ERROR = 4 };
+
+/* By identifier, and whether a category 0 SPDU came before it in its TSDU (6.3.7). */
+enum session_event session_event_of(uint8_t si, bool prefixed);
 
 int session_send_plain(struct session *s, int prefix, uint8_t si) MUST_USE;
 /* The ABORT of ours: the transport is not kept, so no ABORT ACCEPT is waited for. Over. */

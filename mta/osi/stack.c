@@ -96,6 +96,27 @@ stack_keep(struct stack *k)
 }
 
 void
+stack_rest(struct stack *k)
+{
+    struct session *s = &k->session;
+
+    buf_release(&k->transport.out);
+    if (k->has_piece || session_waits(s)) {
+        return; /* what was told may still be looked at */
+    }
+    if (s->spent) {
+        buf_clear(&s->spdu);
+    }
+    buf_release(&s->spdu);
+    buf_clear(&k->presentation.scratch); /* PDUs that went into out */
+    buf_release(&k->presentation.scratch);
+    buf_clear(&k->rtse.rt);
+    buf_release(&k->rtse.rt);
+    buf_clear(&k->rtse.ac);
+    buf_release(&k->rtse.ac);
+}
+
+void
 stack_pause(struct stack *k, bool on)
 {
     k->paused = on;
@@ -351,6 +372,12 @@ stack_abort(struct stack *k, unsigned reason)
         rtse_abort(&k->rtse, reason);
     }
     k->ended = true;
+}
+
+bool
+stack_in_doubt(const struct stack *k)
+{
+    return in_doubt(k, k->rtse.state);
 }
 
 struct rtse *

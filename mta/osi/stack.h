@@ -110,6 +110,8 @@ void stack_feed(struct stack *k, struct slice bytes);
 enum stack_ind_kind stack_next(struct stack *k, struct stack_ind *ind);
 int stack_keep(struct stack *k) MUST_USE; /* 0 or -ENOMEM: then nothing can go on */
 bool stack_hungry(const struct stack *k);
+/* Give back what is empty: an association that rests costs little. */
+void stack_rest(struct stack *k);
 /* What was fed last may still come up to the end of a TPDU's octets. */
 void stack_pause(struct stack *k, bool on);
 /* The TCP connection ended. *end as of STACK_ENDED; false if that was told before. */
@@ -124,6 +126,8 @@ int stack_stop(struct stack *k, bool keep) MUST_USE;
 int stack_please(struct stack *k, uint32_t priority) MUST_USE;
 void stack_abort(struct stack *k, unsigned reason); /* RTSE_ABORT_; over, ENDED follows not */
 struct rtse *stack_rtse(struct stack *k);
+/* If it ended now: see stack_end. */
+bool stack_in_doubt(const struct stack *k);
 /* Of the transfer under way or the last one, in either direction. */
 void stack_recovery(const struct stack *k, struct rtse_recovery *out);
 

@@ -11,9 +11,10 @@
 #include "core/buf.h"
 #include "core/netaddr.h"
 
-#define X400_TRACE_LINE_CAP 256
+#define X400_TRACE_LINE_CAP 512
 
-/* on_line: "paris 192.0.2.10:40000 > 198.51.100.7:102 session CN ...", without a newline. on_pcap:
+/* on_line: "[192.0.2.10]:40000 > [198.51.100.7]:102 ACTIVITY START 1", without a newline; ">" goes
+ * out. on_pcap:
  * whole records (x400_pcap_head goes before the first). Either may be NULL. */
 struct x400_trace_sink {
     void (*on_line)(void *ctx, const char *label, uint64_t wall_ms, const char *line);
