@@ -89,10 +89,6 @@ on_recipient(
     if (client->connector.n > 0) {
         return on_x400_recipient(a, client->connector, recipient);
     }
-    if (app_route_is_or(recipient)) {
-        return (struct intake_verdict){ 550, "5.1.2",
-            "X.400 addresses are not taken here: no gateway between SMTP and X.400" };
-    }
     if (slice_ieq(recipient, SLICE_LIT("postmaster"))) {
         return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
     }

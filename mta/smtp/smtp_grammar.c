@@ -48,6 +48,8 @@ smtp_grammar_error_reply(enum smtp_grammar_error e)
         [SMTP_GRAMMAR_NO_TO] = { 501, "5.5.4", "Syntax: RCPT TO:<address>" },
         [SMTP_GRAMMAR_BAD_SENDER] = { 501, "5.1.7", "Bad sender address syntax" },
         [SMTP_GRAMMAR_BAD_RECIPIENT] = { 501, "5.1.3", "Bad recipient address syntax" },
+        [SMTP_GRAMMAR_OR_RECIPIENT] = { 550, "5.1.2",
+            "X.400 addresses are not taken here: no gateway between SMTP and X.400" },
         [SMTP_GRAMMAR_TOO_LONG] = { 501, "5.5.4", "Address too long" },
         [SMTP_GRAMMAR_UNKNOWN_PARAM] = { 555, "5.5.4", "Parameter not recognized" },
         [SMTP_GRAMMAR_BAD_PARAM] = { 501, "5.5.4", "Parameter value not valid" },
@@ -351,17 +353,18 @@ smtp_grammar_mail(struct slice args, unsigned extensions, struct smtp_grammar_ma
 enum smtp_grammar_error
 smtp_grammar_rcpt(struct slice args, unsigned extensions, struct smtp_grammar_rcpt *out)
 {
-    struct slice path;
+    struct slice whole = slice_trim(slice_skip(args, 3)), path;
     int rc;
 
     if (!slice_istarts(args, SLICE_LIT("TO:"))) {
         return SMTP_GRAMMAR_NO_TO;
     }
     memset(out, 0, sizeof(*out));
-    path = slice_trim(slice_skip(args, 3));
-    rc = address_parse_path(path, false, true, &out->to, &path);
+    rc = address_parse_path(whole, false, true, &out->to, &path);
     if (rc < 0) {
-        return path_error(rc, SMTP_GRAMMAR_BAD_RECIPIENT);
+        bool is_or = slice_starts(whole, SLICE_LIT("</")) && slice_find(whole, '@') == whole.n;
+
+        return path_error(rc, is_or ? SMTP_GRAMMAR_OR_RECIPIENT : SMTP_GRAMMAR_BAD_RECIPIENT);
     }
     return take_params(path, extensions, rcpt_params, ARRAY_LEN(rcpt_params), out);
 }

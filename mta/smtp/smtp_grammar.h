@@ -38,7 +38,8 @@ enum smtp_grammar_error {
     SMTP_GRAMMAR_NO_TO,         /* RCPT without TO: */
     SMTP_GRAMMAR_BAD_SENDER,    /* not a reverse path */
     SMTP_GRAMMAR_BAD_RECIPIENT, /* not a forward path */
-    SMTP_GRAMMAR_TOO_LONG,      /* a path beyond RFC 5321 4.5.3.1 */
+    SMTP_GRAMMAR_OR_RECIPIENT, /* an O/R address, "</C=FR/A=ATLAS/…>": without a gateway nobody's */
+    SMTP_GRAMMAR_TOO_LONG,     /* a path beyond RFC 5321 4.5.3.1 */
     SMTP_GRAMMAR_UNKNOWN_PARAM, /* not one of an extension offered */
     SMTP_GRAMMAR_BAD_PARAM,     /* its value, or given twice */
     SMTP_GRAMMAR_BAD_HELO,      /* neither a domain nor an address literal */

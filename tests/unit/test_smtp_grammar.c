@@ -120,6 +120,7 @@ rcpt_takes_its_parameters(void)
         { "TO:<a@b> SIZE=1", SMTP_GRAMMAR_UNKNOWN_PARAM, NULL, 0, NULL },
         { "TO:<>", SMTP_GRAMMAR_BAD_RECIPIENT, NULL, 0, NULL },
         { "TO:<a>", SMTP_GRAMMAR_BAD_RECIPIENT, NULL, 0, NULL },
+        { "TO:</C=FR/A=ATLAS/S=x/>", SMTP_GRAMMAR_OR_RECIPIENT, NULL, 0, NULL },
         { "FROM:<a@b>", SMTP_GRAMMAR_NO_TO, NULL, 0, NULL },
     };
 
