@@ -95,6 +95,15 @@ says "listener p1: x400 at [192.0.2.10]:102"
 says "the peer is PARIS, with a password"
 says "route /C=FR/A=ATLAS/P=PARIS/: paris (cost 1)"
 expect 0 "a good file with X.400, --check" bridgeheadd --check --config /mnt/relay.conf
+# what the guides show is a good file
+for guide in exchange-x400-connector amhs; do
+    {
+        echo 'hostname = "mx.example.org"; vip = ["192.0.2.10"]; store = { path = "/mnt/relay.store"; };'
+        sed -n 's/^    //p' "$here/../../../docs/guides/$guide.md" | sed 's,/etc/bridgehead/[a-z]*.pw,/mnt/secret,'
+    } >/mnt/guide.conf
+    grep -q x400 /mnt/guide.conf || fail "the guide $guide shows no configuration"
+    expect 0 "the guide $guide" bridgehead --config /mnt/guide.conf check
+done
 refused 3 1100 "X.400, which is checked and not run yet" x400 "does not run it yet"
 ! grep -rqs swordfish /mnt/relay.log /mnt/out || fail "a password was logged"
 
