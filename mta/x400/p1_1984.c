@@ -183,7 +183,9 @@ extensions_fit(struct slice list, const char **why)
 bool
 p1_1984_fits(const struct p1_envelope *e, const struct p1_1984 *how, const char **why)
 {
+    struct p1_report r;
     struct name n;
+    uint64_t at;
 
     if (!read_name(e->originator, &n)) {
         *why = e->kind == P1_REPORT ? "a destination with an attribute that 1984 lacks"
@@ -195,7 +197,8 @@ p1_1984_fits(const struct p1_envelope *e, const struct p1_1984 *how, const char 
         *why = "a content type that 1984 lacks";
         return false;
     }
-    return extensions_fit(e->extensions, why);
+    return extensions_fit(e->extensions, why) &&
+           (e->kind != P1_REPORT || p1_report_parse(e->report_content, &r, why, &at) == 0);
 }
 
 bool
@@ -217,20 +220,22 @@ write_eits(struct ber_writer *w, const struct ber_value *v)
 {
     struct ber_cursor c;
     struct ber_value m;
-    uint64_t bits = 0;
-    size_t count = 0;
-    bool by_oid = has(v->body, BER_CONTEXT(4));
+    bool by_oid = has(v->body, BER_CONTEXT(4)), told = false;
 
     ber_write_begin(w, v->tag);
     ber_cursor_init(&c, v->body);
     while (ber_take(&c, &m) > 0) {
+        uint64_t bits = 0;
+        size_t count = 0;
+
         if (m.tag == BER_CONTEXT(0) && ber_to_bits(&m, &bits, &count) == 0) {
             ber_write_bits(w, m.tag, bits | (by_oid ? 1 : 0), MIN(MAX(count, (size_t)1), 64));
+            told = true;
         } else if (m.tag != BER_CONTEXT(4)) {
             ber_write_raw(w, m.whole);
         }
     }
-    if (by_oid && count == 0) {
+    if (by_oid && !told) {
         ber_write_bits(w, BER_CONTEXT(0), 1, 1);
     }
     ber_write_end(w);

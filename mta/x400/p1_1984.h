@@ -34,8 +34,7 @@ bool p1_1984_recipient_fits(const struct p1_recipient *r, const char **why);
 
 /* Append the envelope in the stored form (p1_stored.h), for p1_head_write. responsible: as in
  * struct p1_relay; recipients that cannot be told are left out, so nobody may be responsible for
- * them. -ENOMEM, BH_ETOOBIG: of out; BH_ESYNTAX: it does not fit, no recipient is left, or it is a
- * report whose content cannot be read. */
+ * them. -ENOMEM, BH_ETOOBIG: of out; BH_ESYNTAX: it does not fit, or no recipient is left. */
 int p1_1984_write(struct buf *out, const struct p1_envelope *e, const struct p1_1984 *how,
     const uint8_t *responsible) MUST_USE;
 

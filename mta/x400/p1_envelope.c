@@ -369,34 +369,21 @@ on_eits(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 static int
 on_content_type(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    uint64_t number;
-
-    if (e->content_oid.n > 0) {
-        return p1_fail(c, v, BH_ESYNTAX, "two content types");
-    }
-    if (ber_to_uint(v, P1_CONTENT_OID - 1, &number) < 0) {
-        return p1_fail(c, v, BH_ESYNTAX, "a content type that is no number");
-    }
-    e->content_type = (uint32_t)number;
-    return 0;
+    return e->content_oid.n > 0 ? p1_fail(c, v, BH_ESYNTAX, "two content types")
+                                : p1_read_content_type(c, v, &e->content_type);
 }
 
 static int
 on_content_oid(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    if (e->content_type != P1_CONTENT_OID) {
-        return p1_fail(c, v, BH_ESYNTAX, "two content types");
-    }
-    return ber_to_oid(v, &e->content_oid) < 0
-               ? p1_fail(c, v, BH_ESYNTAX, "a content type that is no object identifier")
-               : 0;
+    return e->content_type != P1_CONTENT_OID ? p1_fail(c, v, BH_ESYNTAX, "two content types")
+                                             : p1_read_content_oid(c, v, &e->content_oid);
 }
 
 static int
 on_content_id(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
-    return p1_read_text(c, v, P1_CONTENT_ID_BYTES_MAX, &e->content_id,
-        "a content identifier that is no string of at most 16 octets");
+    return p1_read_content_id(c, v, &e->content_id);
 }
 
 static int

@@ -161,6 +161,33 @@ p1_read_eits(struct ber_cursor *c, const struct ber_value *v, uint64_t *bits)
     return rc < 0 ? p1_pass(c, &in, rc) : 0;
 }
 
+int
+p1_read_content_type(struct ber_cursor *c, const struct ber_value *v, uint32_t *out)
+{
+    uint64_t number;
+
+    if (ber_to_uint(v, P1_CONTENT_OID - 1, &number) < 0) {
+        return p1_fail(c, v, BH_ESYNTAX, "a content type that is no number");
+    }
+    *out = (uint32_t)number;
+    return 0;
+}
+
+int
+p1_read_content_oid(struct ber_cursor *c, const struct ber_value *v, struct slice *out)
+{
+    return ber_to_oid(v, out) < 0
+               ? p1_fail(c, v, BH_ESYNTAX, "a content type that is no object identifier")
+               : 0;
+}
+
+int
+p1_read_content_id(struct ber_cursor *c, const struct ber_value *v, struct p1_text *out)
+{
+    return p1_read_text(c, v, P1_CONTENT_ID_BYTES_MAX, out,
+        "a content identifier that is no string of at most 16 octets");
+}
+
 bool
 p1_find_member(struct slice members, ber_tag tag, struct ber_value *out)
 {

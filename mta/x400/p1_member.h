@@ -22,6 +22,12 @@ int p1_read_identifier(
     struct ber_cursor *c, const struct ber_value *v, struct p1_identifier *out) MUST_USE;
 int p1_read_eits(struct ber_cursor *c, const struct ber_value *v, uint64_t *bits) MUST_USE;
 
+int p1_read_content_type(struct ber_cursor *c, const struct ber_value *v, uint32_t *out) MUST_USE;
+int p1_read_content_oid(
+    struct ber_cursor *c, const struct ber_value *v, struct slice *out) MUST_USE;
+int p1_read_content_id(
+    struct ber_cursor *c, const struct ber_value *v, struct p1_text *out) MUST_USE;
+
 /* Every element (p1_envelope.c); *count is raised. */
 int p1_check_trace(
     struct ber_cursor *c, struct slice list, bool internal, uint32_t *count) MUST_USE;

@@ -222,28 +222,19 @@ on_eits(struct ber_cursor *c, const struct ber_value *v, struct p1_report *r)
 static int
 on_content_type(struct ber_cursor *c, const struct ber_value *v, struct p1_report *r)
 {
-    uint64_t number;
-
-    if (ber_to_uint(v, P1_CONTENT_OID - 1, &number) < 0) {
-        return p1_fail(c, v, BH_ESYNTAX, "a content type that is no number");
-    }
-    r->content_type = (uint32_t)number;
-    return 0;
+    return p1_read_content_type(c, v, &r->content_type);
 }
 
 static int
 on_content_oid(struct ber_cursor *c, const struct ber_value *v, struct p1_report *r)
 {
-    return ber_to_oid(v, &r->content_oid) < 0
-               ? p1_fail(c, v, BH_ESYNTAX, "a content type that is no object identifier")
-               : 0;
+    return p1_read_content_oid(c, v, &r->content_oid);
 }
 
 static int
 on_content_id(struct ber_cursor *c, const struct ber_value *v, struct p1_report *r)
 {
-    return p1_read_text(c, v, P1_CONTENT_ID_BYTES_MAX, &r->content_id,
-        "a content identifier that is no string of at most 16 octets");
+    return p1_read_content_id(c, v, &r->content_id);
 }
 
 static int

@@ -38,3 +38,12 @@ expect_fields() {
     got=$(fields "$@")
     [[ $got = "$expected" ]] || fail "tshark says of $*: '$got', expected '$expected'"
 }
+
+# expect_apdu EXPECTED FILE FIELD...: fields of P1, every occurrence, in the first APDU
+expect_apdu() {
+    local expected=$1 file=$2 field got args=()
+    shift 2
+    for field in "$@"; do args+=(-e "$field"); done
+    got=$(tshark -r "$file" -Y p1.MTS_APDU -T fields -E 'separator=|' "${args[@]}" 2>/dev/null | head -1)
+    [[ $got = "$expected" ]] || fail "tshark says of $file's $*: '$got', expected '$expected'"
+}

@@ -11,6 +11,17 @@
 #define P1_TRACED "302b " P1_GDI " 3112 800d 3236313132303233313834345a 820100"
 #define P1_TRACE  "692d " P1_TRACED
 
+/* Octets of hex text, in turns in one of four buffers. */
+static inline struct slice
+p1_hex(const char *text)
+{
+    static char octets[4][4096];
+    static unsigned which;
+
+    which = (which + 1) % 4;
+    return octets_of_hex(text, octets[which], sizeof(octets[0]));
+}
+
 /* An APDU as it came from another implementation, within its EXTERNAL; it is in file, which the
  * caller frees. */
 static inline struct slice

@@ -7,16 +7,6 @@
 
 #define L(s) SLICE_LIT(s)
 
-static struct slice
-hex(const char *text)
-{
-    static char octets[4][4096];
-    static unsigned which;
-
-    which = (which + 1) % 4;
-    return octets_of_hex(text, octets[which], sizeof(octets[0]));
-}
-
 /* As it is sent: downgraded, with a hop, and read again. */
 static void
 downgrade(const struct p1_envelope *e, const struct p1_1984 *how, const uint8_t *responsible,
@@ -80,7 +70,7 @@ a_name_keeps_what_1984_has_and_is_refused_if_that_is_another_one(void)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         static const struct p1_1984 how = { .relabel = false };
         struct p1_envelope e = { .kind = P1_MESSAGE, .content_type = 2 };
-        struct p1_recipient r = { .name = hex(names[i].name) };
+        struct p1_recipient r = { .name = p1_hex(names[i].name) };
         const char *why = NULL;
 
         e.originator = r.name;
@@ -109,7 +99,7 @@ names_are_written_so(void)
             " 0000",
             names[i].name, names[i].name);
         p1_reader_init(&reader, P1_1984);
-        CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, hex(text), NULL), P1_END);
+        CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, p1_hex(text), NULL), P1_END);
         downgrade(&reader.envelope, &(struct p1_1984){ false }, NULL, &h);
         CU_ASSERT_STRING_EQUAL(p1_text_of(h.e.originator), names[i].text);
         ber_cursor_init(&c, h.e.recipients);
@@ -117,7 +107,7 @@ names_are_written_so(void)
         CU_ASSERT_STRING_EQUAL(p1_text_of(r.name), names[i].text);
         CU_ASSERT_EQUAL(r.number, 9);
         CU_ASSERT_EQUAL(r.indicators, 0x1f); /* the reserved bits are not told */
-        CU_ASSERT_TRUE(slice_eq(slice_skip(r.members, r.members.n - 3), hex("820108")));
+        CU_ASSERT_TRUE(slice_eq(slice_skip(r.members, r.members.n - 3), p1_hex("820108")));
         p1_held_fini(&h);
         p1_reader_fini(&reader);
     }
@@ -145,17 +135,17 @@ what_1984_lacks_is_left_out(void)
     struct p1_held h;
 
     p1_reader_init(&reader, P1_1984);
-    CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, hex(text), NULL), P1_END);
+    CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, p1_hex(text), NULL), P1_END);
     CU_ASSERT_FALSE(reader.envelope.critical);
     downgrade(&reader.envelope, &(struct p1_1984){ false }, NULL, &h);
     CU_ASSERT_EQUAL(h.e.eit_bits, 1 | 1 << 2);
-    CU_ASSERT_TRUE(slice_eq(h.e.eits, hex("6504 8002 05a0")));
+    CU_ASSERT_TRUE(slice_eq(h.e.eits, p1_hex("6504 8002 05a0")));
     CU_ASSERT_EQUAL(h.e.indicators, P1_DISCLOSURE | P1_RETURN_CONTENT | P1_NO_CONVERSION);
-    CU_ASSERT_TRUE(slice_eq(h.e.bilateral, hex("300d 6104 1302 4742 6203 1301 41 0500")));
+    CU_ASSERT_TRUE(slice_eq(h.e.bilateral, p1_hex("300d 6104 1302 4742 6203 1301 41 0500")));
     ber_cursor_init(&c, h.e.trace);
     CU_ASSERT_EQUAL_FATAL(p1_trace_next(&c, false, &t), 1);
     CU_ASSERT_FALSE(t.other_actions);
-    CU_ASSERT_TRUE(slice_eq(slice_skip(t.whole, t.whole.n - 6), hex("6504 8002 0780")));
+    CU_ASSERT_TRUE(slice_eq(slice_skip(t.whole, t.whole.n - 6), p1_hex("6504 8002 0780")));
     p1_held_fini(&h);
     p1_reader_fini(&reader);
 }
@@ -194,7 +184,7 @@ what_would_be_another_message_does_not_fit(void)
             " 800109 8102 00a8 %s 0000 0000 0000",
             rows[i].type, rows[i].extensions, rows[i].recipient);
         p1_reader_init(&reader, P1_1984);
-        CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, hex(text), NULL), P1_END);
+        CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, p1_hex(text), NULL), P1_END);
         CU_ASSERT_EQUAL(p1_1984_fits(&reader.envelope, &how, &why), rows[i].fits);
         ber_cursor_init(&c, reader.envelope.recipients);
         CU_ASSERT_EQUAL_FATAL(p1_recipient_next(&c, &r), 1);

@@ -5,16 +5,6 @@
 
 #define L(s) SLICE_LIT(s)
 
-static struct slice
-hex(const char *text)
-{
-    static char octets[4][4096];
-    static unsigned which;
-
-    which = (which + 1) % 4;
-    return octets_of_hex(text, octets[which], sizeof(octets[0]));
-}
-
 /* Read an APDU, write it anew as relay says with its content behind, and read that into again. */
 static void
 relay_once(struct slice apdu, enum p1_protocol in, const struct p1_relay *relay, struct buf *out,
@@ -75,7 +65,8 @@ a_hop_is_appended_to_both_traces(void)
     buf_init(&internal, 1000);
     CU_ASSERT_EQUAL(p1_trace_write(&trace, &hop), 0);
     CU_ASSERT_TRUE(slice_eq(buf_slice(&trace),
-        hex("3021 630b 6104 1302 4445 6203 1301 20 3112 800d 3236313132303233313834345a 820100")));
+        p1_hex(
+            "3021 630b 6104 1302 4445 6203 1301 20 3112 800d 3236313132303233313834345a 820100")));
     hop.domain.prmd = (struct p1_text){ true, 2, "BH" };
     hop.mta_name = L("node-1");
     CU_ASSERT_EQUAL(p1_trace_write(&internal, &hop), 0);
@@ -137,23 +128,23 @@ responsibility_is_split_and_nothing_else_of_a_recipient_changes(void)
         struct buf out;
         unsigned bits = 0, nth = 0;
 
-        relay_once(hex(text), P1_1984, &relay, &out, &again);
+        relay_once(p1_hex(text), P1_1984, &relay, &out, &again);
         ber_cursor_init(&c, again.envelope.recipients);
         for (nth = 0; p1_recipient_next(&c, &r) > 0; nth++) {
             bits |= (r.indicators & P1_RESPONSIBLE) != 0 ? 1u << nth : 0;
             CU_ASSERT_EQUAL(r.number, nth + 1);
             CU_ASSERT_EQUAL(r.indicators & ~(uint64_t)P1_RESPONSIBLE,
                 P1_MTA_NON_DELIVERY | P1_NON_DELIVERY_ASKED);
-            CU_ASSERT_TRUE(slice_eq(r.name, hex(P1_NAME)));
-            CU_ASSERT_TRUE(nth != 2 || slice_starts(r.members, hex("800103 8601ff 8102 00")));
+            CU_ASSERT_TRUE(slice_eq(r.name, p1_hex(P1_NAME)));
+            CU_ASSERT_TRUE(nth != 2 || slice_starts(r.members, p1_hex("800103 8601ff 8102 00")));
         }
         CU_ASSERT_EQUAL(nth, 3);
         CU_ASSERT_EQUAL(bits, rows[i].bits);
-        CU_ASSERT_TRUE(slice_eq(again.envelope.bilateral, hex("3000")));
+        CU_ASSERT_TRUE(slice_eq(again.envelope.bilateral, p1_hex("3000")));
         p1_reader_fini(&again);
         buf_fini(&out);
         relay.strip_bilateral = true;
-        relay_once(hex(text), P1_1984, &relay, &out, &again);
+        relay_once(p1_hex(text), P1_1984, &relay, &out, &again);
         CU_ASSERT_EQUAL(again.envelope.bilateral.n, 0);
         p1_reader_fini(&again);
         buf_fini(&out);
@@ -174,10 +165,10 @@ probes_and_reports_get_a_hop_as_well(void)
         struct p1_reader again;
         struct buf out;
 
-        relay.trace = hex(P1_TRACED);
+        relay.trace = p1_hex(P1_TRACED);
         relay.internal =
-            hex("302f " P1_GDI " 1602 4d54 3112 800d 3236313132303233313834345a 820100");
-        relay_once(hex(rows[i]), P1_1984, &relay, &out, &again);
+            p1_hex("302f " P1_GDI " 1602 4d54 3112 800d 3236313132303233313834345a 820100");
+        relay_once(p1_hex(rows[i]), P1_1984, &relay, &out, &again);
         CU_ASSERT_EQUAL(again.envelope.trace_count, 2);
         CU_ASSERT_EQUAL(again.envelope.internal_count, 1);
         CU_ASSERT_EQUAL(again.envelope.report_content.n, i == 1 ? 3 : 0);
@@ -214,7 +205,7 @@ many_recipients_are_split(void)
     enum { COUNT = P1_RECIPIENTS_MAX };
     static uint8_t odd[COUNT / 8 + 1];
     struct p1_relay relay = { .protocol = P1_1988_X410, .responsible = odd };
-    const struct slice name = hex(P1_NAME);
+    const struct slice name = p1_hex(P1_NAME);
     struct p1_reader again;
     struct p1_recipient r;
     struct ber_writer w;
@@ -227,7 +218,7 @@ many_recipients_are_split(void)
     ber_writer_init(&w, &apdu);
     ber_write_begin(&w, BER_CONTEXT(P1_MESSAGE));
     ber_write_begin(&w, BER_UNIVERSAL(BER_SET));
-    ber_write_raw(&w, hex(P1_ID P1_NAME " 460116 " P1_TRACE));
+    ber_write_raw(&w, p1_hex(P1_ID P1_NAME " 460116 " P1_TRACE));
     ber_write_begin(&w, BER_CONTEXT(2));
     for (unsigned i = 0; i < COUNT; i++) {
         ber_write_begin(&w, BER_UNIVERSAL(BER_SET));

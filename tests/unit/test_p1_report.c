@@ -5,16 +5,6 @@
 
 #define L(s) SLICE_LIT(s)
 
-static struct slice
-hex(const char *text)
-{
-    static char octets[4][4096];
-    static unsigned which;
-
-    which = (which + 1) % 4;
-    return octets_of_hex(text, octets[which], sizeof(octets[0]));
-}
-
 /* ---- reading */
 
 #define NAME0 "a008 3006 6104 1302 4742 "
@@ -23,7 +13,7 @@ static int
 parse(const char *head, const char *recipient, struct p1_report *out, const char **error)
 {
     static char octets[4096];
-    struct slice h = hex(head), r = hex(recipient);
+    struct slice h = p1_hex(head), r = p1_hex(recipient);
     struct ber_writer w;
     struct buf b;
     uint64_t at;
@@ -329,7 +319,7 @@ after_lists_were_expanded_the_last_one_gets_it(void)
     uint64_t seen = 0;
 
     p1_hold(&subject, m, three, 1, 0);
-    p1_hold_more(&subject, hex(more));
+    p1_hold_more(&subject, p1_hex(more));
     CU_ASSERT_TRUE_FATAL(report(&subject.e, &o, &we, &h, &r));
     CU_ASSERT_STRING_EQUAL(p1_text_of(h.e.originator), "/C=GB/A=TEST/S=List-0002/");
     ber_cursor_init(&c, h.e.extensions);
@@ -373,7 +363,7 @@ a_redirected_recipient_is_named_with_the_one_first_intended(void)
     struct p1_held h;
 
     p1_reader_init(&reader, P1_1984);
-    CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, hex(text), NULL), P1_END);
+    CU_ASSERT_EQUAL_FATAL(p1_feed(&reader, p1_hex(text), NULL), P1_END);
     CU_ASSERT_TRUE_FATAL(report(&reader.envelope, &o, &we, &h, &r));
     CU_ASSERT_TRUE(slice_eq(r.intermediate, reader.envelope.trace)); /* audited */
     ber_cursor_init(&c, r.recipients);

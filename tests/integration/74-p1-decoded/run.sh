@@ -18,19 +18,10 @@ for kind in message probe report; do
     sound "$scratch/$kind.pcap"
 done
 
-# all KIND EXPECTED FIELD...: with every occurrence, in the first of both transfers
-all() {
-    local kind=$1 expected=$2 field got args=()
-    shift 2
-    for field in "$@"; do args+=(-e "$field"); done
-    got=$(tshark -r "$scratch/$kind.pcap" -Y p1.MTS_APDU -T fields -E 'separator=|' "${args[@]}" 2>/dev/null | head -1)
-    [[ $got = "$expected" ]] || fail "tshark says of the $kind's $*: '$got', expected '$expected'"
-}
-
 arrivals='26-11-20 23:18:44 (UTC),26-11-20 23:20:00 (UTC)'
-all message "MSG-1795216724-0|2|$arrivals,$arrivals|MTA1,node-1|0|22" p1.local_identifier p1.trace_information \
+expect_apdu "MSG-1795216724-0|2|$arrivals,$arrivals|MTA1,node-1|0|22" "$scratch/message.pcap" p1.local_identifier p1.trace_information \
     p1.arrival_time p1.mta_name p1.PerRecipientIndicators.responsibility p1.built_in
-all probe "P1|2|$arrivals,26-11-20 23:20:00 (UTC)|node-1|0|1000" p1.local_identifier p1.trace_information \
+expect_apdu "P1|2|$arrivals,26-11-20 23:20:00 (UTC)|node-1|0|1000" "$scratch/probe.pcap" p1.local_identifier p1.trace_information \
     p1.arrival_time p1.mta_name p1.PerRecipientIndicators.responsibility p1.content_length
-all report "P1,M1|2|node-1|1|3|1" p1.local_identifier p1.trace_information p1.mta_name \
+expect_apdu "P1,M1|2|node-1|1|3|1" "$scratch/report.pcap" p1.local_identifier p1.trace_information p1.mta_name \
     p1.non_delivery_reason_code p1.non_delivery_diagnostic_code p1.originally_specified_recipient_number
