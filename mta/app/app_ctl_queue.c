@@ -255,7 +255,28 @@ add_why_destination(void *ctx, const struct sched_destination_info *d)
     return json_array_size(w->list) < 200;
 }
 
-/* ID or DESTINATION: what is no message's id is the name of a destination or of a connector. */
+/* Of an O/R address: the connectors that its route names, in order. */
+static void
+add_why_route(const struct app *a, struct why_destination *w)
+{
+    struct or_address address;
+    struct or_error error;
+    char text[OR_ADDRESS_TEXT_BYTES_MAX];
+    struct route r;
+
+    if (or_address_parse(w->name, &address, &error) < 0 ||
+        or_address_text(&address, OR_TEXT_SLASH, text, sizeof(text)) < 0 ||
+        app_routes_find(a->routes, slice_of(text), OR_ROUTE_NO_CONNECTOR, &r) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < r.via_count; i++) {
+        w->name = slice_of(a->conf->connectors[r.via[i]].name);
+        sched_each_destination(a->sched, add_why_destination, w);
+    }
+}
+
+/* ID, O/R ADDRESS or DESTINATION: what is no message's id is the name of a destination or of a
+ * connector. */
 void
 app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
 {
@@ -276,7 +297,11 @@ app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args)
         return;
     }
     w.list = json_array();
-    sched_each_destination(a->sched, add_why_destination, &w);
+    if (app_route_is_space(w.name)) {
+        add_why_route(a, &w);
+    } else {
+        sched_each_destination(a->sched, add_why_destination, &w);
+    }
     if (json_array_size(w.list) == 0) {
         json_decref(w.list);
         ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0,

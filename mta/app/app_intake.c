@@ -55,29 +55,6 @@ connector_index(const struct app_conf *c, struct slice name)
     return OR_ROUTE_NO_CONNECTOR;
 }
 
-/* Of a connector's association: it is known, so it may send to whatever has a route. */
-static struct intake_verdict
-on_x400_recipient(const struct app *a, struct slice connector, struct slice recipient)
-{
-    struct route r;
-
-    if (!app_route_is_or(recipient)) {
-        return (
-            struct intake_verdict){ 550, "5.1.2", "Not an O/R address, and no gateway is here" };
-    }
-    switch (app_routes_find(a->routes, recipient, connector_index(a->conf, connector), &r)) {
-    case 0:
-        return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
-    case -ELOOP:
-        return (struct intake_verdict){ 554, "5.4.6", "The only way is the one it came by" };
-    case BH_ENOTFOUND:
-        log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", recipient));
-        return (struct intake_verdict){ 550, "5.1.1", "No address space has this O/R address" };
-    default:
-        return (struct intake_verdict){ 553, "5.1.3", "O/R address is not valid" };
-    }
-}
-
 static struct intake_verdict
 on_recipient(
     void *ctx, const struct intake_client *client, struct slice sender, struct slice recipient)
@@ -87,7 +64,13 @@ on_recipient(
 
     (void)sender;
     if (client->connector.n > 0) {
-        return on_x400_recipient(a, client->connector, recipient);
+        struct intake_verdict v =
+            app_routes_permit(a->routes, recipient, connector_index(a->conf, client->connector));
+
+        if (v.code == 550) {
+            log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", recipient));
+        }
+        return v;
     }
     if (slice_ieq(recipient, SLICE_LIT("postmaster"))) {
         return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };

@@ -144,3 +144,24 @@ app_routes_find(
     *out = *r;
     return 0;
 }
+
+struct intake_verdict
+app_routes_permit(const struct app_routes *t, struct slice recipient, uint16_t came_by)
+{
+    struct route r;
+
+    if (!app_route_is_or(recipient)) {
+        return (
+            struct intake_verdict){ 550, "5.1.2", "Not an O/R address, and no gateway is here" };
+    }
+    switch (app_routes_find(t, recipient, came_by, &r)) {
+    case 0:
+        return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
+    case -ELOOP:
+        return (struct intake_verdict){ 554, "5.4.6", "The only way is the one it came by" };
+    case BH_ENOTFOUND:
+        return (struct intake_verdict){ 550, "5.1.1", "No address space has this O/R address" };
+    default:
+        return (struct intake_verdict){ 553, "5.1.3", "O/R address is not valid" };
+    }
+}

@@ -8,6 +8,7 @@
 #define APP_APP_ROUTE_H
 
 #include "app/app_conf.h"
+#include "mail/intake.h"
 #include "route/route.h"
 #include "x400/or_route.h"
 
@@ -33,5 +34,9 @@ bool app_route_is_or(struct slice recipient); /* by its form: it may be no valid
  * or OR_ROUTE_NO_CONNECTOR). What trace and reroutes forbid is for who has the envelope. */
 int app_routes_find(const struct app_routes *t, struct slice recipient, uint16_t came_by,
     struct route *out) MUST_USE;
+/* Relay control for an association of the connector came_by: it is known, so it may send to every
+ * O/R address that has a route. SMTP clients are route_permits' affair. */
+struct intake_verdict app_routes_permit(
+    const struct app_routes *t, struct slice recipient, uint16_t came_by);
 
 #endif

@@ -102,5 +102,32 @@ a_slash_alone_is_every_or_address_and_no_domain(void)
     app_routes_free(t);
 }
 
-TEST_MAIN("app_route", TEST(each_form_of_address_goes_by_its_own_routes),
-    TEST(nothing_goes_back_the_way_it_came), TEST(a_slash_alone_is_every_or_address_and_no_domain))
+static void
+an_association_may_send_to_whatever_has_a_route(void)
+{
+    static const struct {
+        const char *recipient;
+        uint16_t came_by;
+        int code;
+        const char *status;
+    } rows[] = {
+        { "/C=FR/A=ATLAS/S=x/", 5, 250, "2.1.5" }, { "/C=XX/A=ICAO/P=SWITZ/S=x/", 3, 250, "2.1.5" },
+        { "/C=XX/A=ICAO/P=SWITZ/S=x/", 5, 554, "5.4.6" }, { "/C=DE/A=ATLAS/S=x/", 3, 550, "5.1.1" },
+        { "/C=FRA/A=ATLAS/S=x/", 3, 553, "5.1.3" },
+        { "a@example.org", 3, 550, "5.1.2" }, /* no gateway, whatever the routes */
+    };
+    struct app_routes *t = table();
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct intake_verdict v =
+            app_routes_permit(t, slice_of(rows[i].recipient), rows[i].came_by);
+
+        CU_ASSERT_EQUAL(v.code, rows[i].code);
+        CU_ASSERT_STRING_EQUAL(v.status, rows[i].status);
+    }
+    app_routes_free(t);
+}
+
+TEST_MAIN("app_route", TEST(an_association_may_send_to_whatever_has_a_route),
+    TEST(each_form_of_address_goes_by_its_own_routes), TEST(nothing_goes_back_the_way_it_came),
+    TEST(a_slash_alone_is_every_or_address_and_no_domain))
