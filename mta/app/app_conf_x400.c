@@ -405,6 +405,8 @@ app_conf_take_connector_x400(struct pass *p, struct app_connector *o)
     o->x400->strip_internal = conf_bool(p->c->conf, key_of(&t, key, "strip_internal_trace"));
     o->x400->strip_bilateral = conf_bool(p->c->conf, key_of(&t, key, "strip_bilateral"));
     take_numbers(&t);
+    o->concurrency = o->limit = o->x400->association_limit; /* there is one destination */
+    o->idle_ms = o->x400->association_idle_ms;
     take_calling(&t);
     take_side(&t, "local", &o->x400->local);
     take_side(&t, "remote", &o->x400->remote);

@@ -171,7 +171,7 @@ sched_connectors(struct smtp_out *const *outs, const struct app_conf *c)
         list[i] = (struct sched_connector){ .name = n->name,
             .protocol = protocols[n->protocol],
             .transport = smtp_out_transport(outs[i]),
-            .per_domain = n->hop_count == 0,
+            .per_domain = n->hop_count == 0 && n->x400 == NULL, /* the peer may call */
             .concurrency = n->concurrency,
             .connector_limit = n->limit,
             .recipients_per_transaction = n->recipients,

@@ -138,6 +138,8 @@ what_is_said_is_taken(void)
     CU_ASSERT_TRUE(x->strip_bilateral);
     CU_ASSERT_FALSE(x->strip_internal);
     CU_ASSERT_EQUAL(x->association_limit, 8);
+    CU_ASSERT_EQUAL(conf->connectors[0].concurrency, 8); /* for the scheduler, whoever it asks */
+    CU_ASSERT_EQUAL(conf->connectors[0].limit, 8);
     CU_ASSERT_EQUAL(x->kib_ms[P1_URGENT], 500);
     CU_ASSERT_EQUAL(x->kib_ms[P1_NORMAL], 2000);
     CU_ASSERT_EQUAL(x->expire_ms[P1_NON_URGENT], (uint64_t)24 * 3600 * 1000);
