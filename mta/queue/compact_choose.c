@@ -98,6 +98,20 @@ is_blocked(const struct queue *q, const struct segment *s)
     return false;
 }
 
+/* Where damage was dealt with, a record in another segment says so, and SURVIVORS would not keep
+ * that one: so what lives there is copied, and until it is gone nothing that must outlive it goes.
+ */
+static bool
+waits_for_mended(const struct queue *q, const struct segment *s)
+{
+    for (uint32_t i = 0; i < s->need_count; i++) {
+        if (segtab_find(&q->segments, s->needs[i])->mended) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The present and the next segment cannot be less, and of our epoch's first one the seal cannot be
  * said again (I8). */
 static bool
@@ -126,6 +140,9 @@ list_candidates(struct queue *q, struct candidate *list)
         if (s->damaged || is_blocked(q, s)) {
             blocked++;
             s->wanted = s->damaged && s->live > 0 ? WANTED_COPY : WANTED_NO;
+            continue;
+        }
+        if (waits_for_mended(q, s)) {
             continue;
         }
         list[n++] = (struct candidate){ s, bytes };
@@ -238,6 +255,35 @@ choose(struct queue *q, uint64_t need)
     return best.n > 0;
 }
 
+/* A round for one whose damage was dealt with, once each: its damage goes for good with it. */
+static bool
+choose_mended(struct queue *q)
+{
+    struct choice sum = { 0 };
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        if (segment_of(it)->freeing || q->is_short) {
+            return false;
+        }
+        segment_of(it)->wanted = WANTED_NO;
+    }
+    LIST_FOR(it, &q->segments.order)
+    {
+        struct segment *s = segment_of(it);
+
+        if (s->mended && !s->mended_tried && !s->damaged && s->live > 0 && is_counted(q, s) &&
+            !is_blocked(q, s) && !waits_for_mended(q, s)) {
+            s->mended_tried = true;
+            add_candidate(q, &(struct candidate){ s, size_of(q, s) }, &sum);
+            q->compaction.freed = sum.freed;
+            q->compaction.gain = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Is there more than there may be, or too little room for more? A round that won less than half of
  * what was promised (records fill segments badly, or something holds them that is no message) is
  * not repeated before as much as a segment more is dead. What it won: those of its segments that
@@ -287,8 +333,12 @@ queue_compact_choose(struct queue *q)
 {
     struct compaction *c = &q->compaction;
     uint64_t need, dead;
+    bool due = round_is_due(q, &need, &dead);
 
-    if (!round_is_due(q, &need, &dead)) {
+    if (choose_mended(q)) {
+        return true;
+    }
+    if (!due) {
         return false;
     }
     if (!choose(q, need)) {

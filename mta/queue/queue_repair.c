@@ -34,7 +34,7 @@ int
 queue_settle_damage(
     struct queue *q, uint64_t seq, const struct repaired_place *places, uint32_t count)
 {
-    const struct segment *about = segtab_find(&q->segments, seq);
+    struct segment *about = segtab_find(&q->segments, seq);
     struct repaired r = { .seq = seq, .count = count };
     struct journal_place place;
     int rc;
@@ -51,5 +51,6 @@ queue_settle_damage(
         return rc;
     }
     repaired_put(place.payload, &r, places);
+    about->mended = true;
     return segtab_need(&q->segments, place.segment, seq);
 }

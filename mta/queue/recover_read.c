@@ -226,6 +226,19 @@ judge(struct run *run, const struct cursor *c, struct tail *t)
     return rc < 0 ? rc : later;
 }
 
+/* Of a REPAIRED record, whose payload recover_settle has looked at. */
+static void
+note_mended(const struct run *run, struct slice payload)
+{
+    struct reader r = reader_of(payload);
+    struct segment *about = segtab_find(run->r->segments, read_u64(&r));
+    uint32_t epoch = read_u32(&r);
+
+    if (!r.bad && about != NULL && about->epoch == epoch) {
+        about->mended = true;
+    }
+}
+
 static int
 apply(struct run *run, const struct cursor *c, struct segment *seg, const struct record_head *h,
     const uint8_t *at)
@@ -237,6 +250,7 @@ apply(struct run *run, const struct cursor *c, struct segment *seg, const struct
 
     if (rc == 0 && h->type == RECORD_REPAIRED) {
         rc = recover_settle(run, payload);
+        note_mended(run, payload);
     } else if (rc == 0 && h->type == RECORD_CENSUS && c->f->epoch == run->r->epoch) {
         rc = census_get(payload, &run->census);
     } else if (h->type != RECORD_PAD && h->type != RECORD_END) {

@@ -79,6 +79,8 @@ struct segment {
     bool ended;             /* its END is durable */
     bool closed;            /* nothing is written to it any more, and all of it is durable */
     bool damaged;           /* kept for ever */
+    bool mended;            /* a REPAIRED record elsewhere says that its damage is dealt with */
+    bool mended_tried;      /* compact_choose.c's own: what lives in it was to be copied out */
     bool freeing;
     bool has_state;  /* a STATE record of this epoch was put here, whether it counts or not */
     uint8_t wanted;  /* compact.c's own, … */

@@ -13,6 +13,7 @@
 #define RECIPIENT_TAIL_BYTES 25 /* state … transaction */
 
 #define SEGMENT_FLAG_DAMAGED  1u
+#define SEGMENT_FLAG_MENDED   2u
 #define RECIPIENT_FLAG_DOUBT  1u
 #define RECIPIENT_FLAG_WARNED 2u
 
@@ -224,7 +225,8 @@ snapshot_put_segment(struct snapshot_block *b, const struct segment *s)
     put_le64(at + 8, s->salt);
     put_le64(at + 16, s->valid_bytes);
     put_le32(at + 24, s->epoch);
-    put_le32(at + 28, s->damaged ? SEGMENT_FLAG_DAMAGED : 0);
+    put_le32(
+        at + 28, (s->damaged ? SEGMENT_FLAG_DAMAGED : 0) | (s->mended ? SEGMENT_FLAG_MENDED : 0));
     put_le32(at + 32, s->need_count);
     put_le32(at + 36, 0);
     at += SEGMENT_ENTRY_BYTES;
@@ -452,12 +454,15 @@ int
 snapshot_segment_get(struct slice bytes, struct snapshot_segment *out)
 {
     struct reader r = reader_of(bytes);
+    uint32_t flags;
 
     out->seq = read_u64(&r);
     out->salt = read_u64(&r);
     out->valid_bytes = read_u64(&r);
     out->epoch = read_u32(&r);
-    out->damaged = (read_u32(&r) & SEGMENT_FLAG_DAMAGED) != 0;
+    flags = read_u32(&r);
+    out->damaged = (flags & SEGMENT_FLAG_DAMAGED) != 0;
+    out->mended = (flags & SEGMENT_FLAG_MENDED) != 0;
     out->need_count = read_u32(&r);
     (void)read_u32(&r);
     out->needs = r;

@@ -100,7 +100,7 @@ int snapshot_next(struct slice *rest, struct snapshot_entry *out) MUST_USE;
 struct snapshot_segment {
     uint64_t seq, salt, valid_bytes;
     uint32_t epoch, need_count;
-    bool damaged;
+    bool damaged, mended;
     struct reader needs; /* need_count times u64 */
 };
 int snapshot_segment_get(struct slice bytes, struct snapshot_segment *out) MUST_USE;

@@ -315,6 +315,7 @@ load_segment(struct load *l, struct slice bytes)
         return BH_EDAMAGED;
     }
     s->damaged = s->damaged || in.damaged;
+    s->mended = s->mended || in.mended;
     if (in.seq < l->position_seq && in.valid_bytes >= SEGMENT_HEADER_BYTES &&
         (s->valid_bytes == SEGMENT_HEADER_BYTES || in.valid_bytes < s->valid_bytes)) {
         s->valid_bytes = in.valid_bytes; /* no seal says, or it did not know where END is */

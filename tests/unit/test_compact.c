@@ -2,6 +2,7 @@
  * not be copied stays. What a crash leaves at each point is tests/sim/sim_queue. */
 #include "core/ticks.h"
 #include "queue/queue_int.h"
+#include "queue/queue_repair.h"
 #include "queue_rig.h"
 #include "test_main.h"
 #include <fcntl.h>
@@ -372,6 +373,82 @@ damaged_content_is_never_copied(void)
     store_end();
 }
 
+static struct queue_finding found;
+
+static void
+on_found(void *ctx, const struct queue_finding *f)
+{
+    (void)ctx;
+    if (f->kind == FINDING_RECORD_DAMAGED) {
+        found = *f;
+    }
+}
+
+/* A recovery of the whole journal, which sees all damage that is on the disk. */
+static void
+open_looking(struct rig *r)
+{
+    struct queue_options o = options(r);
+
+    o.slack_segments = SLACK;
+    o.whole_journal = true;
+    o.on_finding = on_found;
+    found.kind = 0;
+    CU_ASSERT_EQUAL_FATAL(rig_open_with(r, &o), 0);
+}
+
+/* What store repair dealt with does not come back when the record that says so might be freed. */
+static void
+mended_damage_never_comes_back(void)
+{
+    struct rig r;
+    msg_id backlog[60];
+    uint64_t chunk, seq;
+    struct repaired_place place;
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(open_tight(&r), 0);
+    leave_first(&r);
+    for (unsigned i = 0; i < ARRAY_LEN(backlog); i++) {
+        backlog[i] = rig_put(&r, 20000, 'w');
+    }
+    chunk = stored_of_const(queue_find(r.q, backlog[20]))->chunk_lsn[0];
+    seq = chunk / SEGMENT;
+    queue_free(r.q);
+    flip(chunk);
+    open_looking(&r);
+    CU_ASSERT_EQUAL_FATAL(found.kind, FINDING_RECORD_DAMAGED);
+    CU_ASSERT_EQUAL(found.offset, chunk % SEGMENT);
+    record(&r, backlog[20], 0, OUTCOME_REMOVED, "");
+    record(&r, backlog[20], 1, OUTCOME_REMOVED, "");
+    place = (struct repaired_place){ (uint32_t)found.offset, (uint32_t)found.kind };
+    CU_ASSERT_EQUAL(queue_settle_damage(r.q, seq, &place, 1), 0);
+    rig_sync(&r);
+    queue_free(r.q);
+    for (unsigned lives = 0; lives < 3; lives++) {
+        open_looking(&r);
+        CU_ASSERT_EQUAL(found.kind, 0);
+        CU_ASSERT_EQUAL(r.claim.quarantined, 0);
+        CU_ASSERT_EQUAL(r.messages, ARRAY_LEN(backlog) - 1);
+        for (unsigned i = 0; i < 300; i++) {
+            unsigned k = i % ARRAY_LEN(backlog);
+
+            if (k != 20) {
+                record(&r, backlog[k], 0, OUTCOME_DEFERRED, "450 still");
+            }
+            deliver(&r, rig_put(&r, 20000, 'd'));
+        }
+        settle(&r);
+        CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, backlog[19]), 'w'), 20000);
+        CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, backlog[21]), 'w'), 20000);
+        queue_free(r.q);
+    }
+    CU_ASSERT_EQUAL_FATAL(open_tight(&r), 0);
+    CU_ASSERT_PTR_NULL(segtab_find(&r.q->segments, seq)); /* and the damage is gone for good */
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 /* In the midst of a round, with a message in hand or on its way. */
 static void
 a_release_and_a_death_end_it_at_any_point(void)
@@ -457,4 +534,4 @@ TEST_MAIN("compact", TEST(what_a_dead_owner_did_not_use_is_given_back),
     TEST(all_that_was_said_of_a_message_goes_with_it),
     TEST(a_message_over_many_segments_moves_as_a_whole), TEST(a_backlog_is_retired_not_copied),
     TEST(a_reader_goes_on_while_its_message_moves), TEST(damaged_content_is_never_copied),
-    TEST(a_release_and_a_death_end_it_at_any_point))
+    TEST(mended_damage_never_comes_back), TEST(a_release_and_a_death_end_it_at_any_point))
