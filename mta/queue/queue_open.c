@@ -343,7 +343,9 @@ claim(struct queue_opening *op, const char *boot_id)
     }
     rc = rc < 0 ? rc : owner_file_open(&q->renewal.owner, q->store, &mine);
     if (rc < 0) {
-        return say(op, rc, "owner file", "Can the store's directory be written?");
+        return say(op, rc, "owner file",
+            rc == -ENOSPC ? "The disk is full: make room for one segment"
+                          : "Can the store's directory be written?");
     }
     rc = overtaken(op, mine.epoch);
     if (rc < 0) {
