@@ -3,7 +3,7 @@
  * The number and the name never change and are never reused. docs/events.md is written from these
  * rows (lint_docs compares them). Ranges: 1000 app and keeper, 1100 configuration, 1200 SMTP in,
  * 1300 SMTP out, 1400 queue and store, 1500 ownership, 1600 VIP and network, 1700 routing and DNS,
- * 1800 scheduler and DSN, 1900 cluster, 2000 control, 2100 X.400 (later).
+ * 1800 scheduler and DSN, 1900 cluster, 2000 control, 2100 X.400.
  *
  * Row: X(symbol, number, "dotted.name", LEVEL, "what happened", "what to do")
  */
@@ -22,7 +22,8 @@
     BRIDGEHEAD_EVENTS_ROUTE(X) \
     BRIDGEHEAD_EVENTS_SCHED(X) \
     BRIDGEHEAD_EVENTS_CLUSTER(X) \
-    BRIDGEHEAD_EVENTS_CTL(X)
+    BRIDGEHEAD_EVENTS_CTL(X) \
+    BRIDGEHEAD_EVENTS_X400(X)
 
 #define BRIDGEHEAD_EVENTS_APP(X) \
     X(EV_APP_STARTED, 1000, "app.started", INFO, "A process of Bridgehead started.", "None needed.") \
@@ -151,6 +152,25 @@
     X(EV_CTL_COMMAND, 2000, "ctl.command", INFO, "An operator's command changed something.", "None needed.") \
     X(EV_CTL_REFUSED, 2001, "ctl.refused", WARN, "Somebody without permission asked the control socket.", "Run the command as root, or add the account to the group of the daemon.") \
     X(EV_CTL_REPLY_FAILED, 2002, "ctl.reply.failed", WARN, "An answer could not be sent to a client of the control socket.", "None needed; the client was gone or does not read.")
+
+#define BRIDGEHEAD_EVENTS_X400(X) \
+    X(EV_X400_CALL_REFUSED, 2120, "x400.call.refused", WARN, "A connection was refused before it could bind: too many that have not bound, or no connector has the called T-selector.", "Compare the peer's called T-selector with local.tsel of its connector; look at the limits if it is one of ours.") \
+    X(EV_X400_BIND_REFUSED, 2121, "x400.bind.refused", WARN, "An association was refused; the line says which part did not match, or which limit is reached.", "Compare the named part with the connector's configuration on both sides (the password is in neither log).") \
+    X(EV_X400_OPENED, 2122, "x400.association.opened", INFO, "An association with a connector's peer is open.", "None needed.") \
+    X(EV_X400_CLOSED, 2123, "x400.association.closed", DEBUG, "An association, or a connection without one, ended as it should.", "None needed.") \
+    X(EV_X400_FAILED, 2124, "x400.association.failed", INFO, "An association could not be opened, or ended otherwise than by release; the line names the layer.", "If it lasts: transport means address, port or T-selector, session and presentation the S- and P-selector or the mode, bind the MTA names and passwords.") \
+    X(EV_X400_PEER_WRONG, 2125, "x400.peer.wrong", WARN, "The MTA that answered is not the one that the connector names; nothing was sent to it.", "Check next_hop, remote.mta and the remote password.") \
+    X(EV_X400_MESSAGE_IN, 2126, "x400.transfer.in", INFO, "A message, probe or report came and is durable here: the log record of ICAO Doc 9880.", "None needed; keep such lines for 30 days where that applies.") \
+    X(EV_X400_MESSAGE_OUT, 2127, "x400.transfer.out", INFO, "A message, probe or report was handed on and confirmed: the log record of ICAO Doc 9880.", "None needed; keep such lines for 30 days where that applies.") \
+    X(EV_X400_NON_DELIVERY, 2128, "x400.report.made", INFO, "Recipients of a message or probe are not delivered to; a report to its originator is queued.", "None needed; the reason says why.") \
+    X(EV_X400_DROPPED, 2129, "x400.transfer.dropped", INFO, "A transfer was confirmed and nothing of it is kept: nobody here is responsible, or a report that has no way.", "None needed; a report without a way may want an address space.") \
+    X(EV_X400_TRANSFER_REFUSED, 2130, "x400.transfer.refused", WARN, "A transfer was not taken and the peer was told; it keeps the message.", "The line says why: no room here, or octets that are no P1.") \
+    X(EV_X400_REPEATED, 2131, "x400.transfer.repeated", INFO, "A transfer came again that is here already: its confirmation had been lost. It is confirmed and not taken twice.", "None needed.") \
+    X(EV_X400_IN_DOUBT, 2132, "x400.transfer.in_doubt", WARN, "A transfer was sent whole and its confirmation is not known: the message may arrive twice, for it is tried again.", "None needed; bridgehead queue list --selector in-doubt shows such messages.") \
+    X(EV_X400_TRANSFER_FAILED, 2133, "x400.transfer.failed", INFO, "The peer did not take a transfer; it is tried again by the retry schedule.", "If it lasts, ask the peer's operator: the reason is his MTA's.") \
+    X(EV_X400_UNFIT, 2134, "x400.transfer.unfit", INFO, "A message cannot go over this connector at all: its recipients fail.", "None needed; the line says why.") \
+    X(EV_X400_RESUME_REFUSED, 2135, "x400.resume.refused", DEBUG, "A peer wanted to resume a transfer of which nothing is kept here; it begins anew.", "None needed.") \
+    X(EV_X400_CONTENT, 2136, "x400.content.failed", ERROR, "A queued message could not be read, or is not as long as it should be; its delivery was broken off.", "Look at the store's events; bridgehead store check lists damage.")
 /* clang-format on */
 
 enum bridgehead_event {

@@ -39,7 +39,7 @@ struct x400_way {
     struct slice text; /* the same, as it is queued */
     const struct p1_envelope *envelope;
 };
-typedef enum or_route_verdict x400_route_fn(void *ctx, const struct x400_way *way);
+typedef struct or_route x400_route_fn(void *ctx, const struct x400_way *way);
 
 /* Outlives the protocol. */
 struct x400_env {

@@ -1,0 +1,353 @@
+/* x400_connector.c - connectors: their options, their place in the matching of what calls, and
+ * when they may call themselves. */
+#include "core/log.h"
+#include "core/ticks.h"
+#include "x400/x400_link.h"
+
+#include <stdlib.h>
+
+#define PORT_RFC1006      102
+#define MESSAGES_PER_TURN 10
+#define WAITING_MS        (10 * 60 * 1000)
+
+/* ---- options */
+
+static void
+free_slice(struct slice *s)
+{
+    free((char *)(uintptr_t)s->p);
+    *s = SLICE_NONE;
+}
+
+static bool
+copy_slice(struct slice *s)
+{
+    struct slice from = *s;
+
+    *s = (struct slice){ slice_dup(from), from.n };
+    return s->p != NULL;
+}
+
+static bool
+copy_slices(struct x400_connector_options *o, const struct x400_connector_options *from)
+{
+    struct x400_hop *hops = calloc(MAX(from->hop_count, (size_t)1), sizeof(*hops));
+    struct netaddr *sources = calloc(MAX(from->source_count, (size_t)1), sizeof(*sources));
+    bool ok = hops != NULL && sources != NULL;
+
+    o->hops = hops;
+    o->sources = sources;
+    o->hop_count = 0;
+    for (size_t i = 0; ok && i < from->hop_count; i++) {
+        hops[i] = from->hops[i];
+        hops[i].port = hops[i].port != 0 ? hops[i].port : PORT_RFC1006;
+        hops[i].address.port = hops[i].port;
+        ok = copy_slice(&hops[i].name);
+        o->hop_count++;
+    }
+    for (size_t i = 0; ok && i < from->source_count; i++) {
+        sources[i] = from->sources[i];
+    }
+    ok = copy_slice(&o->name) && ok;
+    ok = copy_slice(&o->local_mta) && ok;
+    ok = copy_slice(&o->local_password) && ok;
+    ok = copy_slice(&o->remote_mta) && ok;
+    return copy_slice(&o->remote_password) && ok;
+}
+
+int
+x400_conf_new(struct x400_conf **out, const struct x400_connector_options *o)
+{
+    struct x400_conf *conf = calloc(1, sizeof(*conf));
+
+    if (conf == NULL) {
+        return -ENOMEM;
+    }
+    conf->refs = 1;
+    conf->o = *o;
+    if (!copy_slices(&conf->o, o)) {
+        x400_conf_unref(conf);
+        return -ENOMEM;
+    }
+    conf->o.messages_per_turn =
+        o->messages_per_turn != 0 ? o->messages_per_turn : MESSAGES_PER_TURN;
+    conf->o.waiting_ms = o->waiting_ms != 0 ? o->waiting_ms : WAITING_MS;
+    *out = conf;
+    return 0;
+}
+
+struct x400_conf *
+x400_conf_ref(struct x400_conf *conf)
+{
+    conf->refs++;
+    return conf;
+}
+
+void
+x400_conf_unref(struct x400_conf *conf)
+{
+    if (conf == NULL || --conf->refs > 0) {
+        return;
+    }
+    for (size_t i = 0; i < conf->o.hop_count; i++) {
+        free_slice((struct slice *)(uintptr_t)&conf->o.hops[i].name);
+    }
+    free((void *)(uintptr_t)conf->o.hops);
+    free((void *)(uintptr_t)conf->o.sources);
+    free_slice(&conf->o.name);
+    free_slice(&conf->o.local_mta);
+    free_slice(&conf->o.local_password);
+    free_slice(&conf->o.remote_mta);
+    free_slice(&conf->o.remote_password);
+    free(conf);
+}
+
+/* ---- whose is what calls */
+
+static int
+expect_room(struct x400 *x, size_t count)
+{
+    struct x400_expected *expected = calloc(count, sizeof(*expected));
+    struct x400_connector **by = calloc(count, sizeof(*by));
+
+    if (expected == NULL || by == NULL) {
+        free(expected);
+        free(by);
+        return -ENOMEM;
+    }
+    free(x->expected);
+    free(x->expected_by);
+    x->expected = expected;
+    x->expected_by = by;
+    return 0;
+}
+
+/* There is room for all connectors. */
+static void
+expect(struct x400 *x)
+{
+    x->expected_count = 0;
+    LIST_FOR(it, &x->connectors)
+    {
+        struct x400_connector *c = CONTAINER_OF(it, struct x400_connector, link);
+        const struct x400_connector_options *o = &c->conf->o;
+
+        x->expected_by[x->expected_count] = c;
+        x->expected[x->expected_count++] = (struct x400_expected){ .called = o->local,
+            .mta_name = o->remote_mta,
+            .password = o->remote_password,
+            .protocol = o->protocol };
+    }
+}
+
+/* ---- when it calls */
+
+static void
+tell_reached(void *ctx)
+{
+    struct x400_connector *c = ctx;
+
+    if (c->env.reached != NULL) {
+        c->env.reached(c->env.ctx);
+    }
+}
+
+void
+x400_connector_arm(struct x400_connector *c)
+{
+    const struct x400_schedule *s = &c->conf->o.schedule;
+    uint64_t now = ticks_wall_ms(), next;
+
+    loop_timer_stop(&c->opens);
+    if (s->kind != X400_WINDOWS) {
+        return;
+    }
+    next = x400_schedule_open(s, now) ? x400_schedule_closes(s, now) : x400_schedule_next(s, now);
+    if (next > now) {
+        loop_timer_start(&c->opens, next - now);
+    }
+}
+
+static void
+on_opens(void *ctx)
+{
+    struct x400_connector *c = ctx;
+
+    if (x400_schedule_open(&c->conf->o.schedule, ticks_wall_ms())) {
+        tell_reached(c);
+    }
+    x400_connector_arm(c);
+}
+
+bool
+x400_connector_may_call(const struct x400_connector *c, const char **why)
+{
+    const struct x400_connector_options *o = &c->conf->o;
+    uint32_t out = c->seen.out;
+
+    *why = o->schedule.kind == X400_NEVER ? "the connector never calls"
+           : o->schedule.kind == X400_REMOTE_INITIATED
+               ? "the peer has not called; this connector waits for that"
+               : "the connector's schedule does not let it call now";
+    if (o->schedule.kind == X400_REMOTE_INITIATED ||
+        !x400_schedule_open(&o->schedule, ticks_wall_ms())) {
+        return false;
+    }
+    *why = "all associations that the connector may open are in use";
+    if (o->out_max != 0 && out >= o->out_max) {
+        return false;
+    }
+    *why = "what waits does not need another association";
+    return out == 0 || o->threshold == 0 || c->env.waiting == NULL ||
+           c->env.waiting(c->env.ctx) / o->threshold >= out;
+}
+
+/* ---- life */
+
+int
+x400_connector_new(struct x400_connector **out, struct x400 *x,
+    const struct x400_connector_options *o, const struct x400_connector_env *env,
+    const struct transport_up *up)
+{
+    struct x400_connector *c = calloc(1, sizeof(*c));
+    int rc = c == NULL ? -ENOMEM : x400_conf_new(&c->conf, o);
+
+    if (rc == 0) {
+        rc = expect_room(x, x->expected_count + 1);
+        if (rc < 0) {
+            x400_conf_unref(c->conf);
+        }
+    }
+    if (rc < 0) {
+        free(c);
+        return rc;
+    }
+    c->x = x;
+    c->env = *env;
+    c->up = *up;
+    list_init(&c->links);
+    list_init(&c->sessions);
+    list_init(&c->dead);
+    loop_timer_init(x->env.loop, &c->opens, on_opens, c);
+    loop_task_init(&c->reached, tell_reached, c);
+    list_push_back(&x->connectors, &c->link);
+    expect(x);
+    x400_connector_arm(c);
+    *out = c;
+    return 0;
+}
+
+int
+x400_connector_set_options(struct x400_connector *c, const struct x400_connector_options *o)
+{
+    struct x400_conf *conf;
+    int rc = x400_conf_new(&conf, o);
+
+    if (rc < 0) {
+        return rc;
+    }
+    x400_conf_unref(c->conf);
+    c->conf = conf;
+    expect(c->x);
+    x400_connector_arm(c);
+    return 0;
+}
+
+void
+x400_connector_suspend(struct x400_connector *c, bool suspended)
+{
+    c->suspended = suspended;
+    if (!suspended) {
+        return;
+    }
+    LIST_FOR_SAFE(it, tmp, &c->links)
+    {
+        struct x400_link *l = CONTAINER_OF(it, struct x400_link, of_connector);
+
+        if (l->open && l->session == NULL) {
+            x400_link_close(l);
+        }
+    }
+}
+
+struct transport
+x400_connector_transport(struct x400_connector *c)
+{
+    return (struct transport){ &x400_out_ops, c };
+}
+
+void
+x400_connector_free(struct x400_connector *c)
+{
+    struct x400 *x;
+
+    if (c == NULL) {
+        return;
+    }
+    x = c->x;
+    CHECK(c->session_count == 0);
+    LIST_FOR_SAFE(it, tmp, &c->links)
+    {
+        x400_link_abort(
+            CONTAINER_OF(it, struct x400_link, of_connector), "the connector was removed", 0);
+    }
+    LIST_FOR_SAFE(it, tmp, &c->dead)
+    {
+        x400_out_free(CONTAINER_OF(it, struct transport_session, link));
+    }
+    LIST_FOR(it, &x->receipts)
+    {
+        struct x400_receipt *r = CONTAINER_OF(it, struct x400_receipt, link);
+
+        r->connector = r->connector == c ? NULL : r->connector;
+    }
+    loop_timer_stop(&c->opens);
+    loop_task_cancel(&c->reached);
+    list_remove(&c->link);
+    expect(x);
+    x400_conf_unref(c->conf);
+    free(c);
+}
+
+/* ---- to look at */
+
+void
+x400_connector_view(const struct x400_connector *c, struct x400_connector_view *out)
+{
+    *out = c->seen;
+    out->in = out->out = 0;
+    LIST_FOR(it, &c->links)
+    {
+        const struct x400_link *l = CONTAINER_OF(it, struct x400_link, of_connector);
+
+        out->in += l->open && l->incoming;
+        out->out += l->open && !l->incoming;
+    }
+    LIST_FOR(it, &c->sessions)
+    {
+        const struct transport_session *t = CONTAINER_OF(it, struct transport_session, link);
+
+        out->opening += t->state == X400_OUT_FIND && !loop_timer_running(&t->timer);
+        out->waiting += loop_timer_running(&t->timer);
+    }
+}
+
+void
+x400_connector_each(const struct x400_connector *c, x400_each_fn *each, void *ctx)
+{
+    LIST_FOR(it, &c->links)
+    {
+        const struct x400_link *l = CONTAINER_OF(it, struct x400_link, of_connector);
+        const struct x400_receipt *r = l->receipt;
+        const struct transport_session *t = l->session;
+        struct x400_association_view v = {
+            .id = l->id, .messages_in = l->messages_in, .messages_out = l->messages_out
+        };
+
+        x400_conn_view(l->conn, &v.conn);
+        v.sending = t != NULL ? x400_out_state_name(t->state) : "none";
+        v.receiving = r != NULL ? x400_in_state_name(r->state) : "none";
+        v.message_id = t != NULL && t->d != NULL ? t->d->id : r != NULL ? r->id : 0;
+        each(ctx, &v);
+    }
+}

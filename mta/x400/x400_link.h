@@ -1,0 +1,201 @@
+/* x400/x400_link.h - associations and their two halves: private to x400.c, x400_connector.c,
+ * x400_link.c, x400_answer.c, x400_in.c and x400_out.c.
+ *
+ * Who has what   x400 has all links; a connector those that are bound, and the scheduler's
+ *                sessions. A link has at most one receipt (an APDU that comes) and at most one
+ *                session (transport_session, APDUs that go). A receipt outlives its link while its
+ *                commits are under way; a session outlives its links.
+ * Ends           x400_link_end is the only way out of a link; x400_out_end of a session. Whoever
+ *                calls something that may end the link does not touch it afterwards.
+ */
+#ifndef X400_X400_LINK_H
+#define X400_X400_LINK_H
+
+#include "x400/p1_reader.h"
+#include "x400/x400.h"
+#include "x400/x400_half.h"
+#include "x400/x400_judge.h"
+
+struct x400_conf { /* a connector's options as given, copied, shared by what began with them */
+    unsigned refs;
+    struct x400_connector_options o;
+};
+int x400_conf_new(struct x400_conf **out, const struct x400_connector_options *o) MUST_USE;
+struct x400_conf *x400_conf_ref(struct x400_conf *conf);
+void x400_conf_unref(struct x400_conf *conf); /* NULL is fine */
+
+struct x400 {
+    struct x400_env env;
+    struct x400_mta_options o; /* mta_name is ours */
+    struct list links, connectors, receipts;
+    uint64_t last_id; /* of associations */
+    /* What incoming associations have to bring, and whose they are then. */
+    struct x400_expected *expected;
+    struct x400_connector **expected_by;
+    size_t expected_count;
+    struct x400_stats stats;
+    bool draining;
+    struct loop_timer drain_timer;
+    struct loop_task drain_task;
+    loop_fn *drain_cb; /* NULL: not draining, or told */
+    void *drain_ctx;
+};
+
+struct x400_connector {
+    struct x400 *x;
+    struct list link; /* in x->connectors */
+    struct x400_conf *conf;
+    struct x400_connector_env env;
+    struct transport_up up;
+    struct list links;          /* of x400_link.of_connector */
+    struct list sessions, dead; /* of transport_session.link */
+    unsigned session_count;
+    bool suspended;
+    struct loop_timer opens; /* when the schedule's next window begins */
+    struct loop_task reached;
+    struct x400_connector_view seen;
+};
+
+struct x400_link {
+    struct list link, of_connector;
+    struct x400 *x;
+    struct x400_connector *connector; /* NULL: not bound yet */
+    struct x400_conf *conf;
+    struct x400_conn *conn;
+    uint64_t id;
+    struct netaddr peer;         /* incoming: who called */
+    const char *listener;        /* incoming */
+    struct x400_selector called; /* incoming: T */
+    bool incoming, open;
+    bool closing, released; /* to be closed, politely; x400_conn was told */
+    enum p1_protocol protocol;
+    enum rtse_dialogue dialogue;
+    bool turn;        /* ours */
+    bool sending;     /* a transfer of ours is under way */
+    bool giving;      /* it is on its way to the peer */
+    bool pleased;     /* we asked for the turn */
+    bool wanted;      /* the peer did */
+    uint32_t in_turn; /* transfers of ours since it is ours */
+    uint32_t messages_in, messages_out;
+    char remote[NETADDR_TEXT_CAP], local[NETADDR_TEXT_CAP]; /* with and without port */
+    struct x400_receipt *receipt;
+    struct transport_session *session;
+};
+
+/* x400_link.c */
+struct x400_link *x400_link_new(struct x400 *x); /* or NULL; x400_link_drop before it has a conn */
+void x400_link_drop(struct x400_link *l);
+void x400_link_bind(struct x400_link *l, struct x400_connector *c);
+extern const struct x400_conn_user x400_link_user; /* ctx: the link */
+/* It is open: who has the turn and so on. */
+void x400_link_opened(struct x400_link *l, const struct rtse_open *agreed);
+/* Nothing is under way, or the session has work: the turn is used, given, or asked for. */
+void x400_link_turn(struct x400_link *l);
+/* Politely, once nothing is under way. */
+void x400_link_close(struct x400_link *l);
+/* At once. why: of the session; cut: without a word. */
+void x400_link_end(struct x400_link *l, const struct x400_end *end);
+void x400_link_abort(struct x400_link *l, const char *text, int status);
+/* "rtse: the peer ... (reason 3)" */
+const char *x400_link_why(const struct x400_end *end, char out[X400_WHY_CAP]);
+void x400_link_note(struct x400_connector *c, bool incoming, enum osi_layer layer, unsigned reason,
+    const char *text);
+
+/* x400_answer.c */
+void x400_answer_call(void *ctx, struct slice calling, struct slice called);
+void x400_answer_offer(void *ctx, const struct rtse_open *offer);
+
+/* x400.c */
+void x400_drained(struct x400 *x); /* a link or receipt went */
+
+/* x400_connector.c */
+bool x400_connector_may_call(const struct x400_connector *c, const char **why);
+void x400_connector_arm(struct x400_connector *c); /* the schedule's next window */
+
+/* ---- x400_in.c */
+
+struct x400_receipt {
+    struct list link; /* in x->receipts */
+    struct x400 *x;
+    struct x400_connector *connector; /* NULL once it is removed */
+    struct x400_conf *conf;
+    struct x400_link *at; /* NULL: the association is gone */
+    uint32_t activity, point;
+    enum x400_in_state state;
+    struct p1_reader reader;
+    struct x400_judged judged;
+    struct buf trans;    /* the name by which a repetition is recognised */
+    struct buf returned; /* content for a report of ours */
+    bool returning, knows, envelope;
+    struct intake_message *message, *report;
+    uint64_t id, report_id;
+    uint64_t content_bytes, arrival_wall_ms;
+    unsigned commits;
+    int status; /* the first of commits that failed */
+    const char *why;
+    struct loop_timer timer; /* known is asked again */
+    unsigned asked;
+};
+/* What the association says; *_begin makes the receipt. */
+void x400_in_begin(struct x400_link *l, uint32_t activity);
+void x400_in_octets(struct x400_link *l, struct slice bytes);
+void x400_in_point(struct x400_link *l, uint32_t point);
+void x400_in_end(struct x400_link *l, uint32_t point);
+void x400_in_stopped(struct x400_link *l);
+void x400_in_lost(struct x400_link *l);      /* the link goes */
+void x400_in_forget(struct x400_receipt *r); /* at once; commits are not waited for */
+
+/* ---- x400_out.c */
+
+struct transport_session {
+    struct x400_connector *connector;
+    struct x400_conf *conf;
+    struct sched_session *up;
+    struct list link;
+    struct loop_task task;
+    struct loop_timer timer; /* waiting for a call */
+    struct x400_link *at;    /* its association, or NULL */
+    struct resolver_query *query;
+    struct netaddr to[X400_CONN_TARGETS_MAX];
+    size_t to_count, hop;
+    enum x400_out_state state;
+    bool announced;                /* `opened` was called */
+    bool closing, aborting, waits; /* waits: ready will be called */
+
+    const struct delivery *d;
+    struct buf head;    /* as stored; then as sent */
+    struct slice piece; /* of content, not yet written */
+    size_t head_done;
+    bool began, headed, small, granted, in_doubt;
+    uint64_t left;  /* octets of the APDU not yet written */
+    uint64_t bytes; /* of the APDU */
+    uint64_t content_bytes;
+    bool *unmatched; /* x400_share.h */
+    struct p1_identifier message;
+    unsigned priority;
+    enum p1_kind kind;
+    uint32_t content_type;
+    const char *status; /* of the result that comes; text: its reply */
+    char text[X400_WHY_CAP];
+    char remote[NETADDR_TEXT_CAP], source[NETADDR_TEXT_CAP];
+};
+extern const struct transport_ops x400_out_ops; /* ctx: the connector */
+void x400_out_free(struct transport_session *t);
+bool x400_out_has_work(const struct transport_session *t);
+/* The association is open, with or without the turn; it has the turn, and nothing is under way. */
+void x400_out_opened(struct transport_session *t);
+void x400_out_turn(struct transport_session *t);
+void x400_out_room(struct transport_session *t);
+void x400_out_sent(struct transport_session *t);
+void x400_out_failed(struct transport_session *t, unsigned reason, bool in_doubt);
+/* The association is gone; end says why. */
+void x400_out_lost(struct transport_session *t, const struct x400_end *end);
+/* A free association: for a session that waits for one, else app/ hears of it. */
+void x400_out_offer(struct x400_link *l);
+void x400_out_end(struct transport_session *t, const struct transport_result *r);
+
+/* ---- x400_record.c: the log record of each transfer (ICAO Doc 9880, Part II, 3.2.3) */
+void x400_record_in(const struct x400_receipt *r);
+void x400_record_out(const struct transport_session *t);
+
+#endif

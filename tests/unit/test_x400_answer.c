@@ -1,0 +1,219 @@
+/* What calls us: matched, refused with the part that did not match, limited. */
+#include "fake_x400.h"
+#include "test_main.h"
+
+static void
+an_association_that_matches_is_accepted_without_points(void)
+{
+    struct fake_world w;
+    struct x400_conn *c;
+    struct p1_bind bind;
+    const char *error;
+
+    fake_prepare(&w);
+    fake_start(&w);
+    c = fake_bound(&w, RTSE_MONOLOGUE);
+    CU_ASSERT_TRUE(c->answered);
+    CU_ASSERT_EQUAL(c->offer.checkpoint, 0);
+    CU_ASSERT_EQUAL(c->offer.window, 3);
+    CU_ASSERT_EQUAL_FATAL(p1_bind_read((struct slice){ c->user_value, c->user_bytes },
+                              P1_1988_NORMAL, P1_BIND_RESULT, &bind, &error),
+        0);
+    CU_ASSERT_TRUE(slice_eq(bind.mta_name, SLICE_LIT("LONDON")));
+    CU_ASSERT_TRUE(slice_eq(bind.password, SLICE_LIT("ldn-secret")));
+    fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+    fake_stop(&w);
+}
+
+static void
+points_are_one_switch(void)
+{
+    struct fake_world w;
+    struct x400_conn *c;
+
+    fake_prepare(&w);
+    w.mta.points = true;
+    w.o.checkpoint = 10;
+    fake_start(&w);
+    c = fake_bound(&w, RTSE_MONOLOGUE);
+    CU_ASSERT_EQUAL(c->offer.checkpoint, 10);
+    fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+    fake_stop(&w);
+}
+
+static void
+another_t_selector_is_refused_by_the_transport(void)
+{
+    struct fake_world w;
+    struct x400_conn *c;
+
+    fake_prepare(&w);
+    fake_start(&w);
+    c = fake_call(&w, "ldn2");
+    CU_ASSERT_FALSE(c->answered);
+    CU_ASSERT_EQUAL(c->call_reason, TP0_REASON_ADDRESS);
+    fake_ends(c, X400_REFUSED, OSI_TRANSPORT, false);
+    fake_stop(&w);
+}
+
+static void
+a_bind_that_does_not_match_is_told_apart(void)
+{
+    static const struct {
+        enum p1_protocol protocol;
+        enum rtse_dialogue dialogue;
+        const char *name, *password;
+        unsigned error;
+        const char *why;
+    } cases[] = {
+        { P1_1988_NORMAL, RTSE_MONOLOGUE, "ROME", "par-secret", P1_BIND_AUTHENTICATION, NULL },
+        { P1_1988_NORMAL, RTSE_MONOLOGUE, "PARIS", "wrong", P1_BIND_AUTHENTICATION, "password" },
+        { P1_1984, RTSE_MONOLOGUE, "PARIS", "par-secret", P1_BIND_AUTHENTICATION, "mode" },
+        { P1_1988_NORMAL, RTSE_TWA, "PARIS", "par-secret", P1_BIND_DIALOGUE, "two-way" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fake_world w;
+        struct x400_conn *c;
+        struct x400_connector_view v;
+        struct p1_bind bind;
+        const char *error;
+
+        fake_prepare(&w);
+        fake_start(&w);
+        c = fake_call(&w, "ldn1");
+        fake_offer(c, cases[i].protocol, cases[i].dialogue, cases[i].name, cases[i].password);
+        CU_ASSERT_TRUE(c->refused && !c->accepted);
+        CU_ASSERT_EQUAL(
+            c->refuse_reason, p1_bind_refuse_reason((enum p1_bind_error)cases[i].error));
+        if (cases[i].protocol == P1_1988_NORMAL) {
+            CU_ASSERT_EQUAL_FATAL(p1_bind_read((struct slice){ c->user_value, c->user_bytes },
+                                      P1_1988_NORMAL, P1_BIND_REFUSAL, &bind, &error),
+                0);
+            CU_ASSERT_EQUAL(bind.error, cases[i].error);
+        }
+        x400_connector_view(w.c, &v);
+        if (cases[i].why != NULL) {
+            CU_ASSERT_PTR_NOT_NULL(strstr(v.refused, cases[i].why));
+            CU_ASSERT_TRUE(v.refused_incoming && v.refused_wall_ms > 0);
+            CU_ASSERT_PTR_NULL(strstr(v.refused, "secret"));
+        }
+        fake_ends(c, X400_REFUSED, OSI_USER, false);
+        fake_stop(&w);
+    }
+}
+
+static void
+limits_refuse_with_busy(void)
+{
+    for (unsigned way = 0; way < 3; way++) {
+        struct fake_world w;
+        struct x400_conn *first, *c;
+
+        fake_prepare(&w);
+        w.o.in_max = way == 0 ? 1 : 0;
+        w.mta.associations_max = way == 1 ? 1 : 10;
+        fake_start(&w);
+        first = fake_bound(&w, RTSE_MONOLOGUE);
+        x400_connector_suspend(w.c, way == 2);
+        CU_ASSERT_EQUAL(first->closed, way == 2);
+        c = fake_call(&w, "ldn1");
+        fake_offer(c, P1_1988_NORMAL, RTSE_MONOLOGUE, "PARIS", "par-secret");
+        CU_ASSERT_TRUE(c->refused);
+        CU_ASSERT_EQUAL(c->refuse_reason, RTSE_REFUSE_BUSY);
+        fake_ends(c, X400_REFUSED, OSI_USER, false);
+        fake_ends(first, X400_CLOSED, OSI_SESSION, false);
+        fake_stop(&w);
+    }
+}
+
+static void
+connections_that_do_not_bind_are_few(void)
+{
+    struct fake_world w;
+    struct x400_stats stats;
+
+    fake_prepare(&w);
+    w.mta.unbound_max = 2;
+    fake_start(&w);
+    (void)fake_call(&w, "ldn1");
+    (void)fake_call(&w, "ldn1");
+    (void)fake_call(&w, "ldn1"); /* not even made */
+    CU_ASSERT_EQUAL(fake_conn_count, 2);
+    x400_stats(w.x, &stats);
+    CU_ASSERT_EQUAL(stats.unbound, 2);
+    CU_ASSERT_EQUAL(stats.refused_calls, 1);
+    fake_ends(&fake_conns[0], X400_TIMED_OUT, OSI_TCP, false);
+    fake_ends(&fake_conns[1], X400_LOST, OSI_TCP, false);
+    (void)fake_bound(&w, RTSE_MONOLOGUE);
+    x400_stats(w.x, &stats);
+    CU_ASSERT_EQUAL(stats.unbound, 0);
+    CU_ASSERT_EQUAL(stats.associations, 1);
+    fake_ends(&fake_conns[2], X400_CLOSED, OSI_SESSION, false);
+    x400_stats(w.x, &stats);
+    CU_ASSERT_EQUAL(stats.associations, 0);
+    fake_stop(&w);
+}
+
+static void
+a_recovery_is_refused(void)
+{
+    struct fake_world w;
+    struct x400_conn *c;
+    struct rtse_open offer = { .mode = PRESENTATION_NORMAL, .recover = true };
+
+    fake_prepare(&w);
+    fake_start(&w);
+    c = fake_call(&w, "ldn1");
+    c->user->on_offer(c->ctx, &offer);
+    CU_ASSERT_TRUE(c->refused);
+    CU_ASSERT_EQUAL(c->refuse_reason, RTSE_REFUSE_CANNOT_RECOVER);
+    fake_ends(c, X400_REFUSED, OSI_RTSE, false);
+    fake_stop(&w);
+}
+
+/* The options of a reload hold for the next association; the one that is open goes on. */
+static void
+a_reload_leaves_associations_alone(void)
+{
+    struct fake_world w;
+    struct x400_conn *c, *next;
+
+    fake_prepare(&w);
+    fake_start(&w);
+    c = fake_bound(&w, RTSE_MONOLOGUE);
+    w.o.remote_password = (struct slice)SLICE_LIT("new-secret");
+    CU_ASSERT_EQUAL(x400_connector_set_options(w.c, &w.o), 0);
+    CU_ASSERT_FALSE(c->closed);
+    next = fake_call(&w, "ldn1");
+    fake_offer(next, P1_1988_NORMAL, RTSE_MONOLOGUE, "PARIS", "par-secret");
+    CU_ASSERT_TRUE(next->refused);
+    fake_ends(next, X400_REFUSED, OSI_USER, false);
+    fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+    fake_stop(&w);
+}
+
+static void
+an_address_that_left_cuts_its_associations(void)
+{
+    struct fake_world w;
+    struct x400_conn *c;
+    struct netaddr other;
+
+    fake_prepare(&w);
+    fake_start(&w);
+    c = fake_bound(&w, RTSE_MONOLOGUE);
+    CU_ASSERT_EQUAL(netaddr_parse(SLICE_LIT("192.0.2.11"), &other), 0);
+    x400_cut(w.x, &other);
+    CU_ASSERT_FALSE(c->cut);
+    x400_cut(w.x, &c->local);
+    CU_ASSERT_TRUE(c->cut);
+    fake_ends(c, X400_LOST, OSI_TCP, false);
+    fake_stop(&w);
+}
+
+TEST_MAIN("x400_answer", TEST(an_association_that_matches_is_accepted_without_points),
+    TEST(points_are_one_switch), TEST(another_t_selector_is_refused_by_the_transport),
+    TEST(a_bind_that_does_not_match_is_told_apart), TEST(limits_refuse_with_busy),
+    TEST(connections_that_do_not_bind_are_few), TEST(a_recovery_is_refused),
+    TEST(a_reload_leaves_associations_alone), TEST(an_address_that_left_cuts_its_associations))
