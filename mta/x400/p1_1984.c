@@ -114,7 +114,9 @@ read_name(struct slice whole, struct name *n)
     }
     c = ber_inside(&c, &v);
     for (unsigned nth = 0; ber_take(&c, &m) > 0; nth++) {
-        if (nth == 0) {
+        if (!m.constructed) {
+            fits = false; /* what is in it nobody has checked */
+        } else if (nth == 0) {
             n->standard = m.whole;
         } else if (m.tag == BER_UNIVERSAL(BER_SEQUENCE) && nth == 1) {
             struct ber_cursor in = ber_inside(&c, &m);

@@ -90,6 +90,7 @@ p1_trace_next(struct ber_cursor *c, bool internal, struct p1_trace *out)
     }
     if (rc >= 0) {
         rc = ber_take_tag(&in, BER_UNIVERSAL(BER_SET), &m);
+        rc = rc > 0 && !m.constructed ? 0 : rc;
         if (rc > 0) {
             rc = read_actions(&in, &m, out);
             rc = rc < 0 ? rc : 1;

@@ -46,7 +46,7 @@ name_in(const struct ber_cursor *around, const struct ber_value *element, struct
 {
     struct ber_cursor c = ber_inside(around, element);
 
-    for (unsigned depth = 0; depth < 2 && ber_take(&c, name) > 0; depth++) {
+    for (unsigned depth = 0; depth < 2 && element->constructed && ber_take(&c, name) > 0; depth++) {
         if (name->tag == BER_APPLICATION(0)) {
             return name->constructed;
         }

@@ -62,6 +62,8 @@ static const struct {
     { "60 2c " STANDARD " 310e " ATTR("09", "4142434445"), NULL },
     { "60 2c " STANDARD " 310e " ATTR("17", "4142434445"), NULL },
     { "60 20 " STANDARD " 3102 3000", NULL },
+    /* values of which nobody knows what is in them */
+    { "60 22 " STANDARD " 1004 130c 4742", NULL },
 };
 
 static void
@@ -293,8 +295,29 @@ a_report_says_what_1984_can_say(void)
     p1_held_fini(&subject);
 }
 
+static void
+a_report_that_cannot_be_read_does_not_fit(void)
+{
+    static const struct p1_1984 how = { .relabel = true };
+    struct p1_reader reader;
+    const char *why = NULL;
+    struct buf out;
+
+    p1_reader_init(&reader, P1_1984);
+    CU_ASSERT_EQUAL_FATAL(
+        p1_feed(&reader, p1_hex("a180 3180 " P1_ID P1_NAME P1_TRACE " 0000 3180 020107 0000 0000"),
+            NULL),
+        P1_END);
+    CU_ASSERT_FALSE(p1_1984_fits(&reader.envelope, &how, &why));
+    CU_ASSERT_PTR_NOT_NULL(why);
+    buf_init(&out, 10000);
+    CU_ASSERT_EQUAL(p1_1984_write(&out, &reader.envelope, &how, NULL), BH_ESYNTAX);
+    buf_fini(&out);
+    p1_reader_fini(&reader);
+}
+
 TEST_MAIN("p1_1984", TEST(a_name_keeps_what_1984_has_and_is_refused_if_that_is_another_one),
     TEST(names_are_written_so), TEST(what_1984_lacks_is_left_out),
     TEST(what_would_be_another_message_does_not_fit),
     TEST(recipients_that_cannot_be_told_are_left_out_and_the_others_are_split),
-    TEST(a_report_says_what_1984_can_say))
+    TEST(a_report_says_what_1984_can_say), TEST(a_report_that_cannot_be_read_does_not_fit))

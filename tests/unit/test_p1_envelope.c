@@ -134,8 +134,12 @@ what_cannot_be_read_is_refused_with_its_place(void)
         { P1_ID " 460116 " P1_TRACE RCPTS, P1_MESSAGE, BH_ESYNTAX },   /* no originator */
         { P1_ID P1_NAME P1_TRACE RCPTS, P1_MESSAGE, BH_ESYNTAX },      /* no content type */
         { P1_ID P1_NAME " 460116 " RCPTS, P1_MESSAGE, BH_ESYNTAX },    /* no trace */
-        { BASE RCPTS " 460116", P1_MESSAGE, BH_ESYNTAX },              /* twice */
-        { BASE RCPTS " 06022a03", P1_MESSAGE, BH_ESYNTAX },            /* two content types */
+        /* trace whose SET is in primitive form */
+        { P1_ID P1_NAME " 460116 " RCPTS "692d 302b " P1_GDI
+                        " 1112 800d 3236313132303233313834345a 820100",
+            P1_MESSAGE, BH_ESYNTAX },
+        { BASE RCPTS " 460116", P1_MESSAGE, BH_ESYNTAX },   /* twice */
+        { BASE RCPTS " 06022a03", P1_MESSAGE, BH_ESYNTAX }, /* two content types */
         { BASE RCPTS RCPTS, P1_MESSAGE, BH_ESYNTAX },
         { BASE RCPTS " 470103", P1_MESSAGE, BH_ESYNTAX },
         { BASE RCPTS " 4802 0910", P1_MESSAGE, BH_ESYNTAX },
