@@ -248,6 +248,75 @@ each_fault_names_line_key_message_and_cure(void)
     }
 }
 
+/* A value that any row of this type takes, as far as its type goes. */
+static const char *
+value_of(const struct conf_key *key, char out[64])
+{
+    static const char *const values[] = { [CONF_STRING] = "\"a\"",
+        [CONF_INT] = "5",
+        [CONF_BOOL] = "true",
+        [CONF_DURATION] = "\"10s\"",
+        [CONF_SIZE] = "\"1MiB\"",
+        [CONF_STRINGS] = "[\"always\"]",
+        [CONF_GROUP] = "{ }" };
+
+    if (key->type == CONF_ENUM) {
+        (void)snprintf(out, 64, "\"%.*s\"", (int)strcspn(key->choices, "|"), key->choices);
+        return out;
+    }
+    return values[key->type];
+}
+
+static bool
+is_fault(enum line which, const char *start, const char *key, const char *value, const char *end)
+{
+    struct app_conf *conf;
+    struct collected c;
+    char line[512];
+
+    (void)snprintf(line, sizeof(line), "%s %s = %s; %s", start, key, value, end);
+    if (load_lines(&conf, good_lines, LINES, which, line, NULL, &c) < 0) {
+        return strstr(c.all, "is not a key of an") != NULL;
+    }
+    app_conf_free(conf);
+    return false;
+}
+
+/* So that a new row is not forgotten in the lists of which keys are whose. */
+static void
+each_key_of_a_connector_is_one_protocols_or_all(void)
+{
+    static const char *const all[] = { "protocol", "next_hop", "source", "port", "down_after",
+        "in_doubt", "connect_timeout" };
+    size_t rows;
+    const struct conf_key *table = app_conf_table(&rows);
+
+    for (size_t i = 0; i < rows; i++) {
+        const char *name = table[i].path + strlen("connector.*.");
+        bool common = false, smtp, x400;
+        char text[64];
+
+        if (strncmp(table[i].path, "connector.*.", 12) != 0 || strchr(name, '.') != NULL) {
+            continue;
+        }
+        for (size_t k = 0; k < ARRAY_LEN(all); k++) {
+            common = common || strcmp(name, all[k]) == 0;
+        }
+        if (common) {
+            continue;
+        }
+        smtp = is_fault(
+            OTHER, "up = { protocol = \"smtp\";", name, value_of(&table[i], text), "}; };");
+        x400 = is_fault(PARIS,
+            "connector = { paris = { protocol = \"x400\"; next_hop = [\"h.example\"];", name,
+            value_of(&table[i], text), "};");
+        if (smtp == x400) {
+            printf("\n%s", table[i].path);
+            CU_FAIL("a key is in none of the lists of app_conf_x400.c");
+        }
+    }
+}
+
 static void
 names_of_our_own_are_asked_for_once(void)
 {
@@ -409,6 +478,7 @@ check_says_what_it_understood_and_no_password(void)
 
 static const struct test_case cases[] = { TEST(what_is_not_said_has_its_default),
     TEST(what_is_said_is_taken), TEST(each_fault_names_line_key_message_and_cure),
+    TEST(each_key_of_a_connector_is_one_protocols_or_all),
     TEST(names_of_our_own_are_asked_for_once),
     TEST(connectors_are_told_apart_by_selectors_name_or_password),
     TEST(a_password_that_others_can_read_or_that_is_none_is_refused),
