@@ -97,8 +97,9 @@ static const struct conf_key table[] = {
     { "connector.*.rtse.window", CONF_INT, 1, RTSE_WINDOW_MAX, "5", NULL, false, true, "Checkpoints that may be sent before the first of them is confirmed." },
     { "connector.*.rtse.dialogue", CONF_ENUM, 0, 0, "monologue", "monologue|twa", false, true, "monologue: the caller sends. twa: both send, in turns (two-way alternate); the peer has to agree, and many want it off." },
     { "connector.*.rtse.recovery", CONF_DURATION, 0, MIN_MS(60), "60s", NULL, false, true, "How long a transfer that broke off may be resumed at its last confirmed checkpoint; later it begins anew." },
-    { "connector.*.associations", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: associations that we open." },
-    { "connector.*.associations.limit", CONF_INT, 1, 1000, "4", NULL, false, true, "Open at a time. Peers have limits of their own, often below ten." },
+    { "connector.*.associations", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: how many associations, and how long." },
+    { "connector.*.associations.limit", CONF_INT, 1, 1000, "4", NULL, false, true, "Those that we open, at a time. Peers have limits of their own, often below ten." },
+    { "connector.*.associations.incoming", CONF_INT, 0, 1000, "10", NULL, false, true, "Those that the peer opens, at a time; more are refused as busy. 0: no limit." },
     { "connector.*.associations.threshold", CONF_INT, 1, 1000000, "50", NULL, false, true, "Messages that wait for each association that is open, before another is opened." },
     { "connector.*.associations.idle", CONF_DURATION, 0, DAY(1), "5min", NULL, false, true, "How long an association without work is kept." },
     { "connector.*.open", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: when an association cannot be opened." },
@@ -532,11 +533,9 @@ read_via(const struct app_conf *c, struct slice text, uint16_t *connector, uint6
     if (colon < text.n && slice_u64(slice_skip(text, colon + 1), OR_ROUTE_COST_MAX, cost) < 0) {
         return BH_ESYNTAX;
     }
-    for (size_t i = 0; i < c->connector_count; i++) {
-        if (slice_eq(slice_of(c->connectors[i].name), name)) {
-            *connector = (uint16_t)i;
-            return *cost <= OR_ROUTE_COST_MAX ? 0 : BH_ESYNTAX;
-        }
+    *connector = app_connector_index(c, name);
+    if (*connector != OR_ROUTE_NO_CONNECTOR) {
+        return *cost <= OR_ROUTE_COST_MAX ? 0 : BH_ESYNTAX;
     }
     return BH_ENOTFOUND;
 }

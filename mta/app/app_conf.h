@@ -59,7 +59,7 @@ struct app_x400 {
     uint32_t window;
     bool two_way; /* two-way alternate */
     uint64_t recovery_ms;
-    uint32_t association_limit, association_threshold;
+    uint32_t association_limit, association_incoming, association_threshold;
     uint64_t association_idle_ms;
     uint32_t open_retries, transfer_retries; /* 0: no limit */
     uint64_t open_interval_ms, transfer_interval_ms;

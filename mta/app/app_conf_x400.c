@@ -360,6 +360,7 @@ take_numbers(const struct taking *t)
     x->window = (uint32_t)number_of(t, "rtse.window");
     x->recovery_ms = number_of(t, "rtse.recovery");
     x->association_limit = (uint32_t)number_of(t, "associations.limit");
+    x->association_incoming = (uint32_t)number_of(t, "associations.incoming");
     x->association_threshold = (uint32_t)number_of(t, "associations.threshold");
     x->association_idle_ms = number_of(t, "associations.idle");
     x->open_retries = (uint32_t)number_of(t, "open.retries");

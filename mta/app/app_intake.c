@@ -44,17 +44,6 @@ has_route_in_local(const struct address *rcpt)
            slice_find(rcpt->local, '@') < rcpt->local.n;
 }
 
-static uint16_t
-connector_index(const struct app_conf *c, struct slice name)
-{
-    for (size_t i = 0; i < c->connector_count; i++) {
-        if (slice_eq(slice_of(c->connectors[i].name), name)) {
-            return (uint16_t)i;
-        }
-    }
-    return OR_ROUTE_NO_CONNECTOR;
-}
-
 static struct intake_verdict
 on_recipient(
     void *ctx, const struct intake_client *client, struct slice sender, struct slice recipient)
@@ -64,8 +53,8 @@ on_recipient(
 
     (void)sender;
     if (client->connector.n > 0) {
-        struct intake_verdict v =
-            app_routes_permit(a->routes, recipient, connector_index(a->conf, client->connector));
+        struct intake_verdict v = app_routes_permit(
+            a->routes, recipient, app_connector_index(a->conf, client->connector));
 
         if (v.code == 550) {
             log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", recipient));

@@ -100,6 +100,17 @@ app_routes_make(struct app_routes **out, const struct app_conf *c)
     return 0;
 }
 
+uint16_t
+app_connector_index(const struct app_conf *c, struct slice name)
+{
+    for (size_t i = 0; i < c->connector_count; i++) {
+        if (slice_eq(slice_of(c->connectors[i].name), name)) {
+            return (uint16_t)i;
+        }
+    }
+    return OR_ROUTE_NO_CONNECTOR;
+}
+
 static int
 find_space(const struct app_routes *t, struct slice recipient, uint16_t came_by, struct route *out)
 {

@@ -30,6 +30,9 @@ int app_routes_add(
 bool app_route_is_space(struct slice to);     /* of a route */
 bool app_route_is_or(struct slice recipient); /* by its form: it may be no valid one */
 
+/* OR_ROUTE_NO_CONNECTOR: there is none of that name. */
+uint16_t app_connector_index(const struct app_conf *c, struct slice name);
+
 /* 0; BH_ESYNTAX: no address; BH_ENOTFOUND: no route; -ELOOP: only back over came_by (a connector,
  * or OR_ROUTE_NO_CONNECTOR). What trace and reroutes forbid is for who has the envelope. */
 int app_routes_find(const struct app_routes *t, struct slice recipient, uint16_t came_by,

@@ -24,7 +24,7 @@ struct collected {
     char all[4096];
 };
 
-static void
+static inline void
 collect(void *ctx, const struct conf_error *e)
 {
     struct collected *c = ctx;
@@ -42,7 +42,7 @@ collect(void *ctx, const struct conf_error *e)
 static char dir[64]; /* of the test's files */
 
 /* Loads the good file with one line replaced (NULL: none). */
-static int
+static inline int
 load_lines(struct app_conf **out, const char *const *lines, size_t count, size_t which,
     const char *text, const char *vip, struct collected *c)
 {
@@ -67,7 +67,7 @@ struct fault_row {
 };
 
 /* The one fault of the good file with that line names line, key, message and cure. */
-static void
+static inline void
 check_fault(const char *const *lines, size_t count, const struct fault_row *f)
 {
     struct app_conf *conf = NULL;
@@ -90,7 +90,7 @@ check_fault(const char *const *lines, size_t count, const struct fault_row *f)
 }
 
 /* The cases with a directory for their files. */
-static int
+static inline int
 conf_rig_main(const char *name, const struct test_case *cases, size_t count)
 {
     char path[128];

@@ -138,6 +138,7 @@ what_is_said_is_taken(void)
     CU_ASSERT_TRUE(x->strip_bilateral);
     CU_ASSERT_FALSE(x->strip_internal);
     CU_ASSERT_EQUAL(x->association_limit, 8);
+    CU_ASSERT_EQUAL(x->association_incoming, 10);
     CU_ASSERT_EQUAL(conf->connectors[0].concurrency, 8); /* for the scheduler, whoever it asks */
     CU_ASSERT_EQUAL(conf->connectors[0].limit, 8);
     CU_ASSERT_EQUAL(x->kib_ms[P1_URGENT], 500);
