@@ -236,8 +236,8 @@ cmd_stop(struct tool *t, int argc, char **argv)
 
 /* ---- check: the same code as the daemon's */
 
-static void
-report_fault(void *ctx, const struct conf_error *e)
+void
+tool_conf_fault(void *ctx, const struct conf_error *e)
 {
     const struct tool *t = ctx;
     enum bridgehead_event event = app_conf_error_event(e);
@@ -277,7 +277,7 @@ cmd_check(struct tool *t, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    if (app_conf_load(&c, t->config, NULL, report_fault, t) < 0) {
+    if (app_conf_load(&c, t->config, NULL, tool_conf_fault, t) < 0) {
         return BRIDGEHEAD_EXIT_CONFIG;
     }
     if (t->json) {

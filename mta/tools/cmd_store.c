@@ -9,16 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void
-print_conf_error(void *ctx, const struct conf_error *e)
-{
-    char line[1024];
-
-    (void)ctx;
-    app_conf_error_text(e, line, sizeof(line));
-    (void)fprintf(stderr, "bridgehead: %s\n", line);
-}
-
 /* Where the cause is followed by a cure, which is a field of its own here. NULL: it is not. */
 static const char *
 cure_in(const char *text, int rc)
@@ -52,7 +42,7 @@ load(const struct tool *t)
 {
     struct app_conf *c = NULL;
 
-    if (app_conf_load(&c, t->config, NULL, print_conf_error, NULL) < 0) {
+    if (app_conf_load(&c, t->config, NULL, tool_conf_fault, (void *)(uintptr_t)t) < 0) {
         return NULL;
     }
     return c;

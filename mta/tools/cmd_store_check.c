@@ -25,10 +25,11 @@ on_progress(void *ctx, uint64_t done, uint64_t total)
 static void
 print_finding_json(const struct queue_finding *f, const char *id)
 {
-    json_t *a = json_pack("{s:i,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s}", "number", (int)f->kind,
-        "finding", finding_name(f->kind), "level", finding_level(f->kind), "segment", f->file,
-        "offset", (json_int_t)f->offset, "length", (json_int_t)f->length, "id", id, "detail",
-        f->detail, "what", finding_what(f->kind), "cure", finding_cure(f->kind));
+    json_t *a = json_pack("{s:i,s:s,s:s,s:o,s:I,s:I,s:s,s:s,s:s,s:s}", "number", (int)f->kind,
+        "finding", finding_name(f->kind), "level", finding_level(f->kind), "segment",
+        tool_text(slice_of(f->file)), "offset", (json_int_t)f->offset, "length",
+        (json_int_t)f->length, "id", id, "detail", f->detail, "what", finding_what(f->kind), "cure",
+        finding_cure(f->kind));
 
     tool_print_json(a);
     json_decref(a);
@@ -37,7 +38,7 @@ print_finding_json(const struct queue_finding *f, const char *id)
 void
 tool_print_finding(const struct tool *t, const struct queue_finding *f)
 {
-    char id[24] = "";
+    char id[24] = "", file[300];
 
     if (f->id != 0) {
         (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)f->id);
@@ -46,10 +47,14 @@ tool_print_finding(const struct tool *t, const struct queue_finding *f)
         print_finding_json(f, id);
         return;
     }
+    (void)snprintf(file, sizeof(file), "%s", f->file);
+    for (char *at = file; *at != '\0'; at++) { /* somebody else's file may have any name */
+        *at = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at;
+    }
     (void)printf("%-7s %d %s", finding_is_damage(f->kind) ? "DAMAGE" : finding_level(f->kind),
         (int)f->kind, finding_name(f->kind));
-    if (f->file[0] != '\0') {
-        (void)printf(": %s at %llu", f->file, (unsigned long long)f->offset);
+    if (file[0] != '\0') {
+        (void)printf(": %s at %llu", file, (unsigned long long)f->offset);
     }
     if (f->length > 0) {
         (void)printf(", %llu bytes", (unsigned long long)f->length);

@@ -90,6 +90,9 @@ json_t *message_file_read(const char *envelope_file, const char **fault);
 /* ---- cmd_store.c, cmd_store_check.c: what the store commands share. */
 /* store.path of the configuration; 0 or an exit code, its message printed. */
 int tool_store_path(const struct tool *t, char *out, size_t cap) MUST_USE;
+struct conf_error;
+/* A fault of the configuration is printed (cmd_daemon.c); ctx is the struct tool. */
+void tool_conf_fault(void *ctx, const struct conf_error *e);
 struct queue_finding;
 void tool_print_finding(const struct tool *t, const struct queue_finding *f);
 /* Print the error and return its exit code. */

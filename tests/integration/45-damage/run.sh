@@ -311,9 +311,12 @@ bh store repair --json --yes >/mnt/out
 
 # ---- names that no owner made cost nobody his numbers
 touch $store/journal/0000000000000001-ffffffff.seg $store/journal/00000000000000FF-00000001.seg $store/owner.4000000000 $store/owner.007
+touch $store/$'\xff\n'
 chown bridgehead: $store/journal/* $store/owner.*
 expect 0 "check with names that no owner made" bh store check
 says "502 unknown.file: owner.007"
+bh store check --json | /usr/bin/python3 -c 'import json, sys; [json.loads(line) for line in sys.stdin]' || fail "a name of any bytes breaks the JSON"
+rm $store/$'\xff\n'
 start_daemon
 serves "$one" "$two" "$three"
 stop_daemon
@@ -333,3 +336,6 @@ expect 13 "dump of a message that is not there" bh store dump --message 99
 expect 13 "dump of a segment that is not there" bh store dump --segment ffff
 expect 1 "check as somebody else" setpriv --reuid=nobody --regid=nogroup --clear-groups bridgehead --config /mnt/relay.conf store check
 says "cure: Run it as root"
+echo "nonsense = 1;" >>/mnt/relay.conf
+bh store check --json >/mnt/out || true
+[[ $(field error.code </mnt/out) = 3 ]] || fail "a fault of the configuration is not in the JSON: $(</mnt/out)"
