@@ -1,35 +1,67 @@
 #include "queue/census.h"
+#include "queue/expected.h"
 #include "queue/queue_int.h"
-#include <stdlib.h>
+
+/* Numbers in order: segments that count, and those that are missed. */
+struct numbers {
+    const struct queue *q;
+    const struct list *it;
+    uint32_t missing;
+    uint64_t left; /* so many more fit */
+};
+
+static struct numbers
+numbers_of(const struct queue *q)
+{
+    return (struct numbers){ q, q->segments.order.next, 0, EXPECTED_MAX };
+}
 
 /* Does its file exist, and is it not about to go? The next segment is prepared, but not yet used: a
  * release deletes it. */
 static bool
 counts(const struct queue *q, const struct segment *s)
 {
-    return !s->freeing && s->seq <= journal_segment(q->journal)->seq;
+    return !s->freeing && !s->left_out && s->seq <= journal_segment(q->journal)->seq;
 }
 
-/* The next range from *it on; false: there is none. */
 static bool
-next_range(const struct queue *q, const struct list **it, uint64_t *first, uint64_t *last)
+next_number(struct numbers *n, uint64_t *seq)
 {
-    const struct list *end = &q->segments.order;
+    const struct list *end = &n->q->segments.order;
+    const struct segment *s;
 
-    while (*it != end && !counts(q, CONTAINER_OF(*it, const struct segment, link))) {
-        *it = (*it)->next;
+    while (n->it != end && !counts(n->q, CONTAINER_OF(n->it, const struct segment, link))) {
+        n->it = n->it->next;
     }
-    if (*it == end) {
+    s = n->it != end ? CONTAINER_OF(n->it, const struct segment, link) : NULL;
+    if (n->left == 0 || (s == NULL && n->missing == n->q->missing_count)) {
         return false;
     }
-    *first = *last = CONTAINER_OF(*it, const struct segment, link)->seq;
-    for (*it = (*it)->next; *it != end; *it = (*it)->next) {
-        const struct segment *s = CONTAINER_OF(*it, const struct segment, link);
+    n->left--;
+    *seq = n->missing < n->q->missing_count ? n->q->missing[n->missing] : UINT64_MAX;
+    if (s != NULL && s->seq <= *seq) {
+        n->missing += s->seq == *seq;
+        *seq = s->seq;
+        n->it = n->it->next;
+    } else {
+        n->missing++;
+    }
+    return true;
+}
 
-        if (!counts(q, s) || s->seq != *last + 1) {
-            break;
-        }
-        *last = s->seq;
+/* The next range from *n on; false: there is none. */
+static bool
+next_range(struct numbers *n, uint64_t *first, uint64_t *last)
+{
+    struct numbers ahead;
+    uint64_t seq;
+
+    if (!next_number(n, first)) {
+        return false;
+    }
+    *last = *first;
+    for (ahead = *n; next_number(&ahead, &seq) && seq == *last + 1; *n = ahead) {
+        *last = seq;
     }
     return true;
 }
@@ -37,14 +69,15 @@ next_range(const struct queue *q, const struct list **it, uint64_t *first, uint6
 int
 census_put(struct queue *q)
 {
-    const struct list *it = q->segments.order.next;
+    uint64_t most = (journal_payload_max(q->journal) - CENSUS_HEAD_BYTES) / CENSUS_RANGE_BYTES;
+    struct numbers n = numbers_of(q);
     struct journal_place place;
     uint32_t ranges = 0;
     uint64_t first, last;
     uint8_t *at;
     int rc;
 
-    while (next_range(q, &it, &first, &last)) {
+    while (ranges < most && next_range(&n, &first, &last)) {
         ranges++;
     }
     rc = journal_add(q->journal, RECORD_CENSUS,
@@ -55,8 +88,8 @@ census_put(struct queue *q)
     at = place.payload;
     put_le32(at, 0);
     put_le32(at + 4, 0);
-    it = q->segments.order.next;
-    for (uint32_t i = 0; i < ranges && next_range(q, &it, &first, &last); i++) {
+    n = numbers_of(q);
+    for (uint32_t i = 0; i < ranges && next_range(&n, &first, &last); i++) {
         put_le64(at + CENSUS_HEAD_BYTES + i * CENSUS_RANGE_BYTES, first);
         put_le64(at + CENSUS_HEAD_BYTES + i * CENSUS_RANGE_BYTES + 8, last);
         put_le32(at, i + 1); /* adding may have begun the next segment: one range more at most */
@@ -64,46 +97,17 @@ census_put(struct queue *q)
     return 0;
 }
 
-int
-census_get(struct slice payload, struct census *c)
+void
+census_free_dying(struct queue *q)
 {
-    struct reader r = reader_of(payload);
-    uint32_t ranges = read_u32(&r);
-    struct reader again;
-    uint64_t total = 0, before = 0;
-    uint64_t *seqs;
-    uint32_t n = 0;
+    struct journal_wait w = { WAIT_CENSUS, NULL, NULL, NULL };
 
-    (void)read_u32(&r);
-    again = r;
-    for (uint32_t i = 0; i < ranges && !r.bad; i++) {
-        uint64_t first = read_u64(&r), last = read_u64(&r);
-
-        if (r.bad || first > last || first < before || last - first >= CENSUS_SEQS_MAX ||
-            last == UINT64_MAX) {
-            return BH_EDAMAGED;
-        }
-        before = last;
-        total += last - first + 1;
-        if (total > CENSUS_SEQS_MAX) {
-            return BH_EDAMAGED;
-        }
+    if (q->census_waits || list_empty(&q->dying) || q->failed != 0) {
+        return;
     }
-    if (r.bad) {
-        return BH_EDAMAGED;
+    q->census_waits = true;
+    if (census_put(q) < 0 || journal_wait_beside(q->journal, &w) < 0) {
+        q->census_waits = false;
+        q->reap_wanted = true;
     }
-    seqs = malloc((size_t)(total + 1) * sizeof(*seqs));
-    if (seqs == NULL) {
-        return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < ranges; i++) {
-        uint64_t first = read_u64(&again), last = read_u64(&again);
-
-        for (uint64_t seq = first; seq <= last; seq++) {
-            seqs[n++] = seq;
-        }
-    }
-    free(c->seqs);
-    *c = (struct census){ seqs, n, true };
-    return 0;
 }

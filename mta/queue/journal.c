@@ -414,6 +414,17 @@ journal_wait(struct journal *j, const struct journal_wait *w)
     return rc;
 }
 
+int
+journal_wait_beside(struct journal *j, const struct journal_wait *w)
+{
+    int rc = j->failed != 0 ? j->failed : wait_room(gathering(j), j->reserved + 1);
+
+    if (rc == 0) {
+        j->gather->waits[j->gather->wait_count++] = *w;
+    }
+    return rc;
+}
+
 static void
 forget_in(struct batch *b, void (*cb)(void *ctx, int status), const void *ctx)
 {

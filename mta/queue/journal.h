@@ -63,6 +63,8 @@ void journal_void(const struct journal_place *place);
 uint64_t journal_payload_max(const struct journal *j);
 /* w is told when all that was added so far is durable. 0, -ENOMEM, or the failure. */
 int journal_wait(struct journal *j, const struct journal_wait *w) MUST_USE;
+/* The same where others may have reserved room for theirs: it stays. */
+int journal_wait_beside(struct journal *j, const struct journal_wait *w) MUST_USE;
 /* Room for n waits more: the next n calls of journal_wait in this turn cannot fail. */
 int journal_reserve_waits(struct journal *j, uint32_t n) MUST_USE;
 /* The waits with this cb and ctx are told no more: cb becomes NULL. */

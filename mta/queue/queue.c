@@ -1,5 +1,6 @@
 #include "core/log.h"
 #include "core/ticks.h"
+#include "queue/census.h"
 #include "queue/distrust.h"
 #include "queue/queue_load.h"
 #include <stdlib.h>
@@ -340,6 +341,25 @@ on_committed(struct queue *q, const struct journal_wait *w, int status)
     }
 }
 
+/* As many spares as the bound on disk use leaves room for, when these are gone (journal.md section
+ * 7b): what a round of compaction frees is what the journal grows by up to the next. */
+static void
+reclaim(struct queue *q)
+{
+    uint64_t live, may_be, used = 0;
+
+    LIST_FOR(it, &q->segments.order)
+    {
+        used += !CONTAINER_OF(it, struct segment, link)->freeing;
+    }
+    (void)queue_journal_bytes(q, &live);
+    may_be = queue_compact_bound(q, live) / q->segment_bytes + BESIDE_BOUND;
+    space_keep(q->space, (uint32_t)(may_be - MIN(used, may_be)));
+    for (struct list *it = list_pop_front(&q->dying); it != NULL; it = list_pop_front(&q->dying)) {
+        space_reclaim(q->space, CONTAINER_OF(it, struct segment, job));
+    }
+}
+
 void
 queue_on_done(void *ctx, const struct journal_wait *w, int status)
 {
@@ -365,6 +385,13 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
         if (status == 0 && w->object != NULL) {
             state_let_go(w->object);
             q->reap_wanted = true;
+        }
+        break;
+    case WAIT_CENSUS:
+        q->census_waits = false;
+        q->reap_wanted = true; /* what died meanwhile */
+        if (status == 0) {
+            reclaim(q);
         }
         break;
     case WAIT_CALL:
@@ -394,32 +421,11 @@ close_some(struct queue *q, uint32_t open)
     }
 }
 
-/* As many spares as the bound on disk use leaves room for, when these are gone (journal.md section
- * 7b): what a round of compaction frees is what the journal grows by up to the next. */
-static void
-reclaim(struct queue *q, struct list *dead)
-{
-    uint64_t live, may_be, used = 0;
-
-    LIST_FOR(it, &q->segments.order)
-    {
-        used += !CONTAINER_OF(it, struct segment, link)->freeing;
-    }
-    (void)queue_journal_bytes(q, &live);
-    may_be = queue_compact_bound(q, live) / q->segment_bytes + BESIDE_BOUND;
-    space_keep(q->space, (uint32_t)(may_be - MIN(used, may_be)));
-    for (struct list *it = list_pop_front(dead); it != NULL; it = list_pop_front(dead)) {
-        space_reclaim(q->space, CONTAINER_OF(it, struct segment, job));
-    }
-}
-
 void
 queue_reap(struct queue *q)
 {
-    struct list dead;
     uint32_t open = 0;
 
-    list_init(&dead);
     q->reap_wanted = false;
     LIST_FOR(it, &q->segments.order)
     {
@@ -427,8 +433,10 @@ queue_reap(struct queue *q)
 
         /* I8: what the SEAL lists is all before it */
         if (segment_dead(seg) && (seg != q->first || it == q->segments.order.next)) {
-            seg->freeing = true;
-            list_push_back(&dead, &seg->job);
+            if (!q->census_waits) {
+                seg->freeing = true;
+                list_push_back(&q->dying, &seg->job);
+            }
         } else {
             if (seg->state > 0 && seg->live == seg->state && seg->closed && !seg->damaged) {
                 queue_state_refresh(q, seg); /* nothing else is left in it */
@@ -436,9 +444,7 @@ queue_reap(struct queue *q)
             open += seg->closed && !seg->freeing && seg->fd >= 0;
         }
     }
-    if (!list_empty(&dead)) {
-        reclaim(q, &dead);
-    }
+    census_free_dying(q);
     q->compaction.wanted = true;
     close_some(q, open);
 }

@@ -15,7 +15,7 @@
 
 #define QUEUE_TEXT_CAP 512
 
-enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_COMPACT, WAIT_STATE };
+enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_COMPACT, WAIT_STATE, WAIT_CENSUS };
 
 /* What compact.c is at. */
 struct compaction {
@@ -88,6 +88,10 @@ struct queue {
     uint64_t feed_after;        /* id of the last one */
     uint64_t feed_last;         /* what is above was told when it was committed */
     bool low, is_short, reap_wanted, releasing;
+    struct list dying; /* dead segments (by job), until a durable CENSUS leaves them out (I16) */
+    bool census_waits; /* for such a CENSUS: what dies meanwhile waits for the next one */
+    uint64_t *missing; /* numbers of segments that must be there and are not; malloced */
+    uint32_t missing_count;
     bool release_waits; /* for the load */
     int failed;
 

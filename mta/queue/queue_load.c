@@ -73,12 +73,12 @@ unlink_strays(const struct queue *q, const struct recovery *r)
         return;
     }
     for (uint32_t i = 0; i < r->stray_count; i++) {
-        log_event(EV_QUEUE_STRAY, LF_STR("segment", r->strays[i]));
+        log_event(EV_QUEUE_STRAY, LF_STR("segment", r->strays[i].name));
         if (!lease_valid(&q->renewal.lease, ticks_boot_ns())) {
             return;
-        } else if (r->keep_strays) {
-            store_set_aside(q->store, r->strays[i]);
-        } else if (store_path(path, dir, r->strays[i]) == 0) {
+        } else if (r->strays[i].keep) {
+            store_set_aside(q->store, r->strays[i].name);
+        } else if (store_path(path, dir, r->strays[i].name) == 0) {
             (void)!io_unlink(path);
         }
     }
@@ -180,6 +180,18 @@ take_snapshots(struct queue *q)
     st->last_bytes = r->snapshot_bytes;
 }
 
+/* They are named until a repair takes them off. */
+static void
+take_missing(struct queue *q)
+{
+    struct recovery *r = &q->load->r;
+
+    q->missing = r->missing;
+    q->missing_count = r->missing_count;
+    r->missing = NULL;
+    r->missing_count = 0;
+}
+
 /* Outside the queue it looks as if it had failed at a write, but that on_loaded says why. */
 static void
 load_failed(struct queue *q, int rc)
@@ -222,6 +234,7 @@ queue_load_done(struct queue *q)
         return;
     }
     take_snapshots(q);
+    take_missing(q);
     log_event(EV_QUEUE_LOADED, LF_UINT("epoch", q->epoch), LF_UINT("messages", q->claim.messages),
         LF_UINT("recipients", q->claim.recipients), LF_UINT("quarantined", q->claim.quarantined),
         LF_UINT("snapshot", q->claim.snapshot_bytes), LF_UINT("tail", q->claim.replayed_bytes),

@@ -99,7 +99,7 @@ queue_release(struct queue *q, queue_done_fn *cb, void *ctx)
         return 0;
     }
     rc = rc < 0 ? rc : census_put(q);
-    rc = rc == BH_ETOOBIG || rc == -ENOMEM ? 0 : rc; /* of the segments nothing is said then */
+    rc = rc == -ENOMEM ? 0 : rc; /* the last one holds: nobody freed anything without one */
     rc = rc < 0 ? rc : queue_sync(q, release_on_sync, q);
     if (rc < 0) {
         return rc;
@@ -153,6 +153,7 @@ queue_free(struct queue *q)
     }
     msgindex_fini(&q->index);
     transids_fini(&q->transids);
+    free(q->missing);
     segtab_fini(&q->segments);
     owner_file_close(&q->renewal.owner);
     io_close(&q->lock_fd);

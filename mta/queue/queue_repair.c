@@ -1,4 +1,5 @@
 #include "queue/queue_repair.h"
+#include "queue/census.h"
 #include "queue/queue_int.h"
 
 struct queue_message *
@@ -21,13 +22,20 @@ queue_piece_bytes(const struct queue_message *m, uint32_t i)
 }
 
 void
-queue_segment_moved(struct queue *q, uint64_t seq)
+queue_segment_moves(struct queue *q, uint64_t seq)
 {
     struct segment *seg = segtab_find(&q->segments, seq);
 
     if (seg != NULL) {
         seg->freeing = true;
     }
+}
+
+int
+queue_say_missing(struct queue *q)
+{
+    q->missing_count = 0;
+    return census_put(q);
 }
 
 int

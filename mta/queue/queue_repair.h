@@ -12,8 +12,10 @@ struct queue_message *queue_damaged_after(const struct queue *q, msg_id id);
 /* Bytes of its piece i; 0: there is none. Where it begins is the sum of those before it:
  * queue_reader_seek finds it. */
 uint32_t queue_piece_bytes(const struct queue_message *m, uint32_t i);
-/* Its file was moved away: it is not missed. */
-void queue_segment_moved(struct queue *q, uint64_t seq);
+/* Its file is about to be moved away. Once queue_say_missing is durable it is not missed. */
+void queue_segment_moves(struct queue *q, uint64_t seq);
+/* What is missing is so for good: which segments there are. Durable with the next batch. */
+int queue_say_missing(struct queue *q) MUST_USE;
 /* Damage at these places of the segment is dealt with: durable with the next batch. Afterwards it
  * is not reported any more, and the segment is freed like any other. count <= REPAIRED_PLACES_MAX.
  */

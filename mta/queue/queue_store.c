@@ -220,7 +220,9 @@ store_set_aside(const char *path, const char *segment)
     if (store_path(dir, path, "quarantine") == 0 && store_path(to, dir, segment) == 0 &&
         store_path(dir, path, "journal") == 0 && store_path(from, dir, segment) == 0 &&
         store_path(dir, path, "quarantine") == 0) {
-        (void)!io_mkdir(dir, DIR_MODE);
+        if (io_mkdir(dir, DIR_MODE) == 0) {
+            (void)!io_sync_dir(path); /* before anything moves there */
+        }
         (void)!io_rename(from, to);
     }
 }

@@ -340,7 +340,7 @@ add_strays(struct run *run)
         const struct found *f = &run->found[i];
 
         if (!f->counts && f->head_rc == 0) {
-            segment_name(r->strays[r->stray_count++], f->seq, f->epoch);
+            segment_name(r->strays[r->stray_count++].name, f->seq, f->epoch);
             recover_report(run, f, 0, f->size_bytes, FINDING_SEGMENT_STRAY, "");
         }
     }
@@ -466,6 +466,7 @@ list_counting(struct run *run)
 {
     struct recovery *r = run->r;
     uint64_t from = r->snapshot_count > 0 ? r->snapshots[0].position : 0;
+    uint64_t durable = recover_durable_seq(run);
 
     r->counting = calloc(run->count + (size_t)1, sizeof(*r->counting));
     if (r->counting == NULL) {
@@ -479,6 +480,12 @@ list_counting(struct run *run)
                 (struct seal_entry){ f->seq, f->head.salt, end_of(run, f), f->epoch };
             r->to_read += f->seq >= from / r->segment_bytes ? end_of(run, f) : 0;
         }
+    }
+    /* The end is missing. Only the owner file, or a snapshot, said that it must be there: from here
+     * on, our seal does. */
+    if (durable > (run->count > 0 ? run->found[run->count - 1].seq : 0)) {
+        r->counting[r->counting_count++] =
+            (struct seal_entry){ durable, 0, r->segment_bytes, r->epoch };
     }
     r->to_read += r->snapshot_count > 0 ? run->looked[0].trailer.file_bytes : 0;
     return 0;
@@ -496,7 +503,11 @@ read_all(struct run *run)
         const struct found *f = &run->found[i];
         int rc;
 
-        if (!f->counts || f->head_rc < 0 || recover_knows(run, f)) {
+        if (!f->counts || recover_knows(run, f)) {
+            continue;
+        }
+        if (f->head_rc < 0) {
+            expected_unknown(&run->expected, f->seq);
             continue;
         }
         rc = recover_read(run, f, segtab_find(run->r->segments, f->seq));
@@ -604,7 +615,7 @@ run_free(struct recovery *r)
     if (run != NULL) {
         seal_forget(run);
         free(run->kept);
-        free(run->census.seqs);
+        expected_fini(&run->expected);
         free(run->found);
         free(run->window.bytes);
         free(run);
@@ -645,6 +656,10 @@ recover_begin(struct recovery *r)
     }
     rc = rc < 0 ? rc : add_to_table(run);
     rc = rc < 0 ? rc : recover_look_for_snapshots(run);
+    /* a position that was durable is not used again, though its segment may be missing */
+    if (r->sealed_lsn < (uint64_t)INT64_MAX / 2) {
+        r->next_seq = MAX(r->next_seq, r->sealed_lsn / r->segment_bytes + 1);
+    }
     rc = rc < 0 ? rc : find_complete(run);
     rc = rc < 0 ? rc : sync_tail(run);
     rc = rc < 0 ? rc : find_ends(run);
@@ -657,9 +672,10 @@ recover_load(struct recovery *r)
 {
     int rc = recover_load_snapshot(r->run);
 
+    expected_begin(&r->run->expected, r->run->from / r->segment_bytes);
     rc = rc < 0 ? rc : read_all(r->run);
+    rc = rc < 0 ? rc : recover_missing(r->run);
     if (rc == 0) {
-        recover_missing(r->run);
         hold_damaged(r->run);
         /* A snapshot does not know those that its writer had forgotten already. */
         state_forget_unset(&r->index->state, r->segments, r->segment_bytes);
@@ -681,9 +697,11 @@ recover_fini(struct recovery *r)
     run_free(r);
     free(r->strays);
     free(r->counting);
+    free(r->missing);
     r->strays = NULL;
     r->counting = NULL;
-    r->stray_count = r->counting_count = 0;
+    r->missing = NULL;
+    r->stray_count = r->counting_count = r->missing_count = 0;
 }
 
 static int

@@ -42,10 +42,14 @@ struct recovery {
     uint64_t end_lsn;   /* where the journal of that epoch ends */
     /* out, from recover_load on */
     uint64_t records, replayed_segments, replayed_bytes, torn_bytes, late_bytes;
-    uint64_t damaged;                 /* ranges, whole segments and messages */
-    char (*strays)[SEGMENT_NAME_CAP]; /* segments that do not count: to be unlinked; malloced */
+    uint64_t damaged; /* ranges, whole segments and messages */
+    struct recover_stray {
+        char name[SEGMENT_NAME_CAP];
+        bool keep; /* it may be one that is missed: not to be deleted but set aside */
+    } * strays;    /* segments that do not count: to be unlinked; malloced */
     uint32_t stray_count;
-    bool keep_strays; /* nobody can tell whether they count: not to be deleted but set aside */
+    uint64_t *missing; /* numbers of segments, in order: to be named until a repair; malloced */
+    uint32_t missing_count;
     /* Snapshots that count, the newest first, but for unreadable ones: to be named behind the next
      * SEAL, all others to be deleted. */
     struct snapshot_ref snapshots[SNAPSHOT_REFS_MAX];

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MISSING_TOLD_MAX 1000 /* nobody reads more, and a record may name a million */
+#define MISSING_TOLD_MAX   1000 /* nobody reads more, and a record may name a million */
+#define SEGMENT_NUMBER_CAP 40
 
 static void
 tell_now(struct run *run, const struct queue_finding *finding)
@@ -105,64 +106,179 @@ recover_report(struct run *run, const struct found *f, uint64_t offset, uint64_t
     recover_tell(run, &finding);
 }
 
-/* Once for each. */
-void
-recover_report_missing(struct run *run, uint64_t seq)
+/* Once for each. unless: a missing one that may have said that it was freed; 0: there is none. */
+static void
+report_missing(struct run *run, uint64_t seq, uint64_t unless)
 {
-    char number[32];
-    struct queue_finding finding = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, number };
+    char number[SEGMENT_NUMBER_CAP], detail[96];
+    struct queue_finding finding = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, detail };
+    int n;
 
     if (run->missing_last == seq) {
         return; /* the usual case: a message after the other in the same one */
     }
     run->missing_last = seq;
-    (void)snprintf(number, sizeof(number), "segment number %016llx", (unsigned long long)seq);
+    n = snprintf(number, sizeof(number), "segment number %016llx", (unsigned long long)seq);
     for (uint32_t i = run->kept_count; i > 0; i--) {
         if (run->kept[i - 1].f.kind == FINDING_SEGMENT_MISSING &&
-            strcmp(run->kept[i - 1].detail, number) == 0) {
+            strncmp(run->kept[i - 1].detail, number, (size_t)n) == 0) {
             return;
         }
+    }
+    if (unless != 0) {
+        (void)snprintf(detail, sizeof(detail), "%s, unless it was freed: %016llx would tell",
+            number, (unsigned long long)unless);
+    } else {
+        (void)snprintf(detail, sizeof(detail), "%s", number);
     }
     recover_tell(run, &finding);
 }
 
-static int
-by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = ((const struct found *)b)->seq;
-
-    return x < y ? -1 : x > y;
-}
-
-static bool
-is_there(const struct run *run, uint64_t seq)
-{
-    return run->count > 0 &&
-           bsearch(&seq, run->found, run->count, sizeof(*run->found), by_number) != NULL;
-}
-
-/* Who released the store said at the very end which segments there are. Nothing tells after a
- * crash: segments may have been freed since. */
 void
-recover_missing(struct run *run)
+recover_report_missing(struct run *run, uint64_t seq)
 {
-    struct queue_finding f = { FINDING_SEAL_MISSING, "", 0, 0, 0, "" };
-    struct queue_finding more = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, "and more" };
-    uint32_t missing = 0;
+    report_missing(run, seq, 0);
+}
 
-    if (!run->census.known || run->r->sealed_lsn == 0) {
-        return;
-    }
-    for (uint32_t i = 0; i < run->census.count; i++) {
-        if (!is_there(run, run->census.seqs[i]) && ++missing <= MISSING_TOLD_MAX) {
-            recover_report_missing(run, run->census.seqs[i]);
+/* Is there a file of that number? Where the SEAL's segment is missing, of those that it listed none
+ * counts. */
+static bool
+is_there(const struct run *run, uint64_t seq, bool seal_missing)
+{
+    uint32_t low = 0, high = run->count;
+
+    while (low < high) { /* the first of that number */
+        uint32_t mid = low + (high - low) / 2;
+
+        if (run->found[mid].seq < seq) {
+            low = mid + 1;
+        } else {
+            high = mid;
         }
     }
-    if (missing > MISSING_TOLD_MAX) {
-        recover_tell(run, &more);
+    for (; low < run->count && run->found[low].seq == seq; low++) {
+        if (run->found[low].counts || (seal_missing && !run->found[low].stranger)) {
+            return true;
+        }
     }
-    if (run->r->stray_count > 0 && missing > 0) {
-        run->r->keep_strays = true;
+    return false;
+}
+
+/* Is it the last epoch's first segment, the one with the SEAL, that must be there and is not? */
+static bool
+is_seal_missing(const struct run *run)
+{
+    const struct expected *e = &run->expected;
+    uint64_t first = 0;
+
+    if (run->seal != NULL || run->seal_lost) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct found *f = &run->found[i];
+
+        if (f->counts && f->epoch == run->r->epoch && f->head_rc == 0) {
+            first = f->head.seal_lsn / run->r->segment_bytes;
+        }
+    }
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (e->seqs[i] == first) {
+            return first != 0;
+        }
+    }
+    return false;
+}
+
+/* A file that came back too late, or what only a missing SEAL listed. */
+static void
+keep_strays(struct run *run, bool seal_missing)
+{
+    struct queue_finding f = { FINDING_SEAL_MISSING, "", 0, 0, 0, "" };
+    struct recovery *r = run->r;
+
+    for (uint32_t i = 0; i < r->stray_count; i++) {
+        struct recover_stray *s = &r->strays[i];
+        uint64_t seq;
+        uint32_t epoch;
+
+        s->keep = seal_missing;
+        (void)!segment_name_parse(s->name, &seq, &epoch);
+        for (uint32_t k = 0; k < r->missing_count; k++) {
+            s->keep = s->keep || r->missing[k] == seq;
+        }
+    }
+    if (seal_missing && r->stray_count > 0) {
         recover_tell(run, &f);
     }
+}
+
+static int
+find_missing(struct run *run, bool seal_missing)
+{
+    const struct expected *e = &run->expected;
+    struct recovery *r = run->r;
+
+    r->missing = malloc((e->count + (size_t)1) * sizeof(*r->missing));
+    if (r->missing == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (!is_there(run, e->seqs[i], seal_missing)) {
+            r->missing[r->missing_count++] = e->seqs[i];
+        }
+    }
+    return 0;
+}
+
+/* A later one that is missing, too, and was not there yet at the last CENSUS that is read, may have
+ * held one that left this one out. */
+static void
+tell_missing(struct run *run)
+{
+    struct queue_finding more = { FINDING_SEGMENT_MISSING, "", 0, 0, 0, "and more" };
+    struct recovery *r = run->r;
+    uint64_t last = r->missing_count > 0 ? r->missing[r->missing_count - 1] : 0;
+
+    if (r->missing_count > MISSING_TOLD_MAX) {
+        recover_tell(run, &more);
+        r->missing_count = MISSING_TOLD_MAX;
+    }
+    for (uint32_t i = 0; i < r->missing_count; i++) {
+        uint64_t seq = r->missing[i];
+
+        report_missing(run, seq, seq < last && last > run->expected.said ? last : 0);
+    }
+}
+
+uint64_t
+recover_durable_seq(const struct run *run)
+{
+    uint64_t seq = run->r->sealed_lsn / run->r->segment_bytes;
+    bool begun = run->r->sealed_lsn % run->r->segment_bytes > SEGMENT_HEADER_BYTES;
+
+    return begun || seq == 0 ? seq : seq - 1;
+}
+
+int
+recover_missing(struct run *run)
+{
+    struct expected *e = &run->expected;
+    bool seal_missing;
+    int rc = expected_through(e, recover_durable_seq(run));
+
+    expected_settle(e);
+    seal_missing = rc == 0 && is_seal_missing(run);
+    rc = rc < 0 ? rc : find_missing(run, seal_missing);
+    if (rc < 0) {
+        return rc;
+    }
+    tell_missing(run);
+    keep_strays(run, seal_missing);
+    LIST_FOR(it, &run->r->segments->order)
+    {
+        struct segment *s = CONTAINER_OF(it, struct segment, link);
+
+        s->left_out = expected_leaves_out(e, s->seq);
+    }
+    return 0;
 }

@@ -4,7 +4,7 @@
 #ifndef QUEUE_RECOVER_INT_H
 #define QUEUE_RECOVER_INT_H
 
-#include "queue/census.h"
+#include "queue/expected.h"
 #include "queue/recover.h"
 #include "queue/snapshot_load.h"
 
@@ -38,7 +38,7 @@ struct run {
     struct snapshot_info looked[SNAPSHOT_REFS_MAX]; /* of r->snapshots: header and trailer */
     uint64_t from; /* position of the snapshot that was loaded; 0: none */
     struct window window;
-    struct census census;      /* known: it is the journal's last word */
+    struct expected expected;  /* the segments that must be there */
     struct finding_kept *kept; /* findings so far: what was repaired is taken out again */
     uint32_t kept_count, kept_capacity;
     uint64_t missing_last; /* segment that was last told to be missing; 0: none */
@@ -89,9 +89,18 @@ void recover_report(struct run *run, const struct found *f, uint64_t offset, uin
 /* What a REPAIRED record names is dealt with. 0, -ENOMEM, BH_EDAMAGED. */
 int recover_settle(struct run *run, struct slice payload) MUST_USE;
 void recover_report_missing(struct run *run, uint64_t seq);
-/* What the last census, or the seal, names and nobody has. */
-void recover_missing(struct run *run);
+/* The segment with the last byte that is known to be durable; 0: of none is. */
+uint64_t recover_durable_seq(const struct run *run);
+/* When all is read: what must be there and nobody has. 0 or -ENOMEM. */
+int recover_missing(struct run *run) MUST_USE;
 void recover_tell_all(struct run *run);
+
+/* Does its epoch's owner say what he frees (journal.md section 6e)? */
+static inline bool
+recover_says_census(const struct found *f)
+{
+    return (f->head.flags & SEGMENT_FLAG_CENSUS) != 0;
+}
 
 /* recover_snapshot.c */
 /* Which ones there are that count: r->snapshots, by header and trailer. What they say was durable

@@ -251,14 +251,15 @@ apply(struct run *run, const struct cursor *c, struct segment *seg, const struct
     if (rc == 0 && h->type == RECORD_REPAIRED) {
         rc = recover_settle(run, payload);
         note_mended(run, payload);
-    } else if (rc == 0 && h->type == RECORD_CENSUS && c->f->epoch == run->r->epoch) {
-        rc = census_get(payload, &run->census);
-    } else if (h->type != RECORD_PAD && h->type != RECORD_END) {
-        run->census.known = false; /* of an owner that went on, and may have freed segments since */
+    } else if (rc == 0 && h->type == RECORD_CENSUS) {
+        rc = expected_census(&run->expected, payload, c->f->seq);
+    } else if (rc == 0 && h->type == RECORD_SEAL && recover_says_census(c->f)) {
+        rc = expected_seal(&run->expected, payload);
     }
     run->r->records++;
     if (rc == BH_EDAMAGED) {
         recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_CONTRADICTS, "");
+        expected_unknown(&run->expected, c->f->seq);
         seg->damaged = true;
         return 0;
     }
@@ -278,6 +279,7 @@ report_bad(struct run *run, const struct cursor *c, struct segment *seg,
         return;
     }
     seg->damaged = true;
+    expected_unknown(&run->expected, c->f->seq);
     if (look == LOOK_BAD_PAYLOAD) {
         recover_report(run, c->f, c->offset, h->length, FINDING_RECORD_DAMAGED, "");
     } else if (c->offset + RECORD_HEADER_BYTES > c->f->size_bytes) {
@@ -388,13 +390,23 @@ recover_find_end(struct run *run, struct found *f)
     return rc;
 }
 
+/* Of its epoch, whose numbers run on; 0: its owner does not say what he frees. */
+static uint64_t
+epoch_first(const struct run *run, const struct found *f)
+{
+    return !recover_says_census(f) ? 0
+           : f->head.seal_lsn == 0 ? f->seq
+                                   : f->head.seal_lsn / run->r->segment_bytes;
+}
+
 int
 recover_read(struct run *run, const struct found *f, struct segment *seg)
 {
     struct cursor c = recover_cursor(run->r, f);
-    int rc = recover_window_open(&run->window, run->r, f, wants_direct(run, f));
+    int rc = expected_segment(&run->expected, f->seq, epoch_first(run, f));
     uint64_t begin;
 
+    rc = rc < 0 ? rc : recover_window_open(&run->window, run->r, f, wants_direct(run, f));
     if (rc < 0) {
         return recover_fail(run, f, 0, rc, "cannot be opened");
     }
@@ -404,6 +416,7 @@ recover_read(struct run *run, const struct found *f, struct segment *seg)
     begin = c.offset;
     rc = walk(run, &c, seg);
     io_close(&run->window.fd);
+    expected_segment_end(&run->expected, f->seq);
     run->r->replayed_segments++;
     run->r->replayed_bytes += c.offset - MIN(begin, c.offset);
     if (!f->sealed || rc == 1) { /* sealed before its END was read: nothing is behind it */

@@ -79,6 +79,7 @@ segment_head_put(uint8_t block[SEGMENT_HEADER_BYTES], const struct segment_head 
     memset(block, 0, SEGMENT_HEADER_BYTES);
     memcpy(block, segment_magic, MAGIC_BYTES);
     put_le32(block + 8, STORE_VERSION);
+    put_le32(block + 12, h->flags);
     memcpy(block + 16, h->uuid, sizeof(h->uuid));
     put_le64(block + 32, h->seq);
     put_le64(block + 40, h->segment_bytes);
@@ -101,6 +102,7 @@ segment_head_get(const uint8_t *block, size_t n, struct segment_head *out)
     out->seq = get_le64(block + 32);
     out->segment_bytes = get_le64(block + 40);
     out->epoch = get_le32(block + 48);
+    out->flags = get_le32(block + 12);
     out->salt = get_le64(block + 56);
     out->seal_lsn = get_le64(block + 64);
     out->created_wall_ms = get_le64(block + 72);

@@ -36,8 +36,9 @@ bool segment_bytes_valid(uint64_t bytes);
 struct segment_head {
     uint8_t uuid[16];
     uint64_t seq, segment_bytes, salt, seal_lsn, created_wall_ms;
-    uint32_t epoch;
+    uint32_t epoch, flags;
 };
+#define SEGMENT_FLAG_CENSUS 1u /* its epoch's owner says what he frees before he frees it */
 void segment_head_put(uint8_t block[SEGMENT_HEADER_BYTES], const struct segment_head *h);
 int segment_head_get(const uint8_t *block, size_t n, struct segment_head *out) MUST_USE;
 
@@ -82,6 +83,7 @@ struct segment {
     bool mended;            /* a REPAIRED record elsewhere says that its damage is dealt with */
     bool mended_tried;      /* compact_choose.c's own: what lives in it was to be copied out */
     bool freeing;
+    bool left_out;   /* by the last CENSUS of an earlier epoch: whose owner may be deleting it */
     bool has_state;  /* a STATE record of this epoch was put here, whether it counts or not */
     uint8_t wanted;  /* compact.c's own, … */
     bool chosen;     /* … and to be gone after its last round */

@@ -4,6 +4,7 @@
 #include "queue/snapshot_make.h"
 #include "core/log.h"
 #include "core/ticks.h"
+#include "queue/census.h"
 #include "queue/queue_int.h"
 #include "queue/snapshot_load.h"
 #include <fcntl.h>
@@ -31,7 +32,7 @@ struct make_file {
     struct snapshot_ref newest; /* of those that are there */
     uint32_t keep_count;
     bool is_short; /* of room: nothing but the newest is kept beside this one */
-    uint64_t at, unsynced;
+    uint64_t at, unsynced, idle_mark;
     uint32_t seed;
     int fd;
 };
@@ -244,6 +245,7 @@ keep_newest(struct snapshot_state *st, const struct make_file *f)
     memcpy(st->kept, f->keep, sizeof(st->kept));
     st->kept_count = f->keep_count;
     st->last_bytes = f->info.trailer.file_bytes;
+    st->idle_mark = f->idle_mark;
 }
 
 static void
@@ -439,7 +441,7 @@ snapshot_make_needed(const struct queue *q, uint64_t tail_bytes)
     const struct snapshot_state *st = &q->snapshots;
 
     return snapshot_make_tail(q) > tail_bytes &&
-           (st->kept_count == 0 || st->kept[0].position != journal_mark(q->journal));
+           (st->kept_count == 0 || st->idle_mark != journal_mark(q->journal));
 }
 
 void
@@ -521,6 +523,9 @@ snapshot_make_begin(struct queue *q, queue_done_fn *cb, void *ctx)
     m->began_ms = ticks_ms();
     rc = make_file(m);
     rc = rc < 0 ? rc : put_state(m);
+    rc = rc < 0 ? rc : census_put(q); /* at P: whoever begins there has one to go by */
+    m->file.idle_mark = journal_mark(q->journal);
+    m->file.idle_mark += (IO_BLOCK_BYTES - m->file.idle_mark % IO_BLOCK_BYTES) % IO_BLOCK_BYTES;
     (void)pthread_mutex_init(&m->lock, NULL);
     (void)pthread_cond_init(&m->work, NULL);
     if (rc == 0 && q->o.in_line == NULL) {

@@ -22,6 +22,7 @@ struct snapshot_state {
     uint64_t tail_bytes; /* of the journal that recovery read when this epoch began */
     uint64_t mark_bytes; /* of tail and what was appended since, as the last one began */
     uint64_t last_bytes; /* size of the last one */
+    uint64_t idle_mark;  /* where the journal stands as long as nothing was said since the newest */
 };
 
 /* 0, or -ENOMEM, -EAGAIN (no thread), the queue's failure. cb may be NULL. */

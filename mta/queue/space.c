@@ -386,6 +386,7 @@ write_header(const struct space *s, const struct job *job, int fd)
         .seal_lsn = job->seal_lsn,
         .created_wall_ms = ticks_wall_ms(),
         .epoch = seg->epoch,
+        .flags = SEGMENT_FLAG_CENSUS,
     };
     uint8_t *block = io_alloc_blocks(SEGMENT_HEADER_BYTES);
     int rc;

@@ -81,7 +81,16 @@ on_finding(void *ctx, const struct queue_finding *f)
     (void)!segment_name_parse(k->file, &k->seq, &epoch);
 }
 
-enum step { STEP_NONE, STEP_REFUSE, STEP_OWNER, STEP_MOVE, STEP_SETTLE, STEP_SAVE, STEP_SNAPSHOT };
+enum step {
+    STEP_NONE,
+    STEP_REFUSE,
+    STEP_OWNER,
+    STEP_MOVE,
+    STEP_SETTLE,
+    STEP_MISS,
+    STEP_SAVE,
+    STEP_SNAPSHOT
+};
 
 static enum step
 step_of(enum bridgehead_finding kind)
@@ -106,6 +115,7 @@ step_of(enum bridgehead_finding kind)
         { FINDING_RECORD_HEADER, STEP_SETTLE },
         { FINDING_RECORD_DAMAGED, STEP_SETTLE },
         { FINDING_RECORD_CONTRADICTS, STEP_SETTLE },
+        { FINDING_SEGMENT_MISSING, STEP_MISS },
         { FINDING_MESSAGE_DAMAGED, STEP_SAVE },
         { FINDING_MESSAGE_MISSING, STEP_SAVE },
         { FINDING_SNAPSHOT_DISAGREES, STEP_SNAPSHOT },
@@ -140,6 +150,9 @@ step_text(const struct kept *k, char *out, size_t cap)
             "it "
             "from the queue",
             (unsigned long long)k->f.id, (unsigned long long)k->f.id);
+        break;
+    case STEP_MISS:
+        (void)snprintf(out, cap, "note that %s is not there any more", k->detail);
         break;
     case STEP_SNAPSHOT:
         (void)snprintf(out, cap, "delete %s: the journal has all that counts", k->file);
@@ -559,11 +572,31 @@ settle_all(struct repair *r)
 
 /* ---- segments of which nothing counts */
 
+/* Before their names go: what is not there is not missed from here on. */
+static int
+say_missing(struct repair *r)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < r->count; i++) {
+        const struct kept *k = &r->list[i];
+
+        if (k->f.kind == FINDING_SEGMENT_HEADER) {
+            queue_segment_moves(r->q, k->seq);
+        } else if (k->f.kind == FINDING_SEGMENT_MISSING) {
+            rc = note(r, "missing", k, k->detail);
+            r->settled++;
+        }
+    }
+    rc = rc < 0 ? rc : queue_say_missing(r->q);
+    return rc < 0 ? rc : sync_queue(r);
+}
+
 static int
 move_segments(struct repair *r)
 {
     char from[PATH_CAP], to[PATH_CAP];
-    int rc = 0;
+    int rc = say_missing(r);
 
     for (size_t i = 0; rc == 0 && i < r->count; i++) {
         struct kept *k = &r->list[i];
@@ -576,9 +609,6 @@ move_segments(struct repair *r)
         rc = queue_lease_check(r->q);
         rc = rc < 0 ? rc : io_rename(from, to);
         rc = rc == -ENOENT ? 0 : rc; /* two findings of one file */
-        if (rc == 0 && k->f.kind == FINDING_SEGMENT_HEADER) {
-            queue_segment_moved(r->q, k->seq);
-        }
         rc = rc < 0 ? rc : note(r, "moved", k, to);
         r->moved++;
     }

@@ -2,30 +2,33 @@
 #include "queue/queue_int.h"
 #include "queue/recover.h"
 
-struct side {
-    struct segtab segments;
-    struct msgindex index;
-    struct recovery r;
-};
-
-static int
-run(struct side *s, const char *store, const struct store_head *head, uint64_t sealed_lsn,
-    bool snapshots)
+int
+side_load(struct side *s, const char *store, bool snapshots, queue_finding_fn *finding, void *ctx)
 {
+    struct queue_owner owner = { .epoch = 0 };
+    struct owner_record last = { .state = OWNER_NONE };
+    struct store_head head;
+    char text[512];
+
     segtab_init(&s->segments);
     msgindex_init(&s->index);
-    s->r = (struct recovery){ .store = store,
-        .segment_bytes = head->segment_bytes,
-        .sealed_lsn = sealed_lsn,
-        .use_snapshots = snapshots,
-        .segments = &s->segments,
-        .index = &s->index };
-    memcpy(s->r.uuid, head->uuid, sizeof(s->r.uuid));
+    s->r = (struct recovery){ .store = store, .segments = &s->segments, .index = &s->index };
+    if (store_read(store, &head, text, sizeof(text)) < 0 ||
+        queue_store_owner(store, &owner, text, sizeof(text)) < 0 || owner.epoch == 0 ||
+        owner_file_read(store, owner.epoch, &last) < 0) {
+        return BH_ENOTFOUND;
+    }
+    s->r.segment_bytes = head.segment_bytes;
+    s->r.sealed_lsn = last.state == OWNER_RELEASED ? last.sealed_lsn : 0;
+    s->r.use_snapshots = snapshots;
+    s->r.finding = finding;
+    s->r.ctx = ctx;
+    memcpy(s->r.uuid, head.uuid, sizeof(s->r.uuid));
     return recover_run(&s->r);
 }
 
-static void
-end(struct side *s)
+void
+side_end(struct side *s)
 {
     recover_fini(&s->r);
     msgindex_fini(&s->index);
@@ -128,8 +131,25 @@ same_state(const struct state *a, const struct state *b)
     return NULL;
 }
 
-static const char *
-compare(const struct side *a, const struct side *b)
+/* Is all that is set in a so in b? One that is unset is remembered for as long as older segments
+ * are there. */
+static bool
+has_settings(const struct state *a, const struct state *b)
+{
+    LIST_FOR(it, &a->entries)
+    {
+        const struct state_entry *x = CONTAINER_OF(it, struct state_entry, link);
+        const struct state_entry *y = state_find(b, state_key(x));
+
+        if (state_value(x).n > 0 && (y == NULL || !slice_eq(state_value(x), state_value(y)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *
+same_content(const struct side *a, const struct side *b)
 {
     const struct stored *x = msgindex_after(&a->index, 0), *y = msgindex_after(&b->index, 0);
     const char *differs = NULL;
@@ -147,37 +167,31 @@ compare(const struct side *a, const struct side *b)
     return a->index.recipients != b->index.recipients || a->index.held != b->index.held ||
                    a->index.in_doubt != b->index.in_doubt || a->index.bytes != b->index.bytes
                ? "totals"
-           : same_state(&a->index.state, &b->index.state) != NULL
-               ? same_state(&a->index.state, &b->index.state)
-               : same_segments(&a->segments, &b->segments);
+           : has_settings(&a->index.state, &b->index.state) &&
+                   has_settings(&b->index.state, &a->index.state)
+               ? NULL
+               : "settings";
 }
 
 const char *
 same_index(const char *store, bool *used, unsigned *unreadable)
 {
-    struct queue_owner owner = { .epoch = 0 };
-    struct owner_record last = { .state = OWNER_NONE };
-    struct store_head head;
     struct side with, without;
     const char *differs = NULL;
-    char text[512];
+    int rc = side_load(&with, store, true, NULL, NULL);
 
-    if (store_read(store, &head, text, sizeof(text)) < 0 ||
-        queue_store_owner(store, &owner, text, sizeof(text)) < 0 || owner.epoch == 0 ||
-        owner_file_read(store, owner.epoch, &last) < 0) {
-        return NULL;
-    }
-    if (run(&with, store, &head, last.state == OWNER_RELEASED ? last.sealed_lsn : 0, true) < 0) {
+    if (rc < 0 && rc != BH_ENOTFOUND) {
         differs = "recovery with snapshots failed";
-    }
-    if (run(&without, store, &head, last.state == OWNER_RELEASED ? last.sealed_lsn : 0, false) <
-        0) {
+    } else if (rc == 0 && side_load(&without, store, false, NULL, NULL) < 0) {
         differs = "recovery failed";
+    } else if (rc == 0) {
+        *used = with.r.used.epoch != 0;
+        *unreadable = with.r.unreadable_count;
+        differs = same_content(&with, &without);
+        differs = differs != NULL ? differs : same_state(&with.index.state, &without.index.state);
+        differs = differs != NULL ? differs : same_segments(&with.segments, &without.segments);
+        side_end(&without);
     }
-    *used = with.r.used.epoch != 0;
-    *unreadable = with.r.unreadable_count;
-    differs = differs != NULL ? differs : compare(&with, &without);
-    end(&with);
-    end(&without);
+    side_end(&with);
     return differs;
 }

@@ -77,6 +77,7 @@ enum state_kind {
     STATE_TORN,
     STATE_MEMORY, /* an allocation failed */
     STATE_ROT,    /* bytes changed on a sound store */
+    STATE_GONE,   /* a segment's file vanished after a crash */
     STATE_KINDS
 };
 
@@ -85,6 +86,9 @@ struct counts {
     uint64_t boundaries, scenarios, acked, delivered, again, notices, recoveries, refused, lapses;
     uint64_t compacted, snapshots, read_snapshots, compared, full, failed_stop, violations;
     uint64_t early; /* acknowledged before the load was done */
+    /* of STATE_GONE: a finding; nothing needed it, and it was left out of a CENSUS or empty; the
+     * last of a crashed owner, which nobody can miss */
+    uint64_t missed, unneeded, untold;
 };
 
 struct sim {
@@ -189,6 +193,10 @@ void explore_on_boundary(void *ctx);
  * after a power cut. */
 void explore_probe(struct sim *s, bool power);
 
+/* ---- sim_gone.c */
+/* Of what is on s's disk, a segment's file vanishes. */
+void gone_probe(struct sim *s);
+
 /* ---- sim_fault.c, sim_rot.c: all of one seed */
 /* at: only the fault with this number; 0: all. */
 void fault_sweep(uint64_t seed, uint64_t at, struct counts *n);
@@ -207,6 +215,8 @@ enum broken {
     BROKEN_NO_NEEDS,      /* a segment does not outlive those that its records are about (I7) */
     BROKEN_EARLY_FREE,    /* freed before the last outcome is durable (I10) */
     BROKEN_EARLY_COMPACT, /* freed before SURVIVORS is durable (I7) */
+    BROKEN_EARLY_CENSUS,  /* freed before the CENSUS that leaves it out is durable (I16) */
+    BROKEN_NO_MISSING,    /* nobody asks which segments must be there */
     BROKEN_NO_SEAL,       /* the valid lengths of a SEAL are ignored (I6) */
     BROKEN_NO_CRC,        /* payloads are believed (I11) */
     BROKEN_NO_ATTEMPT,    /* the final dot goes out, and no ATTEMPT says so (I14) */

@@ -161,6 +161,9 @@ explore_probe(struct sim *s, bool power)
     if (g != NULL) {
         sim_free(g);
     }
+    if (dice(s, 8) == 0) {
+        gone_probe(s);
+    }
     run_in(was);
 }
 

@@ -8,8 +8,9 @@
  * --wild: names that were not synced come in any subset, not only in the order they were made; else
  * only with every third seed.
  * --states: no new seed once so many states were tried. --broken: the queue is broken in one place
- * (no-sync, late-sync, no-dir-sync, no-needs, early-free, early-compact, no-seal, no-crc,
- * no-attempt, no-name, no-number, deaf), and the exit status says whether that was found. */
+ * (no-sync, late-sync, no-dir-sync, no-needs, early-free, early-compact, early-census, no-missing,
+ * no-seal, no-crc, no-attempt, no-name, no-number, deaf), and the exit status says whether that was
+ * found. */
 #include "fake_pages.h"
 #include "sim.h"
 #include <malloc.h>
@@ -33,6 +34,7 @@ static const char *const kind_names[STATE_KINDS] = {
     [STATE_TORN] = "a write fails half done, a sector torn",
     [STATE_MEMORY] = "an allocation fails",
     [STATE_ROT] = "bytes rot",
+    [STATE_GONE] = "a segment vanishes",
 };
 
 struct arguments {
@@ -142,6 +144,12 @@ report(const struct counts *n, uint64_t first, uint64_t next)
            "journal; %llu messages acknowledged before all was loaded\n",
         (unsigned long long)n->snapshots, (unsigned long long)n->read_snapshots,
         (unsigned long long)n->compared, (unsigned long long)n->early);
+    if (n->states[STATE_GONE] > 0) {
+        printf("  of the segments that vanished %llu were missed, %llu needed by nothing, %llu the "
+               "last of an owner that crashed\n",
+            (unsigned long long)n->missed, (unsigned long long)n->unneeded,
+            (unsigned long long)n->untold);
+    }
     printf("sim_queue: %llu violations%s%s\n", (unsigned long long)n->violations,
         wrap_broken != BROKEN_NOTHING ? " found with " : "",
         wrap_broken != BROKEN_NOTHING ? wrap_broken_names[wrap_broken] : "");

@@ -154,7 +154,8 @@ do_outcome(struct sim *s, const struct message *m, bool final)
         .next_wall_ms = s->wall_ms + dice(s, 100000),
         .reply = SLICE_LIT("450 4.2.1 come again") };
 
-    if (m->to[o.recipient].final_asked) {
+    if (m->to[o.recipient].final_asked ||
+        o.recipient >= queue_find(s->q, m->id)->recipient_count) { /* a lying disk: another's id */
         return;
     }
     if (final || dice(s, 2) == 0) {

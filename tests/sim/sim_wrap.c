@@ -2,6 +2,7 @@
  * queue: the clock and the dice are the world's, memory can fail, and the queue can be broken in
  * one place, to see that the simulation finds it. */
 #include "core/ticks.h"
+#include "queue/expected.h"
 #include "queue/store_ahead.h"
 #include "sim.h"
 #include <stdlib.h>
@@ -15,6 +16,8 @@ const char *const wrap_broken_names[BROKEN_KINDS] = {
     [BROKEN_NO_NEEDS] = "no-needs",
     [BROKEN_EARLY_FREE] = "early-free",
     [BROKEN_EARLY_COMPACT] = "early-compact",
+    [BROKEN_EARLY_CENSUS] = "early-census",
+    [BROKEN_NO_MISSING] = "no-missing",
     [BROKEN_NO_SEAL] = "no-seal",
     [BROKEN_NO_CRC] = "no-crc",
     [BROKEN_NO_ATTEMPT] = "no-attempt",
@@ -168,6 +171,10 @@ int __real_queue_transid_say(struct queue *q, const struct queue_message *m);
 int __wrap_queue_transid_say(struct queue *q, const struct queue_message *m);
 int __real_journal_wait(struct journal *j, const struct journal_wait *w);
 int __wrap_journal_wait(struct journal *j, const struct journal_wait *w);
+int __real_journal_wait_beside(struct journal *j, const struct journal_wait *w);
+int __wrap_journal_wait_beside(struct journal *j, const struct journal_wait *w);
+int __real_expected_through(struct expected *e, uint64_t seq);
+int __wrap_expected_through(struct expected *e, uint64_t seq);
 int __real_queue_attempt(struct queue *q, struct queue_message *m, const uint32_t *recipients,
     uint32_t count, enum queue_attempt_kind kind, uint64_t transaction, queue_done_fn *cb,
     void *ctx);
@@ -226,6 +233,26 @@ __wrap_journal_wait(struct journal *j, const struct journal_wait *w)
         return 0;
     }
     return __real_journal_wait(j, w);
+}
+
+int
+__wrap_journal_wait_beside(struct journal *j, const struct journal_wait *w)
+{
+    if (wrap_broken == BROKEN_EARLY_CENSUS && sim->q != NULL) {
+        queue_on_done(sim->q, w, 0);
+        return 0;
+    }
+    return __real_journal_wait_beside(j, w);
+}
+
+int
+__wrap_expected_through(struct expected *e, uint64_t seq)
+{
+    if (wrap_broken == BROKEN_NO_MISSING) {
+        e->count = 0;
+        return 0;
+    }
+    return __real_expected_through(e, seq);
 }
 
 int
