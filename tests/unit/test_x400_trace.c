@@ -1,4 +1,4 @@
-/* What a trace says of conversations of others, and of two shells. tests/integration/75 has tshark
+/* What a trace says of conversations of others, and of two shells. tests/integration/76 has tshark
  * read its pcap file. */
 #include "x400/x400_trace.h"
 

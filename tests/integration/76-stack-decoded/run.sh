@@ -14,7 +14,7 @@ tshark() { command tshark -d "tcp.port==$port,tpkt" "$@"; }
 # speak SCENARIO: $pcap, $lines and $port are of it
 speak() {
     pcap=$scratch/$1.pcap lines=$scratch/$1.lines
-    "$BRIDGEHEAD_BUILD/tests/integration/75-stack-decoded_driver" "$1" "$pcap" >"$lines" 2>"$scratch/$1.ends" ||
+    "$BRIDGEHEAD_BUILD/tests/integration/76-stack-decoded_driver" "$1" "$pcap" >"$lines" 2>"$scratch/$1.ends" ||
         fail "$1: $(cat "$scratch/$1.ends")"
     port=$(awk '$1 == "port" { print $2 }' "$lines")
 }
