@@ -179,13 +179,17 @@ static bool
 judge(struct x400_receipt *r)
 {
     struct x400 *x = r->x;
-    const struct x400_judge by = { .domain = &x->o.domain,
+    struct x400_judge by = { .domain = &x->o.domain,
         .mta_name = x->o.mta_name,
         .content_bytes = r->reader.content_bytes,
         .message_bytes_max = r->conf->o.message_bytes_max,
+        .now_wall_ms = r->arrival_wall_ms,
         .route = route,
         .ctx = r };
 
+    if (x->env.peers != NULL) {
+        by.peers = x->env.peers(x->env.route_ctx, &by.peer_count);
+    }
     return x400_judge(&r->judged, &r->reader.envelope, &by) == 0 && name_it(r) == 0;
 }
 
