@@ -13,7 +13,6 @@
  */
 #include "core/log.h"
 #include "core/ticks.h"
-#include "x400/or_address_ber.h"
 #include "x400/p1_stored.h"
 #include "x400/x400_link.h"
 
@@ -382,20 +381,6 @@ make_report(struct x400_receipt *r, struct buf *out)
     return rc;
 }
 
-static char *
-report_goes_to(const struct p1_envelope *e)
-{
-    struct or_address to;
-    struct or_error error;
-    char text[OR_ADDRESS_TEXT_BYTES_MAX];
-
-    if (or_address_read(p1_report_destination(e), &to, &error) < 0 ||
-        or_address_text(&to, OR_TEXT_SLASH, text, sizeof(text)) < 0) {
-        return NULL;
-    }
-    return slice_dup(slice_of(text));
-}
-
 static int
 commit(struct x400_receipt *r, struct intake_message **m, const struct envelope *e)
 {
@@ -454,7 +439,8 @@ static int
 write_report(struct x400_receipt *r)
 {
     const struct intake *intake = intake_of(r);
-    char *to = report_goes_to(&r->reader.envelope);
+    struct or_address address;
+    char *to = x400_judge_text(p1_report_destination(&r->reader.envelope), &address);
     struct buf stored;
     int rc;
 

@@ -29,8 +29,8 @@ known_key(const struct map_node *n)
     return slice_of(CONTAINER_OF(n, struct known, node)->text);
 }
 
-static char *
-name_text(struct slice name, struct or_address *address)
+char *
+x400_judge_text(struct slice name, struct or_address *address)
 {
     char text[OR_ADDRESS_TEXT_BYTES_MAX];
     struct or_error error;
@@ -48,7 +48,7 @@ ask_route(struct judging *j, uint32_t nth, struct slice name)
     struct or_address to;
 
     j->out->ours++;
-    j->texts[nth] = name_text(name, &to);
+    j->texts[nth] = x400_judge_text(name, &to);
     j->routes[nth] = j->texts[nth] != NULL
                          ? j->by->route(j->by->ctx, &to, slice_of(j->texts[nth]), j->e)
                          : (struct or_route){ .verdict = OR_ROUTE_NONE };
@@ -158,7 +158,7 @@ judging_init(struct judging *j)
     j->known = calloc(n, sizeof(*j->known));
     out->recipients = calloc(n, sizeof(*out->recipients));
     out->outcomes = report ? NULL : calloc(n, sizeof(*out->outcomes));
-    out->sender = report ? NULL : name_text(j->e->originator, &from);
+    out->sender = report ? NULL : x400_judge_text(j->e->originator, &from);
     out->sender = out->sender != NULL ? out->sender : slice_dup(SLICE_LIT(""));
     return j->texts != NULL && j->routes != NULL && j->shares != NULL && j->known != NULL &&
            out->recipients != NULL && out->sender != NULL && (report || out->outcomes != NULL);

@@ -40,4 +40,8 @@ int x400_judge(
 void x400_judged_too_long(struct x400_judged *j, const struct p1_envelope *e);
 void x400_judged_fini(struct x400_judged *j);
 
+/* An O/R name's address as text, malloc'ed; NULL: it has none that can be somebody's, or no memory
+ * (then too *address may have been written). */
+char *x400_judge_text(struct slice name, struct or_address *address) MUST_USE;
+
 #endif
