@@ -111,6 +111,18 @@ report_on(
     return rc;
 }
 
+uint64_t
+x400_notice_bytes(struct slice start, uint64_t stored_bytes, uint64_t returned_bytes_max)
+{
+    enum p1_kind kind;
+    uint64_t bytes;
+
+    if (p1_stored_bytes(start, &kind, &bytes) < 0 || bytes > stored_bytes) {
+        return 0;
+    }
+    return stored_bytes - bytes <= returned_bytes_max ? stored_bytes : bytes;
+}
+
 int
 x400_notice_make(struct buf *out, char **to, const char **why, const struct x400_notice *n)
 {

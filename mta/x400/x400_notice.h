@@ -20,13 +20,16 @@ struct x400_notice { /* borrowed */
     struct slice mta_name;
     struct slice local_id; /* of the report */
     uint64_t now_wall_ms, arrival_wall_ms;
-    struct slice stored;         /* its beginning: P1_STORED_BYTES_MAX octets and what is to be
-                                    returned, or all of it */
+    struct slice stored;         /* its beginning: x400_notice_bytes */
     uint64_t stored_bytes;       /* all of it */
     uint64_t returned_bytes_max; /* a longer content is not returned */
     const struct x400_failure *failures;
     uint32_t failure_count;
 };
+
+/* How much of what is stored x400_notice_make wants to see, by its first octets (as
+ * p1_stored_bytes): the envelope, and a content that is short enough to be returned. */
+uint64_t x400_notice_bytes(struct slice start, uint64_t stored_bytes, uint64_t returned_bytes_max);
 
 /* out: empty. 1: the report is in it, as it is stored, and *to (malloc'ed, terminated) is where it
  * goes; 0: there is nobody to tell, and *why says why. -ENOMEM, BH_ETOOBIG (of out); BH_EDAMAGED:

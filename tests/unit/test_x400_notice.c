@@ -108,6 +108,9 @@ content_that_is_too_long_or_not_all_there_is_not_returned(void)
         CU_ASSERT_EQUAL(buf_append(&subject.octets, L("the content")), 0);
         n = notice_on(&subject, &failure, 1);
         n.returned_bytes_max = i == 1 ? 10 : 11;
+        CU_ASSERT_EQUAL(x400_notice_bytes(slice_sub(n.stored, 0, BER_HEADER_BYTES_MAX),
+                            n.stored_bytes, n.returned_bytes_max),
+            i == 1 ? n.stored_bytes - 11 : n.stored_bytes);
         n.stored_bytes += i == 2;
         CU_ASSERT_TRUE_FATAL(make(&n, &h, &r, &goes_to));
         CU_ASSERT_EQUAL(r.returns, i == 0);
@@ -159,6 +162,7 @@ what_is_stored_and_no_envelope_is_damage(void)
 
         buf_init(&out, 1000);
         CU_ASSERT_EQUAL(x400_notice_make(&out, &goes_to, &why, &n), BH_EDAMAGED);
+        CU_ASSERT_EQUAL(x400_notice_bytes(n.stored, n.stored_bytes, 100), 0);
         buf_fini(&out);
     }
 }
