@@ -8,14 +8,16 @@
 
 #include "core/slice.h"
 
-/* What the content is. The last three came by X.400: a transfer envelope stands in front of the
- * content's octets (x400/p1_stored.h), and sender and recipients are O/R addresses, /C=../A=../. */
+/* What the content is. Those of P1 came by X.400: a transfer envelope stands in front of the
+ * content's octets (x400/p1_stored.h), and sender and recipients are O/R addresses, /C=../A=../. A
+ * part has not come whole: only whoever receives it sees it (queue_secure). */
 enum envelope_body {
     ENVELOPE_BODY_7BIT,
     ENVELOPE_BODY_8BITMIME,
     ENVELOPE_P1_MESSAGE,
     ENVELOPE_P1_PROBE,
-    ENVELOPE_P1_REPORT
+    ENVELOPE_P1_REPORT,
+    ENVELOPE_PART
 };
 /* RFC 3461 NOTIFY, a set; 0: not given (failure and delay, as RFC 3461 section 4.1 says). */
 enum {

@@ -417,9 +417,19 @@ attempts(const struct stored *s)
     return n;
 }
 
+/* A part is no message yet. */
+static bool
+counts(const struct stored *s)
+{
+    return s->m.body != ENVELOPE_PART;
+}
+
 static void
 count_in(struct msgindex *ix, const struct stored *s)
 {
+    if (!counts(s)) {
+        return;
+    }
     ix->messages++;
     ix->recipients += s->m.live_count;
     ix->held += s->m.held != HOLD_NO;
@@ -431,6 +441,9 @@ count_in(struct msgindex *ix, const struct stored *s)
 static void
 count_out(struct msgindex *ix, const struct stored *s)
 {
+    if (!counts(s)) {
+        return;
+    }
     ix->messages--;
     ix->recipients -= s->m.live_count;
     ix->held -= s->m.held != HOLD_NO;
@@ -568,7 +581,7 @@ msgindex_outcome(struct msgindex *ix, struct stored *s, const struct outcome_ent
     is_live = state_of[e->kind] == RECIPIENT_QUEUED;
     /* unsigned wrap-around makes these right in both directions */
     s->m.live_count += (uint32_t)is_live - (uint32_t)was_live;
-    ix->recipients += (uint64_t)is_live - (uint64_t)was_live;
+    ix->recipients += counts(s) ? (uint64_t)is_live - (uint64_t)was_live : 0;
     ix->in_doubt += (uint64_t)(is_live && e->in_doubt) - (uint64_t)(was_live && r->in_doubt);
     ix->attempts -= r->attempt != ATTEMPT_NONE;
     r->attempt = ATTEMPT_NONE;
@@ -591,7 +604,8 @@ msgindex_mark(struct msgindex *ix, struct stored *s, const struct mark *mark)
 
     switch (mark->what) {
     case MARK_HELD:
-        ix->held += (uint64_t)(mark->value != HOLD_NO) - (uint64_t)(s->m.held != HOLD_NO);
+        ix->held +=
+            counts(s) ? (uint64_t)(mark->value != HOLD_NO) - (uint64_t)(s->m.held != HOLD_NO) : 0;
         s->m.held = (uint8_t)(mark->value > HOLD_POISON ? HOLD_OPERATOR : mark->value);
         break;
     case MARK_CRASHES:

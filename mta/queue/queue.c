@@ -5,303 +5,9 @@
 #include "queue/queue_load.h"
 #include <stdlib.h>
 
-#define DIRECT_BYTES_MIN  (2 * KIB) /* a piece that is worth a record of its own */
-#define CHUNKS_INSIDE     2         /* most messages are smaller than that */
-#define STAGE_BYTES_MIN   KIB
-#define STAGE_BYTES_MAX   (32 * KIB) /* small pieces gather to chunks of this size */
 #define SEGMENTS_OPEN_MAX 256
 #define BESIDE_BOUND      10 /* segments, spares and all: 2 fewer than may be (journal.md 7b) */
 #define OUTCOMES_A_RECORD 16 /* with replies of full length it fits the smallest segments */
-
-struct queue_intake {
-    struct queue *q;
-    msg_id id;
-    loop_fn *resume;
-    void *ctx;
-    struct list paused;
-    uint8_t *stage;
-    size_t staged, stage_capacity;
-    struct commit_chunk *chunks, inside[CHUNKS_INSIDE];
-    uint32_t chunk_count, chunk_capacity;
-    uint64_t size_bytes;
-    int failed; /* of an append: the commit fails, too */
-};
-
-/* ---- intake */
-
-int
-queue_ready(const struct queue *q, uint64_t size_bytes)
-{
-    if (q->failed != 0) {
-        return q->failed;
-    }
-    if (q->releasing || q->release_waits) {
-        return BH_ESTATE;
-    }
-    if (q->low || size_bytes > space_free_bytes(q->space)) {
-        return -ENOSPC;
-    }
-    return 0;
-}
-
-int
-queue_begin(struct queue *q, loop_fn *resume, void *ctx, struct queue_intake **out, msg_id *id)
-{
-    struct queue_intake *in;
-    int rc = queue_ready(q, 0);
-
-    if (rc < 0) {
-        return rc;
-    }
-    in = calloc(1, sizeof(*in));
-    if (in == NULL) {
-        return -ENOMEM;
-    }
-    in->q = q;
-    in->resume = resume;
-    in->ctx = ctx;
-    in->id = (uint64_t)q->epoch << QUEUE_ID_EPOCH_SHIFT | ++q->id_counter;
-    in->chunks = in->inside;
-    in->chunk_capacity = CHUNKS_INSIDE;
-    list_init(&in->paused);
-    *id = in->id;
-    *out = in;
-    return 0;
-}
-
-/* Not while recovered messages are told in order of their ids: it would be told twice. Of an
- * earlier epoch only: then nobody is being given it now, and its COMMIT of then lies before all
- * that this epoch writes, a snapshot's beginning included. */
-bool
-queue_intake_again(struct queue_intake *in, msg_id id)
-{
-    uint64_t epoch = id >> QUEUE_ID_EPOCH_SHIFT;
-
-    if (in->q->feed_after != UINT64_MAX || epoch == 0 || epoch >= in->q->epoch ||
-        in->chunk_count > 0 || in->staged > 0 || msgindex_find(&in->q->index, id) != NULL) {
-        return false;
-    }
-    in->id = id;
-    return true;
-}
-
-static int
-chunk_room(struct queue_intake *in)
-{
-    uint32_t capacity = in->chunk_capacity * 4;
-    bool inside = in->chunks == in->inside;
-    struct commit_chunk *grown;
-
-    if (in->chunk_count < in->chunk_capacity) {
-        return 0;
-    }
-    grown = realloc(inside ? NULL : in->chunks, capacity * sizeof(*grown));
-    if (grown == NULL) {
-        return -ENOMEM;
-    }
-    if (inside) {
-        memcpy(grown, in->inside, sizeof(in->inside));
-    }
-    in->chunks = grown;
-    in->chunk_capacity = capacity;
-    return 0;
-}
-
-/* What is staged and then these bytes as one CONTENT record. */
-static int
-put_chunk(struct queue_intake *in, struct slice bytes)
-{
-    size_t n = in->staged + bytes.n;
-    struct journal_place place;
-    int rc = chunk_room(in);
-
-    rc =
-        rc < 0 ? rc : journal_add(in->q->journal, RECORD_CONTENT, CONTENT_PREFIX_BYTES + n, &place);
-    if (rc < 0) {
-        return rc;
-    }
-    put_le64(place.payload, in->id);
-    put_le32(place.payload + 8, in->chunk_count);
-    put_le32(place.payload + 12, 0);
-    if (in->staged > 0) {
-        memcpy(place.payload + CONTENT_PREFIX_BYTES, in->stage, in->staged);
-    }
-    if (bytes.n > 0) {
-        memcpy(place.payload + CONTENT_PREFIX_BYTES + in->staged, bytes.p, bytes.n);
-    }
-    in->staged = 0;
-    place.segment->live++;
-    in->chunks[in->chunk_count++] = (struct commit_chunk){ place.lsn, (uint32_t)n };
-    in->size_bytes += n;
-    return 0;
-}
-
-static int
-flush_stage(struct queue_intake *in)
-{
-    return in->staged > 0 ? put_chunk(in, SLICE_NONE) : 0;
-}
-
-static int
-stage_room(struct queue_intake *in, size_t n)
-{
-    size_t wanted = MAX(in->stage_capacity, (size_t)STAGE_BYTES_MIN);
-    uint8_t *grown;
-
-    while (wanted < in->staged + n) {
-        wanted *= 2;
-    }
-    if (wanted <= in->stage_capacity) {
-        return 0;
-    }
-    grown = realloc(in->stage, wanted);
-    if (grown == NULL) {
-        return -ENOMEM;
-    }
-    in->stage = grown;
-    in->stage_capacity = wanted;
-    return 0;
-}
-
-static size_t
-chunk_max(const struct queue *q)
-{
-    return MIN((size_t)CONTENT_BYTES_MAX, journal_payload_max(q->journal) - CONTENT_PREFIX_BYTES);
-}
-
-/* Large pieces go straight into the batch; small ones gather first, so that a client that drips
- * does not cost a record and a chunk entry for each of its packets. */
-static int
-append(struct queue_intake *in, struct slice bytes)
-{
-    size_t stage_max = MIN((size_t)STAGE_BYTES_MAX, chunk_max(in->q));
-
-    while (bytes.n > 0) {
-        size_t n;
-        int rc;
-
-        if (bytes.n >= MIN((size_t)DIRECT_BYTES_MIN, stage_max)) {
-            n = MIN(bytes.n, chunk_max(in->q) - in->staged);
-            rc = put_chunk(in, slice_sub(bytes, 0, n));
-        } else {
-            n = MIN(bytes.n, stage_max - in->staged);
-            rc = stage_room(in, n);
-            if (rc == 0) {
-                memcpy(in->stage + in->staged, bytes.p, n);
-                in->staged += n;
-                rc = in->staged == stage_max ? flush_stage(in) : 0;
-            }
-        }
-        if (rc < 0) {
-            return rc;
-        }
-        bytes = slice_skip(bytes, n);
-    }
-    return 0;
-}
-
-int
-queue_append(struct queue_intake *in, struct slice bytes)
-{
-    struct queue *q = in->q;
-    int rc = in->failed != 0 ? in->failed : queue_ready(q, 0);
-
-    rc = rc < 0 ? rc : append(in, bytes);
-    if (rc < 0) {
-        in->failed = rc;
-        return rc;
-    }
-    if (!journal_is_full(q->journal)) {
-        return 0;
-    }
-    list_remove(&in->paused);
-    list_push_back(&q->paused, &in->paused);
-    return 1;
-}
-
-/* The chunks are no longer held by the message in the making. */
-static void
-let_chunks_go(struct queue_intake *in)
-{
-    for (uint32_t i = 0; i < in->chunk_count; i++) {
-        segtab_find(&in->q->segments, in->chunks[i].lsn / in->q->segment_bytes)->live--;
-    }
-    in->q->reap_wanted = true;
-}
-
-static void
-intake_free(struct queue_intake *in)
-{
-    let_chunks_go(in);
-    list_remove(&in->paused);
-    free(in->stage);
-    if (in->chunks != in->inside) {
-        free(in->chunks);
-    }
-    free(in);
-}
-
-void
-queue_abort(struct queue_intake *in)
-{
-    if (in != NULL) {
-        intake_free(in);
-    }
-}
-
-/* COMMIT in the batch and the message in memory, or neither. */
-static int
-put_commit(struct queue_intake *in, const struct envelope *e, struct stored **out)
-{
-    struct commit_head head = { in->id, in->size_bytes };
-    uint64_t n = commit_payload_bytes(e, in->chunk_count);
-    struct journal_place place;
-    int rc = n == 0 ? BH_ETOOBIG : journal_add(in->q->journal, RECORD_COMMIT, n, &place);
-
-    if (rc < 0) {
-        return rc;
-    }
-    commit_encode(place.payload, &head, e, in->chunks, in->chunk_count);
-    rc = stored_new(out, (struct slice){ (const char *)place.payload, n }, place.lsn);
-    if (rc < 0) {
-        journal_void(&place);
-    }
-    return rc;
-}
-
-int
-queue_commit(struct queue_intake *in, const struct envelope *e, queue_done_fn *cb, void *ctx)
-{
-    struct queue *q = in->q;
-    struct stored *s = NULL;
-    struct transid *t = NULL;
-    int rc = in->failed != 0 ? in->failed : queue_ready(q, 0);
-
-    rc = rc < 0 ? rc : flush_stage(in);
-    rc = rc < 0 ? rc : journal_reserve_waits(q->journal, 1);
-    rc = rc < 0 ? rc : msgindex_reserve(&q->index, q->commits_pending + 1);
-    rc = rc < 0 ? rc : queue_transid_begin(q, in->id, e, &t);
-    rc = rc < 0 ? rc : put_commit(in, e, &s);
-    if (rc < 0 && t != NULL) {
-        transids_drop(&q->transids, t);
-    }
-    if (rc == 0) {
-        struct journal_wait w = { WAIT_COMMIT, cb, ctx, s };
-
-        CHECK(replay_hold(&q->replay, s)); /* the intake holds them: they are there */
-        rc = journal_wait(q->journal, &w);
-        CHECK(rc == 0);
-        q->commits_pending++;
-    }
-    intake_free(in);
-    return rc;
-}
-
-void
-queue_forget(struct queue *q, queue_done_fn *cb, void *ctx)
-{
-    journal_forget(q->journal, cb, ctx);
-}
 
 /* ---- what the journal tells */
 
@@ -318,21 +24,25 @@ static void
 on_committed(struct queue *q, const struct journal_wait *w, int status)
 {
     struct stored *s = w->object;
+    bool is_part = stored_is_part(s);
 
     q->commits_pending--;
     queue_transid_committed(q, &s->m, status);
+    queue_part_replaced(q, s, status);
     if (status == 0) {
         /* Room was made at commit; an id is given out once. */
         CHECK(msgindex_add(&q->index, s) == 0);
         s->durable = true;
-        if (q->committed++ == 0) {
+        if (!is_part && q->committed++ == 0) {
             q->first_commit_wall_ms = ticks_wall_ms();
         }
     }
     if (w->cb != NULL) {
         w->cb(w->ctx, status);
     }
-    if (status == 0 && q->load == NULL) {
+    if (status == 0 && is_part) {
+        s->told = true;
+    } else if (status == 0 && q->load == NULL) {
         s->told = true;
         q->o.on_message(q->o.ctx, &s->m);
     } else if (status != 0) {
@@ -368,11 +78,14 @@ queue_on_done(void *ctx, const struct journal_wait *w, int status)
 
     switch ((enum wait_kind)w->kind) {
     case WAIT_COMMIT:
+    case WAIT_PART:
         on_committed(q, w, status);
         break;
     case WAIT_GONE:
         if (status == 0) { /* else it is not known to be gone, and the process ends */
-            q->o.on_gone(q->o.ctx, &s->m);
+            if (!stored_is_part(s)) {
+                q->o.on_gone(q->o.ctx, &s->m);
+            }
             queue_transid_gone(q, &s->m);
             s->lost = true;
             queue_message_unused(q, s);
@@ -459,6 +172,7 @@ queue_on_turn(void *ctx)
         return;
     }
     if (q->load == NULL) {
+        queue_parts_turn(q);
         if (q->reap_wanted && !q->releasing) {
             queue_reap(q);
         }
@@ -555,11 +269,10 @@ queue_lease_check(const struct queue *q)
 
 /* ---- outcomes and marks */
 
-/* A record in `in` speaks about s: remember what it depends on (I7). */
-static void
-depend(struct queue *q, struct segment *in, const struct stored *s)
+void
+queue_depend(struct queue *q, struct segment *in, uint64_t commit_lsn)
 {
-    if (segtab_need(&q->segments, in, s->commit_lsn / q->segment_bytes) < 0) {
+    if (segtab_need(&q->segments, in, commit_lsn / q->segment_bytes) < 0) {
         in->damaged = true; /* no memory to note it: kept until the next start */
     }
 }
@@ -613,7 +326,7 @@ put_outcomes(struct queue *q, struct stored *s, const struct outcome_entry *entr
     for (uint32_t i = 0; i < count; i++) {
         at = outcome_entry_put(at, &entries[i]);
     }
-    depend(q, place.segment, s);
+    queue_depend(q, place.segment, s->commit_lsn);
     return 0;
 }
 
@@ -688,7 +401,7 @@ put_mark(struct queue *q, struct stored *s, enum mark_what what, uint64_t value)
 
     if (rc == 0) {
         mark_put(place.payload, &mark);
-        depend(q, place.segment, s);
+        queue_depend(q, place.segment, s->commit_lsn);
     }
     return rc;
 }
@@ -751,7 +464,7 @@ put_attempt(struct queue *q, struct stored *s, enum queue_attempt_kind kind, uin
         if (transaction != 0) {
             put_le64(place.payload + bytes, transaction);
         }
-        depend(q, place.segment, s);
+        queue_depend(q, place.segment, s->commit_lsn);
     }
     return rc;
 }
@@ -825,7 +538,7 @@ queue_find(const struct queue *q, msg_id id)
 {
     struct stored *s = msgindex_find(&q->index, id);
 
-    return s != NULL ? &s->m : NULL;
+    return s != NULL && !stored_is_part(s) ? &s->m : NULL;
 }
 
 struct queue_message *
@@ -833,6 +546,9 @@ queue_after(const struct queue *q, msg_id id)
 {
     struct stored *s = msgindex_after(&q->index, id);
 
+    while (s != NULL && stored_is_part(s)) {
+        s = msgindex_after(&q->index, s->m.id);
+    }
     return s != NULL ? &s->m : NULL;
 }
 
@@ -848,7 +564,7 @@ loaded_percent(const struct queue *q)
 void
 queue_stats(const struct queue *q, struct queue_stats *out)
 {
-    const struct stored *oldest = msgindex_after(&q->index, 0);
+    const struct queue_message *oldest = queue_after(q, 0);
     uint64_t end_ns = atomic_load(&q->renewal.lease.end_ns), now_ns = ticks_boot_ns();
     uint64_t now_ms = ticks_ms(), live_bytes, journal_bytes = queue_journal_bytes(q, &live_bytes);
     struct journal_stats js;
@@ -860,7 +576,7 @@ queue_stats(const struct queue *q, struct queue_stats *out)
         .held = q->index.held,
         .in_doubt = q->index.in_doubt,
         .bytes = q->index.bytes,
-        .oldest_wall_ms = oldest != NULL ? oldest->m.received_wall_ms : 0,
+        .oldest_wall_ms = oldest != NULL ? oldest->received_wall_ms : 0,
         .segments = q->segments.count,
         .journal_bytes = journal_bytes,
         .live_bytes = live_bytes,

@@ -176,6 +176,30 @@ int queue_append(
 int queue_commit(
     struct queue_intake *in, const struct envelope *e, queue_done_fn *cb, void *ctx) MUST_USE;
 void queue_abort(struct queue_intake *in);
+
+/* Parts: what came of a long message survives its sender's and our own misfortunes (journal.md
+ * section 6g). A part is no message: queue_find and queue_after pass it by. What may be lost with
+ * one is only the work of sending its octets again. */
+/* cb(ctx, 0): what was appended so far is durable under in's id, with key (whose it is) and state
+ * (what is needed to go on), both at most 64 KiB; it takes the place of what was secured before.
+ * The intake goes on: queue_commit makes the message of it, queue_abort forgets it. May be called
+ * again before cb. Errors as queue_commit's, but the intake stays. */
+int queue_secure(struct queue_intake *in, struct slice key, struct slice state, queue_done_fn *cb,
+    void *ctx) MUST_USE;
+/* Ends the intake; what was secured waits for queue_reopen, here or with the next owner. */
+void queue_suspend(struct queue_intake *in);
+/* Are those of the last owner known? False for a short while after a start. */
+bool queue_parts_known(const struct queue *q);
+/* Those that wait, by id; 0: the first. sender is the key, envid the state; content can be read as
+ * any message's. */
+const struct queue_message *queue_part_after(const struct queue *q, msg_id id);
+/* Go on with it: the next byte is that at its size_bytes. BH_ENOTFOUND; BH_EBUSY: it is being
+ * moved, soon again; BH_EDAMAGED; else as queue_begin. */
+int queue_reopen(
+    struct queue *q, msg_id id, loop_fn *resume, void *ctx, struct queue_intake **out) MUST_USE;
+/* Nobody will go on with it. */
+void queue_part_drop(struct queue *q, msg_id id);
+
 /* Did a transaction of this name (envelope.transid) come before? DONE: it is durable under our
  * ownership, *id and *size_bytes are set. Remembered while its message is in the queue, and for
  * the last thousands that left it and were not settled. A second queue_commit with its name fails:

@@ -25,7 +25,9 @@ feed(void *ctx)
                 return;
             }
             q->feed_after = s->m.id;
-            if (!s->told) {
+            if (stored_is_part(s)) {
+                queue_part_found(q, s);
+            } else if (!s->told) {
                 s->told = true;
                 q->o.on_message(q->o.ctx, &s->m);
             }

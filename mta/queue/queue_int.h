@@ -15,7 +15,15 @@
 
 #define QUEUE_TEXT_CAP 512
 
-enum wait_kind { WAIT_COMMIT, WAIT_GONE, WAIT_CALL, WAIT_COMPACT, WAIT_STATE, WAIT_CENSUS };
+enum wait_kind {
+    WAIT_COMMIT,
+    WAIT_PART,
+    WAIT_GONE,
+    WAIT_CALL,
+    WAIT_COMPACT,
+    WAIT_STATE,
+    WAIT_CENSUS
+};
 
 /* What compact.c is at. */
 struct compaction {
@@ -52,6 +60,34 @@ struct renewal {
     bool started, stop;
 };
 
+#define INTAKE_CHUNKS_INSIDE 2 /* most messages are smaller than that */
+struct queue_intake {
+    struct queue *q;
+    msg_id id;
+    loop_fn *resume;
+    void *ctx;
+    struct list paused;
+    struct part *part; /* what of it is secured, or on its way to that; NULL: nothing */
+    uint8_t *stage;
+    size_t staged, stage_capacity;
+    struct commit_chunk *chunks, inside[INTAKE_CHUNKS_INSIDE];
+    uint32_t chunk_count, chunk_capacity;
+    uint64_t size_bytes;
+    int failed; /* of an append: the commit fails, too */
+};
+
+/* A message that is secured in part (journal.md section 6g). */
+struct part {
+    struct list link;
+    msg_id id;
+    struct stored *now;      /* the durable one, in the index; NULL: not yet */
+    struct queue_intake *in; /* that goes on with it; NULL: it waits */
+    uint64_t commit_lsn;     /* of the COMMIT or COPIED_COMMIT that was appended last */
+    uint32_t pending;        /* of those, not yet told */
+    bool whole;              /* the message itself is on its way to the disk */
+    bool dropped;            /* to be forgotten, as soon as that can be written down */
+};
+
 struct queue_load;
 struct recovery;
 
@@ -81,6 +117,7 @@ struct queue {
 
     struct loop_wake *wake; /* news from the space and renewal threads */
     struct list paused;     /* intakes that wait to resume */
+    struct list parts;
     uint64_t commits_pending, committed, first_commit_wall_ms;
     struct compaction compaction;
     struct snapshot_state snapshots;
@@ -115,6 +152,33 @@ void queue_on_done(void *ctx, const struct journal_wait *w, int status);
 void queue_on_turn(void *ctx);
 void queue_on_failure(void *ctx, int rc);
 void queue_message_unused(struct queue *q, struct stored *s); /* last reader closed, or lost */
+
+/* A record in `in` speaks about the COMMIT at this place: remember what it depends on (I7). */
+void queue_depend(struct queue *q, struct segment *in, uint64_t commit_lsn);
+
+/* queue_intake.c */
+struct queue_intake *queue_intake_new(struct queue *q, loop_fn *resume, void *ctx) MUST_USE;
+void queue_intake_free(struct queue_intake *in);
+int queue_intake_chunk_room(struct queue_intake *in, uint32_t more) MUST_USE;
+/* What was appended so far, as a message with this envelope; wait is told when it is durable, and
+ * the message is its object. in stays. */
+int queue_intake_put(
+    struct queue_intake *in, const struct envelope *e, const struct journal_wait *wait) MUST_USE;
+
+/* queue_part.c */
+static inline bool
+stored_is_part(const struct stored *s)
+{
+    return s->m.body == ENVELOPE_PART;
+}
+struct part *queue_part_find(const struct queue *q, msg_id id);
+void queue_part_found(struct queue *q, struct stored *s); /* by recovery */
+/* s, of a part's id, is durable (or status says that nobody knows): it takes the place of what was
+ * before. */
+void queue_part_replaced(struct queue *q, struct stored *s, int status);
+void queue_part_forget(struct queue *q, struct part *p); /* no intake has it */
+void queue_parts_turn(struct queue *q);                  /* what could not be forgotten before */
+void queue_parts_free(struct queue *q);
 
 /* queue_feed.c */
 void queue_feed_begin(struct queue *q);

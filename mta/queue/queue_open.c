@@ -601,6 +601,7 @@ queue_alloc(struct queue **out, struct loop *l, const struct queue_options *o)
     q->lock_fd = q->run_fd = q->renewal.owner.fd = -1;
     list_init(&q->paused);
     list_init(&q->dying);
+    list_init(&q->parts);
     list_init(&q->compaction.moves);
     segtab_init(&q->segments);
     msgindex_init(&q->index);

@@ -138,6 +138,7 @@ queue_free(struct queue *q)
     journal_free(q->journal);
     space_free(q->space);
     queue_compact_fini(q);
+    queue_parts_free(q);
     LIST_FOR(it, &q->segments.order)
     {
         struct segment *seg = CONTAINER_OF(it, struct segment, link);

@@ -31,7 +31,7 @@ enum record_type {
     RECORD_COPIED_CONTENT = 11,
     RECORD_COPIED_COMMIT = 12,
     RECORD_TRANSID = 13, /* as STATE */
-    /* 14 is reserved: docs/formats/journal.md */
+    /* 14 is not used */
     RECORD_STATE = 15,
     RECORD_REPAIRED = 17,
     RECORD_CENSUS = 18,

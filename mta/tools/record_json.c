@@ -363,7 +363,7 @@ record_type_name(uint8_t type)
 {
     static const char *const names[] = { "UNKNOWN", "CONTENT", "COMMIT", "OUTCOME", "MARK", "SEAL",
         "END", "PAD", "SURVIVORS", "ATTEMPT", "SNAPSHOT", "COPIED_CONTENT", "COPIED_COMMIT",
-        "TRANSID", "X400_CHECKPOINT", "STATE", "UNKNOWN", "REPAIRED", "CENSUS" };
+        "TRANSID", "UNKNOWN", "STATE", "UNKNOWN", "REPAIRED", "CENSUS" };
 
     return type < ARRAY_LEN(names) ? names[type] : names[0];
 }

@@ -46,6 +46,9 @@ struct message {
     uint8_t held_asked, held_sure; /* enum queue_hold */
     uint64_t held_at;
     uint64_t left_at; /* see sim.lefts */
+    /* bytes of it that were secured before it was whole: told to be durable, and asked for */
+    size_t part_sure, part_asked;
+    bool part_dropped;
     struct promise to[RECIPIENTS];
 };
 
@@ -89,6 +92,7 @@ struct counts {
     /* of STATE_GONE: a finding; nothing needed it, and it was left out of a CENSUS or empty; the
      * last of a crashed owner, which nobody can miss */
     uint64_t missed, unneeded, untold;
+    uint64_t parts, resumed;
 };
 
 struct sim {

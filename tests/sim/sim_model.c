@@ -388,6 +388,49 @@ compare_notices(struct sim *s, const struct message *m)
     }
 }
 
+/* They are known a little later than messages. */
+static void
+parts_settle(const struct sim *s)
+{
+    while (s->failure == 0 && !queue_parts_known(s->q)) {
+        (void)fake_loop_turn(s->loop);
+    }
+}
+
+static const struct queue_message *
+part_of(const struct sim *s, msg_id id)
+{
+    const struct queue_message *part = id != 0 ? queue_part_after(s->q, id - 1) : NULL;
+
+    return part != NULL && part->id == id ? part : NULL;
+}
+
+/* Before compare_message: where there is a part the commit did not happen. */
+static void
+compare_part(struct sim *s, struct message *m)
+{
+    const struct queue_message *part = part_of(s, m->id);
+
+    if (part == NULL) {
+        if (m->part_sure > 0 && !m->part_dropped && !m->committed) {
+            sim_violation(s, m, "what was secured of it is not there");
+        }
+        m->part_sure = 0; /* perhaps it was dropped, and that is not certain: it may come back */
+        return;
+    }
+    if (m->acked || queue_find(s->q, m->id) != NULL) {
+        sim_violation(s, m, "it was acknowledged, and a part of it is there");
+    }
+    if (part->size_bytes < m->part_sure || part->size_bytes > m->part_asked ||
+        !slice_eq(part->sender, SLICE_LIT("who")) || !slice_eq(part->envid, SLICE_LIT("where"))) {
+        sim_violation(s, m, "another part of it than was secured");
+    }
+    m->bytes = m->part_sure = m->part_asked = part->size_bytes;
+    m->committed = m->part_dropped = false;
+    m->to[0] = (struct promise){ 0 }; /* dropping is an outcome */
+    model_check_content(s, m, part);
+}
+
 static void
 compare_message(struct sim *s, struct message *m)
 {
@@ -472,6 +515,10 @@ model_compare(struct sim *s)
         return;
     }
     compare_settings(s);
+    parts_settle(s);
+    for (uint32_t i = 0; s->failure == 0 && i < s->count; i++) {
+        compare_part(s, &s->messages[i]);
+    }
     for (uint32_t i = 0; i < s->count; i++) {
         compare_notices(s, &s->messages[i]);
         compare_transid(s, &s->messages[i]);
@@ -505,6 +552,11 @@ model_fingerprint(const struct sim *s)
             h = fake_mix(h, r->next_wall_ms);
             h = fake_mix_bytes(h, r->last_reply.p, r->last_reply.n);
         }
+    }
+    parts_settle(s);
+    for (const struct queue_message *p = queue_part_after(s->q, 0); p != NULL;
+         p = queue_part_after(s->q, p->id)) {
+        h = fake_mix(fake_mix(h, p->id), p->size_bytes);
     }
     return h;
 }

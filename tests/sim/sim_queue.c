@@ -150,6 +150,8 @@ report(const struct counts *n, uint64_t first, uint64_t next)
             (unsigned long long)n->missed, (unsigned long long)n->unneeded,
             (unsigned long long)n->untold);
     }
+    printf("  %llu parts secured, %llu resumed\n", (unsigned long long)n->parts,
+        (unsigned long long)n->resumed);
     printf("sim_queue: %llu violations%s%s\n", (unsigned long long)n->violations,
         wrap_broken != BROKEN_NOTHING ? " found with " : "",
         wrap_broken != BROKEN_NOTHING ? wrap_broken_names[wrap_broken] : "");

@@ -9,6 +9,7 @@
 struct commit_call {
     struct sim *s;
     uint32_t m;
+    size_t bytes; /* of a part */
 };
 
 static void
@@ -57,14 +58,32 @@ work_commit(struct sim *s, struct queue_intake *in, uint32_t number, struct slic
     int rc;
 
     CHECK(c != NULL);
-    *c = (struct commit_call){ s, number };
+    *c = (struct commit_call){ s, number, 0 };
     rc = queue_commit(in, &e, on_commit, c);
     if (rc == 0) {
         s->messages[number].committed = true;
     } else {
+        s->messages[number].part_dropped = true;
         free(c);
     }
     return rc;
+}
+
+/* One of the last owner's, or of a sender who went away. */
+static bool
+do_resume(struct sim *s, struct intake *in)
+{
+    const struct queue_message *part = queue_part_after(s->q, 0);
+    struct message *m = part != NULL ? model_find(s, part->id) : NULL;
+
+    if (m == NULL || dice(s, 2) == 0 || queue_reopen(s->q, m->id, nothing, NULL, &in->in) < 0) {
+        in->in = NULL;
+        return false;
+    }
+    in->m = m->number;
+    m->bytes = part->size_bytes;
+    s->n->resumed++;
+    return true;
 }
 
 static void
@@ -75,6 +94,9 @@ do_begin(struct sim *s)
         msg_id id;
 
         if (in->in == NULL) {
+            if (do_resume(s, in)) {
+                return;
+            }
             if (queue_begin(s->q, nothing, NULL, &in->in, &id) == 0) {
                 in->m = model_add(s);
                 s->messages[in->m].id = id;
@@ -112,6 +134,51 @@ do_append(struct sim *s, const struct intake *i)
 }
 
 static void
+on_secured(void *ctx, int status)
+{
+    struct commit_call *c = ctx;
+
+    if (!c->s->dead && status == 0) {
+        struct message *m = &c->s->messages[c->m];
+
+        m->part_sure = MAX(m->part_sure, c->bytes);
+        c->s->certain++;
+        c->s->n->parts++;
+    }
+    free(c);
+}
+
+static void
+do_secure(struct sim *s, const struct intake *i)
+{
+    struct message *m = &s->messages[i->m];
+    struct commit_call *c = malloc(sizeof(*c));
+
+    CHECK(c != NULL);
+    *c = (struct commit_call){ s, i->m, m->bytes };
+    if (queue_secure(i->in, SLICE_LIT("who"), SLICE_LIT("where"), on_secured, c) == 0) {
+        m->part_asked = m->bytes;
+    } else {
+        free(c);
+    }
+}
+
+/* Its sender is gone, for good or for a while. */
+static void
+do_leave(struct sim *s, struct intake *i)
+{
+    struct queue_intake *in = i->in;
+
+    i->in = NULL;
+    if (in != NULL && dice(s, 2) == 0) {
+        s->messages[i->m].part_dropped = true;
+        queue_abort(in);
+    } else {
+        queue_suspend(in);
+    }
+}
+
+static void
 do_end(struct sim *s, struct intake *i)
 {
     static const char *const domains[RECIPIENTS] = { "example.com", "example.net", "example.com" };
@@ -119,11 +186,11 @@ do_end(struct sim *s, struct intake *i)
     struct queue_intake *in = i->in;
     char text[RECIPIENTS][64];
 
-    i->in = NULL;
-    if (dice(s, 8) == 0) {
-        queue_abort(in);
+    if (dice(s, 6) == 0) {
+        do_leave(s, i);
         return;
     }
+    i->in = NULL;
     for (unsigned r = 0; r < RECIPIENTS; r++) {
         (void)snprintf(text[r], sizeof(text[r]), "r%u.%llx@%s", r,
             (unsigned long long)s->messages[i->m].id, domains[r]);
@@ -294,6 +361,9 @@ intake_step(struct sim *s, struct intake *i, uint64_t throw)
         do_begin(s);
     } else if (i->in != NULL && throw < 4) {
         do_append(s, i);
+        if (i->m % 3 == 0 && dice(s, 3) == 0) {
+            do_secure(s, i);
+        }
     } else if (i->in != NULL) {
         do_end(s, i);
     }
@@ -396,6 +466,10 @@ work_early(struct sim *s)
 void
 work_deliver_all(struct sim *s)
 {
+    for (uint32_t i = 0; i < s->count; i++) {
+        s->messages[i].part_dropped = true;
+        queue_part_drop(s->q, s->messages[i].id);
+    }
     for (unsigned round = 0; round < 3; round++) {
         for (uint32_t i = 0; i < s->count; i++) {
             while (queue_find(s->q, s->messages[i].id) != NULL && s->failure == 0) {
@@ -413,7 +487,6 @@ void
 work_drop_intakes(struct sim *s)
 {
     for (unsigned i = 0; i < INTAKES_MAX; i++) {
-        queue_abort(s->intakes[i].in);
-        s->intakes[i].in = NULL;
+        do_leave(s, &s->intakes[i]);
     }
 }
