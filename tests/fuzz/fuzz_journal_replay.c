@@ -31,7 +31,8 @@ begin_segment(struct out *o, uint64_t seq)
         .segment_bytes = SEGMENT,
         .salt = seq * 77,
         .seal_lsn = seq == 1 ? 0 : SEGMENT + SEGMENT_HEADER_BYTES,
-        .epoch = 1 };
+        .epoch = 1,
+        .flags = SEGMENT_FLAG_CENSUS };
 
     memset(o->bytes, 0, sizeof(o->bytes));
     segment_head_put(o->bytes, &h);
@@ -149,7 +150,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .segment_bytes = SEGMENT,
         .segments = &segments,
         .index = &index,
-        .sealed_lsn = 1, /* released: a CENSUS counts */
+        .sealed_lsn = 1, /* released */
         .sync_tail = true };
     struct replay replay = { &segments, &index, SEGMENT };
 

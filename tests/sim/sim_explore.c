@@ -161,10 +161,10 @@ explore_probe(struct sim *s, bool power)
     if (g != NULL) {
         sim_free(g);
     }
+    run_in(was);
     if (dice(s, 8) == 0) {
         gone_probe(s);
     }
-    run_in(was);
 }
 
 static void
