@@ -1,5 +1,6 @@
 #include "core/crc32c.h"
 #include "core/base.h"
+#include "core/le.h"
 #include <pthread.h>
 #include <string.h>
 
@@ -32,12 +33,6 @@ fill_table(void)
     }
 }
 
-static uint32_t
-load_le32(const unsigned char *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 uint32_t
 crc32c_portable(uint32_t crc, const void *bytes, size_t n)
 {
@@ -46,7 +41,7 @@ crc32c_portable(uint32_t crc, const void *bytes, size_t n)
     (void)pthread_once(&table_once, fill_table);
     crc = ~crc;
     for (; n >= 8; n -= 8, p += 8) {
-        uint32_t low = crc ^ load_le32(p), high = load_le32(p + 4);
+        uint32_t low = crc ^ get_le32(p), high = get_le32(p + 4);
 
         crc = table[7][low & 0xff] ^ table[6][(low >> 8) & 0xff] ^ table[5][(low >> 16) & 0xff] ^
               table[4][low >> 24] ^ table[3][high & 0xff] ^ table[2][(high >> 8) & 0xff] ^
