@@ -371,7 +371,7 @@ finish_delay(struct notice *n)
     e->delay = NULL;
     if (rc == 0) {
         rc = queue_set_warned(s->env.queue, e->m); /* no memory: the sender is told once more */
-        if (rc < 0 && rc != -ENOMEM) {
+        if (rc < 0 && rc != -ENOMEM && rc != BH_ENOTFOUND) { /* it may have gone meanwhile */
             sched_broken(s, rc);
         }
     }
