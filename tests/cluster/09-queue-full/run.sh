@@ -1,7 +1,7 @@
 #!/bin/bash
-# The filesystem of the queue is full and the mail does not go out: new mail is refused for now (452). Once what was
-# accepted goes out, its room is won back and service returns by itself, full as the disk still is. An owner that dies
-# while there is no room has a successor all the same.
+# Root fills the filesystem of the queue to its last block, and the mail does not go out: new mail is refused for now
+# (452). Once what was accepted goes out, service returns by itself, full as the disk still is: what is dead is used
+# again. An owner that leaves or dies while there is no room has a successor all the same, in what the reserve has ready.
 # shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
 
@@ -15,19 +15,24 @@ load_start
 owner=$(lab owner)
 remote suspend
 full=$(stamp)
-lab fill 8192
+lab fill
 wait_for_reply 45 "$full"
 say "ok: new mail is refused with 45x"
 remote resume
 room=$(stamp)
 served_since "$room"
 say "ok: what was accepted goes out, and what it leaves is enough to go on"
-lab unfill
 report "$full"
 assert "the mta stayed where it was" [ "$(lab owner)" = "$owner" ]
 remote suspend
 full=$(stamp)
-lab fill 8192
+lab fill
+wait_for_reply 45 "$full"
+lab move
+assert "it moved on a full disk" [ "$(lab owner)" != "$owner" ]
+owner=$(lab owner)
+full=$(stamp)
+lab fill
 wait_for_reply 45 "$full"
 cut=$(lab kill "$owner")
 lab wait fenced "$owner"

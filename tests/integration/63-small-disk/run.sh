@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # 63-small-disk - a filesystem of 64 MiB, most of it in use by mail that waits and by the reserve, and one crash after the
 # other: each owner leaves a segment partly filled, and the bound on the journal is larger than the disk. New mail is
-# taken all the same; and where the disk is full in earnest it is refused, and what is left is delivered.
+# taken all the same; and where the disk is full in earnest it is refused, and what is left is delivered. Then root fills
+# it to its last block (of ext4, whose reserved blocks get what is freed; tmpfs where there are no loop devices): the next
+# owner finds what it needs ready, and delivers; with room again mail is taken.
 . "$(dirname "${BASH_SOURCE[0]}")/../daemon.sh"
 own_host "$@"
 
@@ -18,8 +20,26 @@ crash() {
     wait_for 10 "the end of the server" process_gone "$server"
 }
 
+mount_small() {
+    local type=ext4
+
+    truncate --size 80M /mnt/small.img
+    mkfs.ext4 -q -F /mnt/small.img
+    if ! mount -o loop /mnt/small.img /mnt/small 2>/dev/null; then
+        type=tmpfs
+        mount -t tmpfs -o size=64m none /mnt/small
+    fi
+    echo "ok: $type of $(df --output=avail -k /mnt/small | tail -n 1) KiB"
+}
+# to the last block, as root
+fill() {
+    dd if=/dev/zero of=/mnt/small/fill bs=64k 2>/dev/null || true
+    dd if=/dev/zero of=/mnt/small/fill bs=4k oflag=append conv=notrunc 2>/dev/null || true
+    sync --file-system /mnt/small
+}
+
 mkdir /mnt/small
-mount -t tmpfs -o size=64m none /mnt/small
+mount_small
 mkdir /mnt/small/store
 write_config relay 'store = { path = "/mnt/small/store"; reserve = "8MiB"; snapshot = "16MiB"; };'
 chown bridgehead: /mnt/small/store
@@ -49,6 +69,21 @@ bh connector resume up
 wait_for 60 "an empty queue" drained
 wait_for 20 "serving" serving_state
 send 20 --tag after
+
+bh connector suspend up
+before=$(refused)
+fill
+send 2000 --size 24000 --tag last
+(($(refused) > before)) || fail "48 MB had room where there was none"
+crash
+start_daemon
+wait_for 10 "another owner on a full disk" degraded reserve-in-use
+bh connector resume up
+wait_for 60 "an empty queue on a full disk" drained
+echo "ok: filled to the last block: $(($(refused) - before)) messages are refused, and another owner delivered the others"
+rm /mnt/small/fill
+wait_for 20 "serving" serving_state
+send 20 --tag room
 verify
 changes=$(grep -c 'queue.space.low' /mnt/relay.log)
 echo "ok: all that was accepted was delivered, and new mail is taken; low $changes times"
