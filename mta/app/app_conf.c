@@ -36,7 +36,7 @@ static const struct conf_key table[] = {
     { "drain", CONF_DURATION, 0, MIN_MS(5), "10s", NULL, false, true, "Longest time a planned stop waits for replies already earned and deliveries under way." },
     { "store", CONF_GROUP, 0, 0, NULL, NULL, true, false, "Where the queue lives." },
     { "store.path", CONF_STRING, 1, APP_PATH_CAP - 1, NULL, NULL, true, false, "The store's directory, on the filesystem the cluster mounts. Made by bridgehead store init." },
-    { "store.reserve", CONF_SIZE, 8 * MIB, 1024 * GIB, "256MiB", NULL, false, false, "Space that new mail may not use, kept for outcomes." },
+    { "store.reserve", CONF_SIZE, 8 * MIB, 1024 * GIB, "256MiB", NULL, false, false, "Space that new mail may not use, in files that are ready for outcomes and for the next owner when the disk is full. At least one segment." },
     { "store.snapshot", CONF_SIZE, MIB, 1024 * GIB, "256MiB", NULL, false, false, "A snapshot of the queue is written when the journal has grown by so much since the last one, or by twice its size if that is more. A takeover reads one snapshot and that much journal." },
     { "store.lease", CONF_DURATION, SEC(1), MIN_MS(5), "6s", NULL, false, false, "Ownership lapses when it could not be renewed for so long; without fencing a takeover waits 1.25 times this." },
     { "cluster", CONF_GROUP, 0, 0, NULL, NULL, false, false, "How this node belongs to a cluster." },

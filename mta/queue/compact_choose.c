@@ -134,7 +134,8 @@ list_candidates(struct queue *q, struct candidate *list)
         uint64_t bytes = size_of(q, s);
 
         s->wanted = WANTED_NO;
-        if (!is_counted(q, s) || s->freeing || s->live_bytes >= bytes * alive_percent / 100) {
+        if (!is_counted(q, s) || s->freeing || s->live_bytes >= bytes * alive_percent / 100 ||
+            !space_regains(q->space, s)) {
             continue;
         }
         if (s->damaged || is_blocked(q, s)) {

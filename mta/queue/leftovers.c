@@ -1,6 +1,7 @@
 #include "queue/leftovers.h"
 #include "core/io.h"
 #include "core/ticks.h"
+#include "queue/reserve.h"
 #include "queue/segment.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@ each_sweep(void *ctx, const char *name)
 {
     struct sweep *w = ctx;
     struct slice s = slice_of(name);
-    bool ours = slice_starts(s, slice_of(w->own[0])) || slice_eq(s, slice_of(w->own[1]));
+    bool ours = slice_starts(s, slice_of(w->own[0])) || slice_starts(s, slice_of(w->own[1])) ||
+                reserve_name(s);
     bool kind =
         w->journal
             ? slice_iends(s, SLICE_LIT(".tmp")) || slice_starts(s, SLICE_LIT("spare-"))
@@ -45,7 +47,7 @@ sweep_dir(const char *dir, bool journal, uint32_t epoch, const struct lease *lea
     }
     w->journal = journal;
     (void)snprintf(w->own[0], sizeof(w->own[0]), "spare-%08x-", epoch);
-    (void)snprintf(w->own[1], sizeof(w->own[1]), "reserve.%u", epoch);
+    (void)snprintf(w->own[1], sizeof(w->own[1]), "reserve.new-%08x-", epoch);
     do {
         w->count = gone = 0;
         rc = io_list(dir, each_sweep, w);

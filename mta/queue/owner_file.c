@@ -1,6 +1,7 @@
 #include "queue/owner_file.h"
 #include "core/crc32c.h"
 #include "queue/record.h"
+#include "queue/reserve.h"
 #include "queue/segment.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -163,6 +164,35 @@ owner_file_read(const char *store, uint64_t epoch, struct owner_record *out)
     return rc;
 }
 
+/* On a full disk: a file that has its blocks, written in place under a name that nobody else makes
+ * up, then linked as any other. */
+static int
+create_of_reserve(const char *store, const char *path, const uint8_t *bytes)
+{
+    char tmp[STORE_PATH_CAP];
+    uint64_t random;
+    int fd, n, rc = store_random(&random, sizeof(random));
+
+    if (rc < 0) {
+        return rc;
+    }
+    n = snprintf(tmp, sizeof(tmp), "%s.%016llx.tmp", path, (unsigned long long)random);
+    if (n < 0 || (size_t)n >= sizeof(tmp)) {
+        return -ENAMETOOLONG;
+    }
+    rc = reserve_take_owner(store, tmp);
+    fd = rc < 0 ? rc : io_open(tmp, O_WRONLY | O_NOFOLLOW, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    rc = io_pwrite_all(fd, bytes, OWNER_FILE_BYTES, 0);
+    rc = rc < 0 ? rc : io_fsync(fd);
+    io_close(&fd);
+    rc = rc < 0 ? rc : io_link(tmp, path);
+    (void)!io_unlink(tmp);
+    return rc < 0 ? rc : io_sync_dir(store);
+}
+
 int
 owner_file_create(const char *store, const struct owner_record *o)
 {
@@ -183,6 +213,9 @@ owner_file_create(const char *store, const struct owner_record *o)
     owner_slot_put(bytes + (o->counter & 1) * OWNER_SLOT_BYTES, o);
     owner_slot_put(bytes + (older.counter & 1) * OWNER_SLOT_BYTES, &older);
     rc = io_create_file(path, (struct slice){ (char *)bytes, OWNER_FILE_BYTES }, OWNER_MODE);
+    if (rc == -ENOSPC) {
+        rc = create_of_reserve(store, path, bytes);
+    }
     free(bytes);
     return rc;
 }

@@ -387,7 +387,7 @@ make_space(struct queue_opening *op)
 
     memcpy(so.uuid, q->head.uuid, sizeof(so.uuid));
     rc = space_new(&q->space, &so);
-    /* leftovers of a dead epoch first: on a full disk its reserve is our room */
+    /* leftovers of a dead epoch first: on a full disk they are room */
     return rc < 0 ? rc : space_sweep(q->space);
 }
 

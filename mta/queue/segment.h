@@ -120,6 +120,11 @@ int segtab_need(struct segtab *t, struct segment *s, uint64_t seq) MUST_USE;
 void segment_guest(struct segment *s, uint64_t id);
 void segment_need_no_more(struct segment *s, uint64_t seq);
 bool segment_needs(const struct segment *s, uint64_t seq);
+static inline uint64_t
+segment_block_up(uint64_t bytes)
+{
+    return (bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
+}
 /* Ends so near to the length of a segment that what is left is not worth giving back. */
 static inline bool
 segment_is_full(uint64_t end_bytes, uint64_t segment_bytes)

@@ -1,7 +1,9 @@
 #include "queue/space.h"
 #include "core/ticks.h"
+#include "queue/cuts.h"
 #include "queue/leftovers.h"
 #include "queue/record.h"
+#include "queue/reserve.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,18 +11,20 @@
 #include <time.h>
 
 #define FILE_MODE 0600
+#define NS_PER_MS 1000000u
+#define NS_PER_S  1000000000u
 #define ZERO_STEP_BYTES                                                                            \
     MIB               /* written and synced at once: the journal's own sync waits no longer        \
                        */
 #define SPARES_MAX 16 /* dead segments that are kept, if all that the queue has leaves room */
 #define SPARES_FEW 4  /* these in any case, but on a full disk */
 #define SWEEP_NOW_SEGMENTS                                                                         \
-    16                     /* room for fewer beside the reserve: dead epochs' is needed at once */
-#define IDLE_LOOKS      60 /* without a segment made or freed: more than a few are not needed now */
-#define SHORT_SEGMENTS  4  /* room for fewer is short: time to win some back */
-#define LOOK_EVERY_MS   1000
-#define OK_AGAIN_MS     5000 /* low ends no more often, or it would change with every segment */
-#define FIRST_BYTES_MIN (16 * KIB)
+    16                    /* room for fewer beside the reserve: dead epochs' is needed at once */
+#define IDLE_LOOKS     60 /* without a segment made or freed: more than a few are not needed now */
+#define SHORT_SEGMENTS 4  /* room for fewer is short: time to win some back */
+#define LOOK_EVERY_MS  1000
+#define OK_AGAIN_MS    5000 /* low ends no more often, or it would change with every segment */
+#define RESERVE_PAUSE  4    /* making the reserve takes one part in five of the disk's time */
 /* What we leave of the disk but for a first segment: the next owner must be able to start. */
 #define KEEP_FREE_MIN (64 * KIB)
 
@@ -31,7 +35,6 @@ struct spare {
 struct space {
     struct space_options o;
     char dir[STORE_PATH_CAP];
-    char reserve_path[STORE_PATH_CAP];
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work, ready;
@@ -40,29 +43,23 @@ struct space {
     bool low, is_short, leaving;
     int failure;
     _Atomic uint32_t spares_wanted;
-    struct cut *cuts; /* what older epochs left too long */
-    uint32_t cut_count;
+    struct cuts cuts; /* what older epochs left too long */
     _Atomic uint64_t free_bytes, room_bytes, reserve_left;
     /* of the thread alone */
-    uint64_t reserve_now, spare_counter;
+    struct reserve reserve;
+    uint64_t spare_counter, pause_ns;
     uint64_t ok_since_ms; /* of the last time that low ended; 0: it never did */
     bool no_room;         /* what is to be prepared waits for room */
     struct spare spares[SPARES_MAX];
     uint32_t spare_count, idle_looks;
     bool sweep_later;
-    int reserve_fd;
     uint8_t *zeros;
-};
-
-struct cut {
-    uint64_t seq, bytes;
-    uint32_t epoch;
 };
 
 struct job {
     struct segment *seg;
     uint64_t seal_lsn;
-    uint64_t bytes;
+    uint64_t bytes, bytes_min;
     struct slice records; /* behind the header */
     bool zero, first;
 };
@@ -89,26 +86,25 @@ int
 space_new(struct space **out, const struct space_options *o)
 {
     struct space *s = calloc(1, sizeof(*s));
-    char name[64];
     int rc;
 
     if (s == NULL) {
         return -ENOMEM;
     }
     s->o = *o;
-    s->reserve_fd = -1;
     list_init(&s->prepare);
     list_init(&s->reclaim);
     list_init(&s->gone);
     s->zeros = io_alloc_blocks(MIN(ZERO_STEP_BYTES, o->segment_bytes));
-    (void)snprintf(name, sizeof(name), "reserve.%u", o->epoch);
     rc = s->zeros == NULL ? -ENOMEM : store_path(s->dir, o->store, "journal");
-    rc = rc < 0 ? rc : store_path(s->reserve_path, o->store, name);
     if (rc < 0) {
         free(s->zeros);
         free(s);
         return rc;
     }
+    reserve_init(&s->reserve, o->store, o->epoch, o->segment_bytes, o->reserve_bytes);
+    s->reserve.zeros = s->zeros;
+    s->reserve.zeros_bytes = MIN(ZERO_STEP_BYTES, o->segment_bytes);
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_cond_init(&s->work, NULL);
     (void)pthread_cond_init(&s->ready, NULL);
@@ -123,11 +119,11 @@ space_free(struct space *s)
         return;
     }
     CHECK(!s->started);
-    io_close(&s->reserve_fd);
+    reserve_fini(&s->reserve);
     (void)pthread_cond_destroy(&s->ready);
     (void)pthread_cond_destroy(&s->work);
     (void)pthread_mutex_destroy(&s->lock);
-    free(s->cuts);
+    cuts_fini(&s->cuts);
     free(s->zeros);
     free(s);
 }
@@ -156,11 +152,11 @@ look(struct space *s)
         return;
     }
     room = less(seen.free_bytes, keep_free(s)) + s->spare_count * s->o.segment_bytes;
-    room = less(room, less(s->o.reserve_bytes, s->reserve_now));
+    room = less(room, reserve_lacking(&s->reserve));
     is_short = room < SHORT_SEGMENTS * s->o.segment_bytes;
     atomic_store_explicit(&s->free_bytes, seen.free_bytes, memory_order_relaxed);
     atomic_store_explicit(&s->room_bytes, room, memory_order_relaxed);
-    atomic_store_explicit(&s->reserve_left, s->reserve_now, memory_order_relaxed);
+    atomic_store_explicit(&s->reserve_left, reserve_bytes(&s->reserve), memory_order_relaxed);
     (void)pthread_mutex_lock(&s->lock);
     changed = s->is_short != is_short;
     s->is_short = is_short;
@@ -182,8 +178,6 @@ take_room(struct space *s, int fd, uint64_t offset, uint64_t bytes)
     return rc < 0 ? rc : io_fallocate(fd, offset, bytes);
 }
 
-/* ---- the reserve: a file whose blocks are given up, one segment's worth at a time. */
-
 static void
 set_low(struct space *s, bool low)
 {
@@ -196,38 +190,6 @@ set_low(struct space *s, bool low)
     if (changed) {
         s->o.notify(s->o.ctx);
     }
-}
-
-/* 0: there is room for one more segment now. */
-static int
-reserve_give(struct space *s)
-{
-    uint64_t left;
-    int rc;
-
-    set_low(s, true);
-    if (s->reserve_now == 0) {
-        return -ENOSPC;
-    }
-    left = s->reserve_now > s->o.segment_bytes ? s->reserve_now - s->o.segment_bytes : 0;
-    rc = io_ftruncate(s->reserve_fd, left);
-    if (rc == 0) {
-        /* ext4 and XFS give blocks out again only when their being free is committed */
-        rc = io_fsync(s->reserve_fd);
-    }
-    if (rc == 0) {
-        s->reserve_now = left;
-    }
-    return rc;
-}
-
-static bool
-drop_spare(struct space *s)
-{
-    char path[STORE_PATH_CAP];
-
-    return s->spare_count > 0 && spare_path(s, s->spares[--s->spare_count].number, path) == 0 &&
-           io_unlink(path) == 0;
 }
 
 /* Is there room for one more segment, without the reserve? */
@@ -255,43 +217,7 @@ low_ends(struct space *s)
     return true;
 }
 
-/* Make the reserve whole again, as far as the disk has room; low as long as it is not. */
-static void
-reserve_grow(struct space *s)
-{
-    if (s->reserve_now >= s->o.reserve_bytes && !s->low) {
-        return;
-    }
-    if (s->reserve_fd < 0) {
-        s->reserve_fd = io_open(s->reserve_path, O_RDWR | O_CREAT, FILE_MODE);
-    }
-    while (s->reserve_fd >= 0 && s->reserve_now < s->o.reserve_bytes) {
-        uint64_t step = MIN(s->o.segment_bytes, s->o.reserve_bytes - s->reserve_now);
-        int rc = take_room(s, s->reserve_fd, s->reserve_now, step);
-
-        if (rc == -ENOSPC && drop_spare(s)) {
-            continue;
-        }
-        if (rc < 0) {
-            (void)!io_ftruncate(s->reserve_fd, s->reserve_now); /* a part may have been had */
-            break;
-        }
-        s->reserve_now += step;
-    }
-    if (s->reserve_now < s->o.reserve_bytes) {
-        set_low(s, true);
-    } else if (s->low && low_ends(s)) {
-        set_low(s, false);
-    }
-}
-
 /* ---- making a segment */
-
-static uint64_t
-block_up(uint64_t bytes)
-{
-    return (bytes + IO_BLOCK_BYTES - 1) / IO_BLOCK_BYTES * IO_BLOCK_BYTES;
-}
 
 /* Written once over nearly all its length: worth to be used again. */
 static bool
@@ -355,17 +281,9 @@ zero_fill(struct space *s, int fd, uint64_t from, uint64_t to, bool must, bool *
 static int
 allocate(struct space *s, int fd, const struct job *job, bool *zeroed)
 {
-    bool ours = job->first; /* to the last block */
-    int rc;
+    /* the first one to the last block */
+    int rc = job->first ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
 
-    for (;;) {
-        rc = ours ? io_fallocate(fd, 0, job->bytes) : take_room(s, fd, 0, job->bytes);
-        /* what the reserve gives is ours, though others may have taken what we leave free */
-        ours = job->first || s->reserve_now >= job->bytes;
-        if (rc != -ENOSPC || reserve_give(s) < 0) {
-            break;
-        }
-    }
     if (rc == -EOPNOTSUPP) {
         return zero_fill(s, fd, 0, job->bytes, true, zeroed);
     }
@@ -430,6 +348,23 @@ open_new(struct space *s, const struct job *job, char path[STORE_PATH_CAP], bool
     return fd;
 }
 
+/* A file of the reserve: for who waits for it, or nobody comes to serve. */
+static int
+open_reserve(struct space *s, struct job *job, char path[STORE_PATH_CAP], bool *zeroed)
+{
+    bool is_short = job->first && job->bytes_min <= s->reserve.bytes[RESERVE_FIRST];
+    int rc, fd;
+
+    set_low(s, true);
+    if (!job->first && !hurry(s)) {
+        return -ENOSPC;
+    }
+    rc = reserve_take(&s->reserve, is_short ? RESERVE_FIRST : RESERVE_SEGMENT, path, &job->bytes);
+    fd = rc < 0 ? rc : io_open(path, O_RDWR, 0);
+    *zeroed = fd >= 0;
+    return fd;
+}
+
 /* A dead segment's file, filled to its end. */
 static int
 open_spare(struct space *s, char path[STORE_PATH_CAP], bool *zeroed)
@@ -448,7 +383,7 @@ open_spare(struct space *s, char path[STORE_PATH_CAP], bool *zeroed)
 }
 
 static int
-make(struct space *s, const struct job *job, int *out_fd, bool *zeroed)
+make(struct space *s, struct job *job, int *out_fd, bool *zeroed)
 {
     char from[STORE_PATH_CAP], to[STORE_PATH_CAP];
     int fd, rc;
@@ -459,6 +394,9 @@ make(struct space *s, const struct job *job, int *out_fd, bool *zeroed)
         return rc;
     }
     fd = s->spare_count > 0 ? open_spare(s, from, zeroed) : open_new(s, job, from, zeroed);
+    if (fd == -ENOSPC) {
+        fd = open_reserve(s, job, from, zeroed);
+    }
     if (fd < 0) {
         return fd;
     }
@@ -537,11 +475,11 @@ space_make_first(struct space *s, struct segment *seg, struct slice records)
 
     CHECK(!s->started);
     look(s);
-    min_bytes = block_up(MAX(min_bytes, MAX(s->o.segment_bytes / 64, FIRST_BYTES_MIN)));
-    job.bytes = block_up(space_free_bytes(s) / 8);
-    job.bytes = MIN(MAX(job.bytes, min_bytes), s->o.segment_bytes);
+    job.bytes_min = segment_block_up(MAX(min_bytes, s->reserve.bytes[RESERVE_FIRST]));
+    job.bytes = segment_block_up(space_free_bytes(s) / 8);
+    job.bytes = MIN(MAX(job.bytes, job.bytes_min), s->o.segment_bytes);
     rc = make(s, &job, &fd, &zeroed);
-    seg->limit_bytes = job.bytes;
+    seg->limit_bytes = zeroed && job.bytes == s->o.segment_bytes ? 0 : job.bytes;
     made(s, seg, rc, fd, zeroed);
     return rc;
 }
@@ -557,10 +495,21 @@ spares_wanted(struct space *s)
     bool few, none;
 
     (void)pthread_mutex_lock(&s->lock);
-    none = s->leaving;
+    none = s->leaving && !s->low;
     few = s->is_short || s->idle_looks >= IDLE_LOOKS;
     (void)pthread_mutex_unlock(&s->lock);
-    return none ? 0 : few ? SPARES_FEW : MIN(MAX(wanted, SPARES_FEW), SPARES_MAX);
+    wanted = few ? SPARES_FEW : MAX(wanted, SPARES_FEW);
+    wanted += (uint32_t)(reserve_lacking(&s->reserve) / s->o.segment_bytes);
+    return none ? 0 : MIN(wanted, SPARES_MAX);
+}
+
+static bool
+drop_spare(struct space *s)
+{
+    char path[STORE_PATH_CAP];
+
+    return s->spare_count > 0 && spare_path(s, s->spares[--s->spare_count].number, path) == 0 &&
+           io_unlink(path) == 0;
 }
 
 /* One more than are wanted is not worth a deletion. */
@@ -590,7 +539,7 @@ space_leave(struct space *s)
 /* The name goes first and durably; only then may anyone forget what depended on it (I7), and only
  * then are bytes of a new life written into the file. */
 static int
-reclaim_one(struct space *s, struct segment *seg, bool keep)
+reclaim_one(struct space *s, struct segment *seg)
 {
     char from[STORE_PATH_CAP], to[STORE_PATH_CAP];
     int rc = segment_path(s, seg, from);
@@ -602,12 +551,12 @@ reclaim_one(struct space *s, struct segment *seg, bool keep)
     if (!lease_valid(s->o.lease, ticks_boot_ns())) {
         return BH_EFENCED;
     }
-    if (keep && reusable(s, seg) && s->spare_count < spares_wanted(s)) {
+    if (reusable(s, seg) && s->spare_count < spares_wanted(s)) {
         rc = spare_path(s, s->spare_counter, to);
         rc = rc < 0 ? rc : io_rename(from, to);
         if (rc == 0) {
             s->spares[s->spare_count++] = (struct spare){ s->spare_counter++,
-                seg->zeroed ? s->o.segment_bytes : block_up(seg->valid_bytes) };
+                seg->zeroed ? s->o.segment_bytes : segment_block_up(seg->valid_bytes) };
         }
         return rc;
     }
@@ -618,16 +567,12 @@ reclaim_one(struct space *s, struct segment *seg, bool keep)
 static void
 reclaim_all(struct space *s, struct list *dead)
 {
-    bool low;
     int rc = 0;
 
-    (void)pthread_mutex_lock(&s->lock);
-    low = s->low;
-    (void)pthread_mutex_unlock(&s->lock);
     LIST_FOR(it, dead)
     {
         if (rc == 0) {
-            rc = reclaim_one(s, CONTAINER_OF(it, struct segment, job), !low);
+            rc = reclaim_one(s, CONTAINER_OF(it, struct segment, job));
         }
     }
     rc = rc < 0 ? rc : io_sync_dir(s->dir);
@@ -643,91 +588,94 @@ reclaim_all(struct space *s, struct list *dead)
     s->o.notify(s->o.ctx);
 }
 
+/* ---- the reserve */
+
+static void
+fail(struct space *s, int rc)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->failure = s->failure == 0 ? rc : s->failure;
+    (void)pthread_mutex_unlock(&s->lock);
+    s->o.notify(s->o.ctx);
+}
+
+/* What circulates on a full disk is not freed. The spare's old name is durably gone. */
+static int
+spare_to_reserve(struct space *s)
+{
+    char path[STORE_PATH_CAP];
+    bool zeroed;
+    int fd = open_spare(s, path, &zeroed), rc;
+
+    if (fd < 0) {
+        return fd;
+    }
+    rc = io_fsync(fd);
+    io_close(&fd);
+    return rc < 0 ? rc : reserve_put(&s->reserve, path);
+}
+
+/* One step of making the reserve whole; low as long as there is no room for it. False: nothing was
+ * done. */
+static bool
+refill(struct space *s)
+{
+    uint64_t begun_ns = ticks_boot_ns();
+    int rc = reserve_step(&s->reserve, keep_free(s));
+
+    if (rc == -ENOSPC && reserve_lacking(&s->reserve) > 0) {
+        set_low(s, true);
+        rc = s->spare_count > 0 ? spare_to_reserve(s) : rc;
+        rc = rc == 0 ? 1 : rc;
+    }
+    if (reserve_lacking(&s->reserve) == 0 && s->low && low_ends(s)) {
+        set_low(s, false);
+    }
+    if (rc < 0 && rc != -ENOSPC) {
+        fail(s, rc);
+    }
+    s->pause_ns = s->low ? 0 : RESERVE_PAUSE * (ticks_boot_ns() - begun_ns);
+    return rc == 1;
+}
+
+static void
+refill_all(struct space *s)
+{
+    while (s->failure == 0 && refill(s)) {
+    }
+}
+
 /* ---- what older epochs left behind their last record (section 7a) */
-
-static void
-note_cut(struct space *s, struct segment *seg)
-{
-    uint64_t bytes = block_up(seg->valid_bytes);
-    struct cut *grown;
-
-    if (seg->epoch == s->o.epoch || seg->size_bytes <= bytes) {
-        return;
-    }
-    grown = realloc(s->cuts, (s->cut_count + 1) * sizeof(*grown));
-    if (grown != NULL) { /* else the next owner does it */
-        s->cuts = grown;
-        s->cuts[s->cut_count++] = (struct cut){ seg->seq, bytes, seg->epoch };
-        seg->size_bytes = bytes;
-    }
-}
-
-static void
-note_cuts(struct space *s, struct segtab *segments)
-{
-    bool damaged = false;
-
-    LIST_FOR(it, &segments->order)
-    {
-        damaged = damaged || CONTAINER_OF(it, struct segment, link)->damaged;
-    }
-    LIST_FOR(it, &segments->order)
-    {
-        if (!damaged) {
-            note_cut(s, CONTAINER_OF(it, struct segment, link));
-        }
-    }
-}
-
-/* Only room is lost where it fails, or is not durable. */
-static void
-cut_all(struct space *s, struct cut *cuts, uint32_t count)
-{
-    char name[SEGMENT_NAME_CAP], path[STORE_PATH_CAP];
-
-    for (uint32_t i = 0; i < count; i++) {
-        int fd;
-
-        segment_name(name, cuts[i].seq, cuts[i].epoch);
-        fd = store_path(path, s->dir, name) < 0 ? -1 : io_open(path, O_RDWR, 0);
-        if (fd >= 0 && lease_valid(s->o.lease, ticks_boot_ns())) {
-            (void)!io_ftruncate(fd, cuts[i].bytes);
-        }
-        io_close(&fd);
-    }
-    free(cuts);
-}
 
 /* True: something was cut. */
 static bool
 cut_some(struct space *s)
 {
-    struct cut *cuts;
-    uint32_t count;
+    struct cuts cuts;
 
     (void)pthread_mutex_lock(&s->lock);
     cuts = s->cuts;
-    count = s->cut_count;
-    s->cuts = NULL;
-    s->cut_count = 0;
+    s->cuts = (struct cuts){ 0 };
     (void)pthread_mutex_unlock(&s->lock);
-    if (count > 0) {
-        cut_all(s, cuts, count);
-        reserve_grow(s);
-        look(s);
+    if (cuts.count == 0) {
+        return false;
     }
-    return count > 0;
+    cuts_do(&cuts, s->dir, s->o.lease);
+    cuts_fini(&cuts);
+    look(s);
+    return true;
 }
 
 void
 space_cut(struct space *s, struct segtab *segments)
 {
     (void)pthread_mutex_lock(&s->lock);
-    note_cuts(s, segments);
+    cuts_note(&s->cuts, segments, s->o.epoch);
     (void)pthread_cond_signal(&s->work);
     (void)pthread_mutex_unlock(&s->lock);
     if (s->o.in_line) {
         (void)cut_some(s);
+        refill_all(s);
     }
 }
 
@@ -743,7 +691,12 @@ sweep(struct space *s)
 int
 space_sweep(struct space *s)
 {
+    int rc = reserve_count(&s->reserve, s->o.lease);
+
     CHECK(!s->started); /* or it would delete what the thread is making */
+    if (rc < 0) {
+        return rc;
+    }
     look(s);
     s->sweep_later =
         space_free_bytes(s) >= s->o.reserve_bytes + SWEEP_NOW_SEGMENTS * s->o.segment_bytes;
@@ -757,10 +710,7 @@ sweep_now(struct space *s)
     int rc = s->sweep_later ? sweep(s) : 0;
 
     if (rc < 0) {
-        (void)pthread_mutex_lock(&s->lock);
-        s->failure = s->failure == 0 ? rc : s->failure;
-        (void)pthread_mutex_unlock(&s->lock);
-        s->o.notify(s->o.ctx);
+        fail(s, rc);
     }
 }
 
@@ -796,21 +746,22 @@ step(struct space *s)
     }
     if (!list_empty(&dead)) {
         reclaim_all(s, &dead);
-        reserve_grow(s);
         return true;
     }
     return drop_one(s);
 }
 
 static void
-sleep_a_while(struct space *s)
+sleep_a_while(struct space *s, uint64_t ns)
 {
     struct timespec until;
 
     (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LOOK_EVERY_MS / 1000;
+    ns += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(ns / NS_PER_S);
+    until.tv_nsec = (long)(ns % NS_PER_S);
     (void)pthread_mutex_lock(&s->lock);
-    if (!s->stop && s->cut_count == 0 && (list_empty(&s->prepare) || (s->no_room && !s->urgent)) &&
+    if (!s->stop && s->cuts.count == 0 && (list_empty(&s->prepare) || (s->no_room && !s->urgent)) &&
         (s->failure != 0 || list_empty(&s->reclaim))) {
         (void)pthread_cond_timedwait(&s->work, &s->lock, &until);
     }
@@ -833,14 +784,15 @@ space_main(void *arg)
 {
     struct space *s = arg;
 
-    reserve_grow(s);
     look(s);
     while (!stopping(s)) {
         if (!cut_some(s) && !step(s)) {
-            reserve_grow(s);
+            bool more;
+
             sweep_now(s);
+            more = s->failure == 0 && refill(s);
             look(s);
-            sleep_a_while(s);
+            sleep_a_while(s, more ? s->pause_ns : LOOK_EVERY_MS * NS_PER_MS);
         }
     }
     return NULL;
@@ -853,7 +805,7 @@ space_start(struct space *s)
 
     if (s->o.in_line) {
         sweep_now(s);
-        reserve_grow(s);
+        refill_all(s);
         look(s);
         return 0;
     }
@@ -923,6 +875,7 @@ space_reclaim(struct space *s, struct segment *seg)
     if (!s->started && s->o.in_line) {
         while (step(s)) {
         }
+        refill_all(s);
     }
 }
 
@@ -963,6 +916,12 @@ space_room_bytes(struct space *s, uint64_t *reserve_left)
     return atomic_load_explicit(&s->room_bytes, memory_order_relaxed);
 }
 
+bool
+space_regains(struct space *s, const struct segment *seg)
+{
+    return space_free_bytes(s) > 0 || reusable(s, seg);
+}
+
 void
 space_clear(struct space *s, const struct segment *unused)
 {
@@ -972,11 +931,14 @@ space_clear(struct space *s, const struct segment *unused)
     if (s->sweep_later) {
         (void)!sweep(s); /* the next start does what is left */
     }
-    if (unused != NULL && segment_path(s, unused, path) == 0) {
+    reserve_give_up(&s->reserve);
+    if (unused != NULL && segment_path(s, unused, path) == 0 &&
+        !(s->low && unused->zeroed && reserve_lacking(&s->reserve) > 0 &&
+            reserve_put(&s->reserve, path) == 0)) {
         (void)!io_unlink(path); /* empty, if it stays */
     }
-    if (s->reserve_fd >= 0) {
-        (void)!io_unlink(s->reserve_path);
+    while (s->low && s->spare_count > 0 && reserve_lacking(&s->reserve) > 0 &&
+           spare_to_reserve(s) == 0) {
     }
     while (s->spare_count > 0) {
         (void)drop_spare(s); /* the next start deletes what is left */

@@ -3,7 +3,7 @@
  *
  * Owns      one thread, so that neither the loop nor the journal's writer waits for it.
  * Files     journal/new-*.tmp while a segment is made, journal/spare-* of our epoch between two
- *           lives, reserve.<epoch>.
+ *           lives, and the reserve (queue/reserve.h).
  * Rules     I9: other epochs' files are only unlinked or cut to their sealed length, with a valid
  *           lease.
  */
@@ -67,8 +67,12 @@ bool space_is_ready(struct space *s, const struct segment *seg, bool *zeroed);
 uint64_t space_free_bytes(struct space *s); /* as last seen */
 /* As last seen: what segments may be made of without the reserve; and what is left of that. */
 uint64_t space_room_bytes(struct space *s, uint64_t *reserve_left);
-/* At release, stopped before: give back what the next owner would only delete: spares, the reserve,
- * and a segment that was prepared but never used (may be NULL). */
+/* As last seen: is its room ours again when seg is dead? Where not one block is free, what is freed
+ * falls to others first (section 7a). */
+bool space_regains(struct space *s, const struct segment *seg);
+/* At release, stopped before: give back what the next owner would only delete: spares, and a
+ * segment that was prepared but never used (may be NULL). What the reserve lacks goes there
+ * instead. */
 void space_clear(struct space *s, const struct segment *unused);
 /* Delete what other epochs left (queue/leftovers.h), with a valid lease: at once if their room is
  * needed, else in the thread, since a deletion may take longer than the rest of a start. */

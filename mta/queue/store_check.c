@@ -148,8 +148,8 @@ each_in_store(void *ctx, const char *name)
     }
     if (strcmp(name, "quarantine") == 0) {
         tell(c, FINDING_QUARANTINE, name, "");
-    } else if (slice_starts(s, SLICE_LIT("reserve."))) {
-        c->reserve_bytes += size_of(c->path, name); /* of the owner, or the next one's room */
+    } else if (slice_starts(s, SLICE_LIT("reserve.")) && !slice_iends(s, SLICE_LIT(".tmp"))) {
+        c->reserve_bytes += size_of(c->path, name);
     } else {
         tell(c, slice_iends(s, SLICE_LIT(".tmp")) ? FINDING_LEFTOVER : FINDING_UNKNOWN, name, "");
     }

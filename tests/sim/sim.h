@@ -166,6 +166,8 @@ void work_pass(struct sim *s, uint64_t ms);
 void work_deliver_all(struct sim *s);
 int work_commit(struct sim *s, struct queue_intake *in, uint32_t number, struct slice sender,
     const struct envelope_recipient *to);
+/* To the recipients that sim_net.c knows. */
+int work_commit_to_all(struct sim *s, struct queue_intake *in, uint32_t number);
 void work_drop_intakes(struct sim *s);
 
 /* ---- sim_net.c */
@@ -209,6 +211,9 @@ void rot_sweep(uint64_t seed, struct counts *n);
 
 /* ---- sim_room.c */
 void room_scenario(uint64_t seed, struct counts *n);
+
+/* ---- sim_full.c */
+void full_scenario(uint64_t seed, unsigned subsets, struct counts *n);
 
 /* ---- sim_wrap.c */
 enum broken {

@@ -1,4 +1,5 @@
 /* A world, its daemon's lives, and how they end. */
+#include "queue/reserve.h"
 #include "sim.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,10 +421,11 @@ store_file_belongs(struct files *f, struct slice name)
     if (slice_starts(name, SLICE_LIT("owner.")) && !slice_iends(name, SLICE_LIT(".tmp"))) {
         return ++f->owners <= 2; /* the present one and the one before */
     }
-    (void)snprintf(own, sizeof(own), "reserve.%u", f->s->q->epoch);
+    (void)snprintf(own, sizeof(own), "reserve.new-%08x-", f->s->q->epoch);
     return slice_eq(name, SLICE_LIT("LOCK")) || slice_eq(name, SLICE_LIT("STORE")) ||
            slice_eq(name, SLICE_LIT("journal")) || slice_eq(name, SLICE_LIT("snapshot")) ||
-           slice_eq(name, SLICE_LIT("quarantine")) || slice_eq(name, slice_of(own));
+           slice_eq(name, SLICE_LIT("quarantine")) || reserve_name(name) ||
+           slice_starts(name, slice_of(own));
 }
 
 static int
@@ -495,7 +497,7 @@ drain(struct sim *s)
     } else if (s->low) {
         sim_violation(s, NULL, "an empty store has no room");
     } else if (fake_disk_used(s->disk) >
-               RESERVE_BYTES + (SEGMENTS_EMPTY + 3 + s->slack) * SEGMENT) {
+               RESERVE_BYTES + (SEGMENTS_EMPTY + 5 + s->slack) * SEGMENT) {
         sim_violation(s, NULL, "an empty store takes too much of the disk");
     }
 }

@@ -1,9 +1,9 @@
 /* The store's simulation: see sim.h, docs/testing.md.
  *
- *   sim_queue [cuts] [faults] [memory] [rot] [room] [--seed S | --first S] [--seeds N]
+ *   sim_queue [cuts] [faults] [memory] [rot] [room] [full] [--seed S | --first S] [--seeds N]
  *             [--states N] [--subsets K] [--wild] [--broken NAME] [--at N] [--trace] [--quiet]
  *
- * Without words all five. --seed S runs that seed alone: what it prints is what it printed before;
+ * Without words all six. --seed S runs that seed alone: what it prints is what it printed before;
  * --at N only fault number N of it; --trace tells what happens to each message.
  * --wild: names that were not synced come in any subset, not only in the order they were made; else
  * only with every third seed.
@@ -17,9 +17,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RUN_CUTS = 1, RUN_FAULTS = 2, RUN_MEMORY = 4, RUN_ROT = 8, RUN_ROOM = 16, RUN_ALL = 31 };
+enum {
+    RUN_CUTS = 1,
+    RUN_FAULTS = 2,
+    RUN_MEMORY = 4,
+    RUN_ROT = 8,
+    RUN_ROOM = 16,
+    RUN_FULL = 32,
+    RUN_ALL = 63
+};
 
-static const char *const run_names[] = { "cuts", "faults", "memory", "rot", "room" };
+static const char *const run_names[] = { "cuts", "faults", "memory", "rot", "room", "full" };
 static const char *const kind_names[STATE_KINDS] = {
     [STATE_CUT_NOTHING] = "power cut, nothing unsynced there",
     [STATE_CUT_ALL] = "power cut, all of it there",
@@ -87,6 +95,9 @@ run_seed(const struct arguments *a, uint64_t seed, struct counts *n)
     if ((a->run & RUN_ROOM) != 0) {
         room_scenario(seed, n);
     }
+    if ((a->run & RUN_FULL) != 0) {
+        full_scenario(seed, (unsigned)a->subsets, n);
+    }
 }
 
 /* Seeds that failed once. at 0: all faults of it. */
@@ -97,6 +108,7 @@ static const struct {
 } cases[] = {
     { RUN_CUTS, 125420001700, 0, "a setting that was unset came back when its segment was tidied" },
     { RUN_FAULTS, 39, 0, "an end of the daemon right behind a failed renewal" },
+    { RUN_MEMORY, 10, 794, "a delay notice was finished when its message had just gone" },
     { RUN_MEMORY, 205129000403, 0, "no memory for the notice of a bounce that hit a lost answer" },
 };
 

@@ -106,10 +106,11 @@ room_scenario(uint64_t seed, struct counts *n)
 {
     struct sim *s = sim_new(seed, n);
     uint64_t disk = (SEGMENTS_MIN + dice(s, 80)) * SEGMENT;
+    const uint64_t starts = 2 * SEGMENT; /* of the reserve; next to nothing in earnest */
 
     s->slack = 0; /* as in earnest: the bound is larger than the disk */
     s->calm = true;
-    fake_disk_capacity(s->disk, disk);
+    fake_disk_capacity(s->disk, disk + starts);
     life_recover(s);
     for (unsigned lives = 0; s->q != NULL && lives < LIVES && s->failure == 0; lives++) {
         (void)snprintf(s->at, sizeof(s->at), ", owner %u", lives + 1);

@@ -178,25 +178,32 @@ do_leave(struct sim *s, struct intake *i)
     }
 }
 
-static void
-do_end(struct sim *s, struct intake *i)
+int
+work_commit_to_all(struct sim *s, struct queue_intake *in, uint32_t number)
 {
     static const char *const domains[RECIPIENTS] = { "example.com", "example.net", "example.com" };
     struct envelope_recipient to[RECIPIENTS] = { { .notify = 0 } };
-    struct queue_intake *in = i->in;
     char text[RECIPIENTS][64];
+
+    for (unsigned r = 0; r < RECIPIENTS; r++) {
+        (void)snprintf(text[r], sizeof(text[r]), "r%u.%llx@%s", r,
+            (unsigned long long)s->messages[number].id, domains[r]);
+        to[r].address = slice_of(text[r]);
+    }
+    return work_commit(s, in, number, SLICE_LIT("me@example.org"), to);
+}
+
+static void
+do_end(struct sim *s, struct intake *i)
+{
+    struct queue_intake *in = i->in;
 
     if (dice(s, 6) == 0) {
         do_leave(s, i);
         return;
     }
     i->in = NULL;
-    for (unsigned r = 0; r < RECIPIENTS; r++) {
-        (void)snprintf(text[r], sizeof(text[r]), "r%u.%llx@%s", r,
-            (unsigned long long)s->messages[i->m].id, domains[r]);
-        to[r].address = slice_of(text[r]);
-    }
-    (void)!work_commit(s, in, i->m, SLICE_LIT("me@example.org"), to);
+    (void)!work_commit_to_all(s, in, i->m);
 }
 
 static struct message *

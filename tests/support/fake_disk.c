@@ -26,7 +26,7 @@ struct fake_disk {
     enum fake_fault fault;
     int error;
     char failed_call[PATH_CAP + 16];
-    bool forever, failed, lie, late, wild, cut_short;
+    bool forever, failed, lie, late, wild, full, cut_short;
     int late_fd; /* a sync that is still to be done; -1: none */
     uint64_t freeze_in;
     bool freeze_after;
@@ -170,7 +170,8 @@ allocate(struct fake_disk *d, struct inode *i, uint64_t bytes)
 {
     bytes = (bytes + BLOCK - 1) / BLOCK * BLOCK;
     if (bytes > i->allocated) {
-        if (d->capacity < GIB && fake_disk_used(d) + (bytes - i->allocated) > d->capacity) {
+        if (d->full ||
+            (d->capacity < GIB && fake_disk_used(d) + (bytes - i->allocated) > d->capacity)) {
             return -ENOSPC;
         }
         i->allocated = bytes;
@@ -437,7 +438,8 @@ sync_now(struct fake_disk *d, struct open_file *f)
         return;
     }
     for (size_t n = d->change_count; n > 0; n--) {
-        if (strncmp(d->changes[n - 1].path, f->path, strlen(f->path)) == 0) {
+        if (strncmp(d->changes[n - 1].path, f->path, strlen(f->path)) == 0 ||
+            strncmp(d->changes[n - 1].to, f->path, strlen(f->path)) == 0) {
             settle_names(d, n); /* and all that came before: a journal keeps its order */
             inodes_sweep(d);
             break;
@@ -621,7 +623,8 @@ fake_space(const char *path, struct io_space *out)
 
     (void)path;
     FAULT("space", path);
-    *out = (struct io_space){ used->capacity, used->capacity > now ? used->capacity - now : 0 };
+    *out = (struct io_space){ used->capacity,
+        used->capacity > now && !used->full ? used->capacity - now : 0 };
     return 0;
 }
 
@@ -739,6 +742,7 @@ fake_disk_clone(struct fake_disk *d, uint64_t seed)
     to->lie = d->lie;
     to->late = d->late;
     to->wild = d->wild;
+    to->full = d->full;
     for (size_t i = 0; i < d->inode_count; i++) {
         clone_inode(to, d->inodes[i]);
     }
@@ -970,4 +974,10 @@ void
 fake_disk_capacity(struct fake_disk *d, uint64_t bytes)
 {
     d->capacity = bytes;
+}
+
+void
+fake_disk_full(struct fake_disk *d, bool full)
+{
+    d->full = full;
 }

@@ -74,6 +74,8 @@ void fake_disk_poke(
     struct fake_disk *d, const char *path, uint64_t offset, const void *bytes, size_t n);
 void fake_disk_remove(struct fake_disk *d, const char *path); /* durably */
 void fake_disk_capacity(struct fake_disk *d, uint64_t bytes);
+/* Others have every block that is free, and get every one that is freed. */
+void fake_disk_full(struct fake_disk *d, bool full);
 uint64_t fake_disk_used(const struct fake_disk *d);
 
 /* xorshift; the same seed gives the same numbers. */

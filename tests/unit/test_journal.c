@@ -112,8 +112,6 @@ end(struct rig *r)
     (void)snprintf(path, sizeof(path), "%s/journal", r->dir);
     CU_ASSERT_EQUAL(io_list(path, each_unlink, path), 0);
     (void)rmdir(path);
-    (void)snprintf(path, sizeof(path), "%s/reserve.1", r->dir);
-    (void)unlink(path);
     CU_ASSERT_EQUAL(rmdir(r->dir), 0);
 }
 
