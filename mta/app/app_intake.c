@@ -289,11 +289,11 @@ notify_done(void *ctx, int status)
 }
 
 int
-app_notify(void *ctx, struct slice to, struct slice content)
+app_queue_notice(struct app *a, enum envelope_body body, struct slice to, struct slice content)
 {
-    struct app *a = ctx;
     struct envelope_recipient rcpt = { .address = to, .notify = ENVELOPE_NOTIFY_NEVER };
     struct envelope e = { .sender = SLICE_LIT(""),
+        .body = (uint8_t)body,
         .received_wall_ms = ticks_wall_ms(),
         .client = SLICE_LIT("local"),
         .recipient_count = 1,
@@ -311,4 +311,10 @@ app_notify(void *ctx, struct slice to, struct slice content)
         return rc;
     }
     return queue_commit(in, &e, notify_done, NULL);
+}
+
+int
+app_notify(void *ctx, struct slice to, struct slice content)
+{
+    return app_queue_notice(ctx, ENVELOPE_BODY_7BIT, to, content);
 }

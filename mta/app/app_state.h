@@ -97,7 +97,14 @@ int app_fenced_start(struct app *a) MUST_USE;
 /* app_intake.c */
 struct intake app_intake(struct app *a);
 int app_notify(void *ctx, struct slice to, struct slice content);
+/* A message of our own from the null sender; as sched_env.notify says. */
+int app_queue_notice(
+    struct app *a, enum envelope_body body, struct slice to, struct slice content) MUST_USE;
 bool app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count);
+
+/* app_report.c: what failed of a message that came by X.400 (sched_env.report) */
+int app_report(void *ctx, const struct sched_report *r);
+uint64_t app_report_bytes(void *ctx, const struct queue_message *m, struct slice start);
 
 /* app_failover.c: when the queue is loaded, before its messages are scheduled. */
 int app_settle_doubts(struct app *a) MUST_USE;

@@ -199,7 +199,9 @@ app_make_sched(struct app *a)
         .loop = a->loop,
         .route = app_route,
         .wall_ms = app_wall_ms,
-        .notify = app_notify };
+        .notify = app_notify,
+        .report = app_report,
+        .report_bytes = app_report_bytes };
     struct sched_connector *list = sched_connectors(a->outs, a->conf);
     struct sched_options o;
     int rc;

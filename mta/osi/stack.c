@@ -257,6 +257,10 @@ stack_next(struct stack *k, struct stack_ind *ind)
     enum stack_ind_kind kind = STACK_MORE;
 
     *ind = (struct stack_ind){ .rtse_kind = RTSE_IND_MORE };
+    if (k->ended) { /* nobody's any more */
+        k->has_piece = false;
+        k->piece = k->rest = SLICE_NONE;
+    }
     while (kind == STACK_MORE && !k->ended) {
         enum tp0_state was = k->transport.state;
         enum tp0_ind_kind low_kind;

@@ -443,7 +443,7 @@ stop_all(struct sched *s)
     s->depth++; /* nothing new is begun while things end */
     LIST_FOR_SAFE(l, tmp, &s->sessions)
     {
-        session_abort(s, CONTAINER_OF(l, struct sched_session, link));
+        session_break_off(s, CONTAINER_OF(l, struct sched_session, link));
     }
     notice_cancel_all(s);
     sched_record_unrecorded(s); /* the last chance */
@@ -493,7 +493,7 @@ sched_drain(struct sched *s, loop_fn *cb, void *ctx)
         if (ss->state == SESSION_IDLE) {
             session_close_later(s, ss);
         } else if (!ss->dot) {
-            session_abort(s, ss);
+            session_break_off(s, ss);
         }
     }
     s->depth--;

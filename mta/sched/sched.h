@@ -59,6 +59,18 @@ struct sched_options {
     const char *hostname;
 };
 
+/* A message that came by X.400 failed for some recipients. */
+struct sched_failure {
+    struct slice address, status, text; /* status as in RFC 3463; text for people */
+};
+struct sched_report { /* borrowed */
+    const struct queue_message *message;
+    struct slice content; /* its beginning, as much as was wanted; empty: it cannot be read */
+    const struct sched_failure *failures;
+    uint32_t failure_count;
+    uint64_t unique; /* another one for each report, after a restart too */
+};
+
 /* The world of a scheduler; app/ fills it, tests fake it. */
 struct sched_env {
     void *ctx;
@@ -74,6 +86,11 @@ struct sched_env {
      * commit is in the journal's batch (queue_commit was called) before this returns, so that what
      * queue_record is told afterwards lies behind it. <0: nothing was queued. Not calling back. */
     int (*notify)(void *ctx, struct slice to, struct slice content);
+    /* The same for a message that came by X.400 (mail/envelope.h's body), for which no DSN is
+     * written: the report on it; 0 also if there is nobody to tell. NULL: none comes so. */
+    int (*report)(void *ctx, const struct sched_report *r);
+    /* How much of such a message's content report wants to see, by its first octets. */
+    uint64_t (*report_bytes)(void *ctx, const struct queue_message *m, struct slice start);
 };
 
 int sched_new(struct sched **out, const struct sched_options *o, const struct sched_env *env,

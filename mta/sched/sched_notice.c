@@ -14,6 +14,9 @@
  * minute instead of failed.
  *
  * Content that cannot be read does not stop the notice: it goes without the header.
+ *
+ * A message that came by X.400 gets a report instead, made by who knows P1 (sched_env.report) from
+ * the envelope in front of its content. There are no delay notices in X.400.
  */
 #include "sched/sched_private.h"
 
@@ -26,6 +29,7 @@
 #define HEADER_BYTES_MAX ((size_t)64 * 1024)        /* of the original, in the notice */
 #define DSN_BYTES_MAX    ((size_t)64 * 1024 * 1024) /* 10,000 recipients with long replies: 30 MB */
 #define TEXT_BYTES_MAX   ((size_t)16 * 1024 * 1024) /* their replies */
+#define START_BYTES      32 /* of a content from X.400, that tell how long its envelope is */
 #define STARTS_PER_CALL  64 /* notices written in one go while headers are cached */
 
 struct notice_item {
@@ -49,6 +53,12 @@ struct notice {
     struct queue_outcome *outcomes; /* allocated beforehand: recording must not fail for memory */
     struct notice_item items[];
 };
+
+static bool
+by_x400(const struct sched *s, const struct queue_message *m)
+{
+    return m->body >= ENVELOPE_P1_MESSAGE && s->env.report != NULL;
+}
 
 static bool
 never(const struct queue_recipient *r, uint8_t kind)
@@ -306,6 +316,14 @@ collect(const struct notice *n, struct dsn_recipient *to)
     return count;
 }
 
+static uint64_t
+unique(const struct notice *n)
+{
+    struct sched *s = n->s;
+
+    return hash_u64(n->entry->m->id ^ hash_u64(sched_now(s) ^ ++s->unique));
+}
+
 /* Queue it. *sent: recipients it tells about, 0 when there was nothing to tell. */
 static int
 send_notice(struct notice *n, uint32_t *sent)
@@ -329,7 +347,7 @@ send_notice(struct notice *n, uint32_t *sent)
     buf_init(&out, DSN_BYTES_MAX);
     if (recipients != NULL) {
         d.id.n = (size_t)snprintf(id, sizeof(id), "%llx", (unsigned long long)m->id);
-        d.unique = hash_u64(m->id ^ hash_u64(d.now_wall_ms ^ ++s->unique));
+        d.unique = unique(n);
         d.recipient_count = collect(n, recipients);
         rc = d.recipient_count > 0 ? dsn_write(&out, &d) : 0;
     }
@@ -339,6 +357,34 @@ send_notice(struct notice *n, uint32_t *sent)
     *sent = d.recipient_count;
     buf_fini(&out);
     free(recipients);
+    return rc;
+}
+
+/* The same, of a message that came by X.400. */
+static int
+send_report(struct notice *n, uint32_t *sent)
+{
+    struct sched *s = n->s;
+    struct sched_failure *failures = calloc(MAX(n->count, 1u), sizeof(*failures));
+    struct sched_report r = { .message = n->entry->m,
+        .content = buf_slice(&n->header),
+        .failures = failures,
+        .failure_count = n->count,
+        .unique = unique(n) };
+    int rc;
+
+    *sent = 0;
+    if (failures == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < n->count; i++) {
+        failures[i] =
+            (struct sched_failure){ n->entry->m->recipients[n->items[i].recipient].address,
+                text_at(n, n->items[i].status), text_at(n, n->items[i].reply) };
+    }
+    rc = n->count > 0 ? s->env.report(s->env.ctx, &r) : 0;
+    *sent = n->count;
+    free(failures);
     return rc;
 }
 
@@ -365,7 +411,7 @@ finish_delay(struct notice *n)
     struct sched *s = n->s;
     struct entry *e = n->entry;
     uint32_t sent = 0;
-    int rc = send_notice(n, &sent);
+    int rc = by_x400(s, e->m) ? 0 : send_notice(n, &sent);
 
     log_sent(n, sent, rc);
     e->delay = NULL;
@@ -387,7 +433,7 @@ finish_failed(struct notice *n)
     struct queue_message *m = e->m;
     uint64_t soon = sched_now(s) + RETRY_SOON_MS;
     uint32_t sent = 0;
-    int rc = send_notice(n, &sent);
+    int rc = by_x400(s, m) ? send_report(n, &sent) : send_notice(n, &sent);
 
     log_sent(n, sent, rc);
     for (uint32_t i = 0; i < n->count; i++) {
@@ -463,6 +509,44 @@ take_header(struct notice *n, struct slice bytes)
     return true;
 }
 
+static int
+take_at_most(struct notice *n, size_t limit, struct slice *bytes)
+{
+    size_t room = limit - MIN(limit, buf_len(&n->header));
+    struct slice part = slice_sub(*bytes, 0, room);
+
+    *bytes = slice_skip(*bytes, part.n);
+    return buf_append(&n->header, part);
+}
+
+/* Of a message that came by X.400: as much as the report wants, which its first octets tell. */
+static bool
+take_start(struct notice *n, struct slice bytes)
+{
+    const struct queue_message *m = n->entry->m;
+    size_t first = (size_t)MIN((uint64_t)START_BYTES, m->size_bytes);
+    int rc = take_at_most(n, first, &bytes);
+
+    if (rc == 0 && n->header.limit == HEADER_BYTES_MAX && buf_len(&n->header) == first) {
+        uint64_t wanted = n->s->env.report_bytes(n->s->env.ctx, m, buf_slice(&n->header));
+
+        n->header.limit = MAX((size_t)MIN(wanted, m->size_bytes), first);
+    }
+    if (rc == 0 && buf_len(&n->header) >= first) {
+        rc = take_at_most(n, n->header.limit, &bytes);
+    }
+    if (rc < 0) {
+        buf_clear(&n->header);
+    }
+    return rc < 0 || buf_space(&n->header) == 0;
+}
+
+static bool
+take(struct notice *n, struct slice bytes)
+{
+    return by_x400(n->s, n->entry->m) ? take_start(n, bytes) : take_header(n, bytes);
+}
+
 static void on_readable(void *ctx);
 
 /* True: the header is there, as far as it can be. */
@@ -481,7 +565,7 @@ read_header(struct notice *n)
             log_event(EV_CONTENT_UNREADABLE, LF_ID("id", n->entry->m->id), LF_ERR("error", rc));
             buf_clear(&n->header);
         }
-    } while (rc > 0 && !take_header(n, bytes));
+    } while (rc > 0 && !take(n, bytes));
     return true;
 }
 

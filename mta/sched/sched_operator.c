@@ -201,7 +201,7 @@ sched_drop(struct sched *s, struct queue_message *m)
         while (t->state != TASK_RUNNING) {
             t = t->next;
         }
-        session_abort(s, t->at.session);
+        session_break_off(s, t->at.session);
     }
     s->depth--;
     free(out);

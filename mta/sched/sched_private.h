@@ -351,7 +351,7 @@ bool session_work(struct sched *s, struct sched_session *ss);
 void session_close_later(struct sched *s, struct sched_session *ss); /* idle: QUIT */
 void session_close_marked(struct sched *s); /* those of session_close_later */
 /* At once; results that are known count, in doubt is recorded, the rest waits again. */
-void session_abort(struct sched *s, struct sched_session *ss);
+void session_break_off(struct sched *s, struct sched_session *ss);
 void session_free(struct sched_session *ss);
 /* It is no longer told when its attempt's record is durable. */
 void session_forget_try(struct sched_session *ss);

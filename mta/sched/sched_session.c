@@ -955,7 +955,7 @@ session_close_marked(struct sched *s)
 }
 
 void
-session_abort(struct sched *s, struct sched_session *ss)
+session_break_off(struct sched *s, struct sched_session *ss)
 {
     static const struct transport_result cut = { .kind = OUTCOME_DEFERRED,
         .status = SLICE_LIT("4.4.2"),

@@ -386,11 +386,18 @@ refuse_unsendable(struct smtp_client *c)
     static const struct transport_result bad_sender = { .kind = OUTCOME_FAILED,
         .status = { "5.1.7", 5 },
         .reply = { "the sender's address cannot be sent in an SMTP command", 54 } };
+    /* The octets of a P1 envelope are nobody's mail. */
+    static const struct transport_result no_gateway = { .kind = OUTCOME_FAILED,
+        .status = { "5.6.3", 5 },
+        .reply = { "the message came by X.400, and there is no gateway to SMTP", 58 } };
     static const struct transport_result too_big = { .kind = OUTCOME_FAILED,
         .status = { "5.3.4", 5 },
         .reply = { "the message is larger than the next hop accepts", 47 } };
 
-    if (c->peer.size && c->peer.size_bytes_max > 0 && c->d->size_bytes > c->peer.size_bytes_max) {
+    if (c->d->body > ENVELOPE_BODY_8BITMIME) {
+        give_all(c, &no_gateway);
+    } else if (c->peer.size && c->peer.size_bytes_max > 0 &&
+               c->d->size_bytes > c->peer.size_bytes_max) {
         give_all(c, &too_big);
     } else if (!can_say(c->d->sender)) {
         give_all(c, &bad_sender);

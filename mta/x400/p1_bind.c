@@ -207,6 +207,16 @@ p1_bind_error_of(unsigned refuse_reason)
     return refuse_reason == RTSE_REFUSE_DIALOGUE ? P1_BIND_DIALOGUE : P1_BIND_AUTHENTICATION;
 }
 
+const char *
+p1_bind_error_text(unsigned error)
+{
+    static const char *const texts[] = { "busy", NULL, "authentication error",
+        "unacceptable dialogue mode", "unacceptable security context",
+        "inadequate association confidentiality" };
+
+    return error < ARRAY_LEN(texts) && texts[error] != NULL ? texts[error] : "an unknown error";
+}
+
 /* ---- who it is */
 
 static bool

@@ -41,6 +41,8 @@ int p1_bind_write(struct buf *out, enum p1_protocol p, const struct p1_bind *b) 
 /* The same as refuseReason of RTORJ, and back. */
 unsigned p1_bind_refuse_reason(enum p1_bind_error e);
 enum p1_bind_error p1_bind_error_of(unsigned refuse_reason);
+/* A few words for what a peer says; never NULL. */
+const char *p1_bind_error_text(unsigned error);
 
 enum p1_bind_match {
     P1_MATCH,

@@ -22,7 +22,7 @@
 #include "mail/transport.h"
 #include "net/resolver.h"
 #include "x400/or_route.h"
-#include "x400/p1_envelope.h"
+#include "x400/p1_plan.h"
 #include "x400/x400_conn.h"
 #include "x400/x400_match.h"
 #include "x400/x400_schedule.h"
@@ -48,6 +48,8 @@ struct x400_env {
     struct resolver *resolver; /* NULL: next hops have no names */
     struct intake intake;
     x400_route_fn *route;
+    /* What the connectors that route's `via` counts take; NULL: all take all. */
+    const struct p1_peer *(*peers)(void *route_ctx, size_t *count);
     void *route_ctx;
 };
 
@@ -131,6 +133,7 @@ struct x400_connector_options { /* borrowed during the call */
     uint32_t messages_per_turn;        /* two-way alternate: then the peer may, if it asks; 0: 10 */
     uint64_t message_bytes_max;        /* content, in both directions; 0: no limit */
     bool strip_internal, strip_bilateral; /* towards this peer */
+    struct p1_1984 how;                   /* a peer of 1984 */
 };
 
 /* What a connector asks of app/; each may be NULL. */

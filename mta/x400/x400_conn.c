@@ -65,6 +65,12 @@ x400_net_count(const struct x400_net *n)
     return n->count;
 }
 
+struct loop *
+x400_net_loop(const struct x400_net *n)
+{
+    return n->loop;
+}
+
 /* ---- trace */
 
 static void

@@ -49,6 +49,7 @@ int x400_net_new(
     struct x400_net **out, struct loop *l, struct egress *e, struct slice name) MUST_USE;
 void x400_net_free(struct x400_net *n); /* all connections are freed before */
 unsigned x400_net_count(const struct x400_net *n);
+struct loop *x400_net_loop(const struct x400_net *n);
 /* All connections, present and future, are traced into sink (NULL: none); it must outlive that. */
 void x400_net_trace(struct x400_net *n, const struct x400_trace_sink *sink);
 

@@ -13,7 +13,6 @@
  */
 #include "core/log.h"
 #include "core/ticks.h"
-#include "x400/or_address_ber.h"
 #include "x400/p1_stored.h"
 #include "x400/x400_link.h"
 
@@ -179,13 +178,17 @@ static bool
 judge(struct x400_receipt *r)
 {
     struct x400 *x = r->x;
-    const struct x400_judge by = { .domain = &x->o.domain,
+    struct x400_judge by = { .domain = &x->o.domain,
         .mta_name = x->o.mta_name,
         .content_bytes = r->reader.content_bytes,
         .message_bytes_max = r->conf->o.message_bytes_max,
+        .now_wall_ms = r->arrival_wall_ms,
         .route = route,
         .ctx = r };
 
+    if (x->env.peers != NULL) {
+        by.peers = x->env.peers(x->env.route_ctx, &by.peer_count);
+    }
     return x400_judge(&r->judged, &r->reader.envelope, &by) == 0 && name_it(r) == 0;
 }
 
@@ -378,20 +381,6 @@ make_report(struct x400_receipt *r, struct buf *out)
     return rc;
 }
 
-static char *
-report_goes_to(const struct p1_envelope *e)
-{
-    struct or_address to;
-    struct or_error error;
-    char text[OR_ADDRESS_TEXT_BYTES_MAX];
-
-    if (or_address_read(p1_report_destination(e), &to, &error) < 0 ||
-        or_address_text(&to, OR_TEXT_SLASH, text, sizeof(text)) < 0) {
-        return NULL;
-    }
-    return slice_dup(slice_of(text));
-}
-
 static int
 commit(struct x400_receipt *r, struct intake_message **m, const struct envelope *e)
 {
@@ -450,7 +439,8 @@ static int
 write_report(struct x400_receipt *r)
 {
     const struct intake *intake = intake_of(r);
-    char *to = report_goes_to(&r->reader.envelope);
+    struct or_address address;
+    char *to = x400_judge_text(p1_report_destination(&r->reader.envelope), &address);
     struct buf stored;
     int rc;
 

@@ -1,7 +1,6 @@
 #include "x400/x400_judge.h"
 #include "core/map.h"
 #include "x400/or_address_ber.h"
-#include "x400/p1_loop.h"
 
 #include <stdlib.h>
 
@@ -16,9 +15,12 @@ struct judging {
     struct x400_judged *out;
     const struct p1_envelope *e;
     const struct x400_judge *by;
+    char **texts;            /* by recipient; NULL: not ours, or its name has none */
+    struct or_route *routes; /* by recipient */
+    struct p1_share *shares; /* by recipient */
     struct map seen;
     struct known *known;
-    uint32_t capacity;
+    uint32_t count, capacity; /* recipients; of known */
 };
 
 static struct slice
@@ -27,26 +29,8 @@ known_key(const struct map_node *n)
     return slice_of(CONTAINER_OF(n, struct known, node)->text);
 }
 
-/* Why all of it cannot go on; P1_CAUSE_COUNT: it can. */
-static enum p1_cause
-whole_cause(const struct p1_envelope *e, const struct x400_judge *by)
-{
-    uint64_t bytes = e->kind == P1_PROBE ? e->probe_bytes : by->content_bytes;
-
-    if (p1_loop(e, by->domain, by->mta_name) != P1_NO_LOOP) {
-        return P1_CAUSE_LOOP;
-    }
-    if (e->critical) {
-        return P1_CAUSE_CRITICAL;
-    }
-    if (by->message_bytes_max > 0 && bytes != UINT64_MAX && bytes > by->message_bytes_max) {
-        return P1_CAUSE_TOO_LONG;
-    }
-    return (enum p1_cause)P1_CAUSE_COUNT;
-}
-
-static char *
-name_text(struct slice name, struct or_address *address)
+char *
+x400_judge_text(struct slice name, struct or_address *address)
 {
     char text[OR_ADDRESS_TEXT_BYTES_MAX];
     struct or_error error;
@@ -58,127 +42,151 @@ name_text(struct slice name, struct or_address *address)
     return slice_dup(slice_of(text));
 }
 
-/* P1_CAUSE_COUNT: it is taken, or was before. */
-static enum p1_cause
-take(struct judging *j, const struct or_address *to, char *text)
-{
-    struct x400_judged *out = j->out;
-    struct known *k;
-
-    if (map_find(&j->seen, slice_of(text), known_key) != NULL) {
-        free(text);
-        return (enum p1_cause)P1_CAUSE_COUNT;
-    }
-    switch (j->by->route(j->by->ctx, to, slice_of(text), j->e).verdict) {
-    case OR_ROUTE_GO:
-    case OR_ROUTE_WAIT:
-        break;
-    case OR_ROUTE_LOOP:
-        free(text);
-        return P1_CAUSE_LOOP;
-    case OR_ROUTE_NONE:
-        free(text);
-        return P1_CAUSE_UNKNOWN_NAME;
-    }
-    if (out->recipient_count == j->capacity) {
-        free(text);
-        return P1_CAUSE_RECIPIENTS;
-    }
-    k = &j->known[out->recipient_count];
-    k->text = text;
-    if (map_insert(&j->seen, &k->node, known_key) < 0) {
-        free(text);
-        return P1_CAUSE_CONGESTION;
-    }
-    out->recipients[out->recipient_count++] =
-        (struct envelope_recipient){ .address = slice_of(text), .notify = ENVELOPE_NOTIFY_FAILURE };
-    return (enum p1_cause)P1_CAUSE_COUNT;
-}
-
-static enum p1_cause
-judge_name(struct judging *j, struct slice name)
+static void
+ask_route(struct judging *j, uint32_t nth, struct slice name)
 {
     struct or_address to;
-    char *text = name_text(name, &to);
 
-    return text == NULL ? P1_CAUSE_ARGUMENTS : take(j, &to, text);
+    j->out->ours++;
+    j->texts[nth] = x400_judge_text(name, &to);
+    j->routes[nth] = j->texts[nth] != NULL
+                         ? j->by->route(j->by->ctx, &to, slice_of(j->texts[nth]), j->e)
+                         : (struct or_route){ .verdict = OR_ROUTE_NONE };
 }
 
 static void
-fail(struct x400_judged *out, struct p1_outcome *o, enum p1_cause cause)
+ask_routes(struct judging *j)
+{
+    struct p1_recipient r;
+    struct ber_cursor c;
+
+    if (j->e->kind == P1_REPORT) {
+        ask_route(j, 0, j->e->originator);
+        return;
+    }
+    ber_cursor_init(&c, j->e->recipients);
+    for (uint32_t nth = 0; p1_recipient_next(&c, &r) > 0; nth++) {
+        if ((r.indicators & P1_RESPONSIBLE) != 0) {
+            ask_route(j, nth, r.name);
+        }
+    }
+}
+
+static void
+fail(struct x400_judged *out, uint32_t nth, enum p1_cause cause)
 {
     const struct p1_code *code = p1_code(cause);
 
     out->failed++;
     out->why = out->why != NULL ? out->why : code->text;
-    if (o != NULL) {
-        *o = (struct p1_outcome){ .is = P1_FAILED,
+    if (out->outcomes != NULL) {
+        out->outcomes[nth] = (struct p1_outcome){ .is = P1_FAILED,
             .reason = code->reason,
             .diagnostic = code->diagnostic,
             .text = slice_of(code->text) };
     }
 }
 
+/* The text is the recipients' from here on. */
 static void
-judge_recipients(struct judging *j, enum p1_cause whole)
+take(struct judging *j, uint32_t nth)
 {
-    struct p1_outcome *o = j->out->outcomes;
-    struct p1_recipient r;
-    struct ber_cursor c;
+    struct x400_judged *out = j->out;
+    struct known *k = &j->known[out->recipient_count];
+    char *text = j->texts[nth];
 
-    ber_cursor_init(&c, j->e->recipients);
-    for (; p1_recipient_next(&c, &r) > 0; o++) {
-        enum p1_cause cause = whole;
+    if (map_find(&j->seen, slice_of(text), known_key) != NULL) {
+        return;
+    }
+    if (out->recipient_count == j->capacity) {
+        fail(out, nth, P1_CAUSE_RECIPIENTS);
+        return;
+    }
+    k->text = text;
+    if (map_insert(&j->seen, &k->node, known_key) < 0) {
+        fail(out, nth, P1_CAUSE_CONGESTION);
+        return;
+    }
+    j->texts[nth] = NULL;
+    out->recipients[out->recipient_count++] =
+        (struct envelope_recipient){ .address = slice_of(text), .notify = ENVELOPE_NOTIFY_FAILURE };
+}
 
-        if ((r.indicators & P1_RESPONSIBLE) == 0) {
+static void
+judge_shares(struct judging *j)
+{
+    const struct x400_judge *by = j->by;
+    bool long_one = by->message_bytes_max > 0 && by->content_bytes != BER_INDEFINITE &&
+                    j->e->kind == P1_MESSAGE && by->content_bytes > by->message_bytes_max;
+    const struct p1_plan_query q = { .e = j->e,
+        .content_bytes = by->content_bytes == BER_INDEFINITE ? 0 : by->content_bytes,
+        .own = by->domain,
+        .mta_name = by->mta_name,
+        .received_wall_ms = by->now_wall_ms,
+        .now_wall_ms = by->now_wall_ms,
+        .routes = j->routes,
+        .peers = by->peers,
+        .peer_count = by->peer_count };
+    struct p1_plan plan;
+
+    p1_plan_make(&q, j->shares, &plan);
+    for (uint32_t nth = 0; nth < j->count; nth++) {
+        if (j->shares[nth].step == P1_NOT_OURS) {
             continue;
         }
-        j->out->ours++;
-        if (cause == P1_CAUSE_COUNT && r.critical) {
-            cause = P1_CAUSE_CRITICAL;
-        }
-        if (cause == P1_CAUSE_COUNT) {
-            cause = judge_name(j, r.name);
-        }
-        if (cause != P1_CAUSE_COUNT) {
-            fail(j->out, o, cause);
+        if (long_one) {
+            fail(j->out, nth, P1_CAUSE_TOO_LONG);
+        } else if (j->shares[nth].step == P1_REFUSE) {
+            fail(j->out, nth, j->shares[nth].cause);
+        } else {
+            take(j, nth);
         }
     }
+}
+
+static bool
+judging_init(struct judging *j)
+{
+    struct x400_judged *out = j->out;
+    bool report = j->e->kind == P1_REPORT;
+    size_t n = MAX(j->count, 1u);
+    struct or_address from;
+
+    j->texts = calloc(n, sizeof(*j->texts));
+    j->routes = calloc(n, sizeof(*j->routes));
+    j->shares = calloc(n, sizeof(*j->shares));
+    j->known = calloc(n, sizeof(*j->known));
+    out->recipients = calloc(n, sizeof(*out->recipients));
+    out->outcomes = report ? NULL : calloc(n, sizeof(*out->outcomes));
+    out->sender = report ? NULL : x400_judge_text(j->e->originator, &from);
+    out->sender = out->sender != NULL ? out->sender : slice_dup(SLICE_LIT(""));
+    return j->texts != NULL && j->routes != NULL && j->shares != NULL && j->known != NULL &&
+           out->recipients != NULL && out->sender != NULL && (report || out->outcomes != NULL);
 }
 
 int
 x400_judge(struct x400_judged *out, const struct p1_envelope *e, const struct x400_judge *by)
 {
-    struct judging j = { .out = out, .e = e, .by = by };
-    enum p1_cause whole = whole_cause(e, by);
-    struct or_address from;
-    uint32_t count = e->kind == P1_REPORT ? 1 : e->recipient_count;
+    struct judging j = { .out = out, .e = e, .by = by, .count = p1_plan_count(e) };
+    bool ok;
 
     *out = (struct x400_judged){ .why = NULL };
-    j.capacity = MIN(count, (uint32_t)ENVELOPE_RECIPIENTS_MAX);
-    j.known = calloc(MAX(j.capacity, 1u), sizeof(*j.known));
-    out->recipients = calloc(MAX(j.capacity, 1u), sizeof(*out->recipients));
-    out->outcomes = e->kind == P1_REPORT ? NULL : calloc(MAX(count, 1u), sizeof(*out->outcomes));
-    out->sender = e->kind == P1_REPORT ? NULL : name_text(e->originator, &from);
-    out->sender = out->sender != NULL ? out->sender : slice_dup(SLICE_LIT(""));
-    if (j.known == NULL || out->recipients == NULL || out->sender == NULL ||
-        (e->kind != P1_REPORT && out->outcomes == NULL)) {
-        free(j.known);
-        return -ENOMEM;
-    }
+    j.capacity = MIN(j.count, (uint32_t)ENVELOPE_RECIPIENTS_MAX);
     map_init(&j.seen);
-    if (e->kind == P1_REPORT) {
-        out->ours = 1;
-        whole = whole == P1_CAUSE_COUNT ? judge_name(&j, e->originator) : whole;
-        if (whole != P1_CAUSE_COUNT) {
-            fail(out, NULL, whole);
-        }
-    } else {
-        judge_recipients(&j, whole);
+    ok = judging_init(&j);
+    if (ok) {
+        ask_routes(&j);
+        judge_shares(&j);
     }
     map_fini(&j.seen);
+    for (uint32_t i = 0; j.texts != NULL && i < j.count; i++) {
+        free(j.texts[i]);
+    }
+    free(j.texts);
+    free(j.routes);
+    free(j.shares);
     free(j.known);
-    return 0;
+    return ok ? 0 : -ENOMEM;
 }
 
 static void
@@ -201,7 +209,7 @@ x400_judged_too_long(struct x400_judged *j, const struct p1_envelope *e)
     ber_cursor_init(&c, e->recipients);
     for (uint32_t i = 0; p1_recipient_next(&c, &r) > 0; i++) {
         if ((r.indicators & P1_RESPONSIBLE) != 0) {
-            fail(j, &j->outcomes[i], P1_CAUSE_TOO_LONG);
+            fail(j, i, P1_CAUSE_TOO_LONG);
         }
     }
 }

@@ -170,7 +170,7 @@ struct transport_session {
     uint64_t left;  /* octets of the APDU not yet written */
     uint64_t bytes; /* of the APDU */
     uint64_t content_bytes;
-    bool *unmatched; /* x400_share.h */
+    uint8_t *left_out; /* x400_share.h */
     struct p1_identifier message;
     unsigned priority;
     enum p1_kind kind;

@@ -14,6 +14,7 @@
  */
 #include "core/log.h"
 #include "x400/p1_bind.h"
+#include "x400/p1_code.h"
 #include "x400/p1_stored.h"
 #include "x400/x400_link.h"
 #include "x400/x400_share.h"
@@ -60,8 +61,8 @@ set_delivery(struct transport_session *t, const struct delivery *d)
     buf_clear(&t->head);
     buf_release(&t->head);
     t->piece = SLICE_NONE;
-    free(t->unmatched);
-    t->unmatched = NULL;
+    free(t->left_out);
+    t->left_out = NULL;
     t->began = t->headed = t->granted = t->waits = t->in_doubt = false;
     t->head_done = 0;
     t->left = t->bytes = t->content_bytes = 0;
@@ -114,7 +115,7 @@ static void
 results(struct transport_session *t, const struct transport_result *r)
 {
     for (uint32_t i = 0; i < t->d->recipient_count; i++) {
-        if (t->unmatched == NULL || !t->unmatched[i]) { /* they have theirs */
+        if (t->left_out == NULL || t->left_out[i] == X400_LEFT_NONE) { /* they have theirs */
             t->connector->up.recipient(t->up, i, r);
         }
     }
@@ -163,7 +164,7 @@ x400_out_free(struct transport_session *t)
     loop_task_cancel(&t->task);
     list_remove(&t->link);
     buf_fini(&t->head);
-    free(t->unmatched);
+    free(t->left_out);
     x400_conf_unref(t->conf);
     free(t);
 }
@@ -550,8 +551,8 @@ write_head(struct transport_session *t, uint64_t stored_bytes)
         t->priority = share.priority;
         t->content_type = share.content_type;
         t->content_bytes = q.content_bytes;
-        free(t->unmatched);
-        t->unmatched = share.unmatched;
+        free(t->left_out);
+        t->left_out = share.left_out;
         buf_fini(&t->head);
         t->head = share.head;
         return 0;
@@ -563,15 +564,20 @@ write_head(struct transport_session *t, uint64_t stored_bytes)
 }
 
 static void
-tell_unmatched(struct transport_session *t)
+tell_left_out(struct transport_session *t)
 {
-    static const struct transport_result lost = { .kind = OUTCOME_FAILED,
+    static const struct transport_result unnamed = { .kind = OUTCOME_FAILED,
         .status = SLICE_LIT("5.3.0"),
         .reply = SLICE_LIT("the stored envelope does not name this recipient") };
+    const struct p1_code *code = p1_code(P1_CAUSE_DOWNGRADE);
+    const struct transport_result downgrade = {
+        .kind = OUTCOME_FAILED, .status = slice_of(code->status), .reply = slice_of(code->text)
+    };
 
-    for (uint32_t i = 0; t->unmatched != NULL && i < t->d->recipient_count; i++) {
-        if (t->unmatched[i]) {
-            t->connector->up.recipient(t->up, i, &lost);
+    for (uint32_t i = 0; t->left_out != NULL && i < t->d->recipient_count; i++) {
+        if (t->left_out[i] != X400_LEFT_NONE) {
+            t->connector->up.recipient(
+                t->up, i, t->left_out[i] == X400_LEFT_UNNAMED ? &unnamed : &downgrade);
         }
     }
 }
@@ -617,7 +623,7 @@ prepare(struct transport_session *t)
         (void)(rc == BH_EBUSY ? 0 : ours(t, rc));
         return;
     }
-    tell_unmatched(t);
+    tell_left_out(t);
     t->state = X400_OUT_SEND;
     t->at->sending = true;
     x400_conn_transfer(t->at->conn, t->bytes, t->priority);

@@ -2,6 +2,7 @@
 
 #include "core/map.h"
 #include "x400/or_address_ber.h"
+#include "x400/p1_1984.h"
 #include "x400/p1_code.h"
 #include "x400/p1_head.h"
 #include "x400/p1_stored.h"
@@ -13,7 +14,7 @@
 struct asked { /* a recipient of the delivery */
     struct map_node node;
     struct slice address;
-    bool found;
+    uint8_t left_out; /* enum x400_left_out; as long as it was not found */
 };
 
 struct sharing {
@@ -22,6 +23,7 @@ struct sharing {
     struct map by_address;
     struct asked *asked;
     uint8_t *bits; /* who is responsible for whom, as p1_relay wants it */
+    bool old;      /* the peer is of 1984 */
 };
 
 static struct slice
@@ -51,7 +53,8 @@ index_asked(struct sharing *s)
         if (rc < 0 && rc != -EEXIST) {
             return rc;
         }
-        s->asked[i].found = rc == -EEXIST; /* twice in the delivery: the first one's result */
+        /* twice in the delivery: the first one's result */
+        s->asked[i].left_out = rc == -EEXIST ? X400_LEFT_NONE : X400_LEFT_UNNAMED;
     }
     return 0;
 }
@@ -70,41 +73,48 @@ match(struct sharing *s)
         struct or_address a;
         struct or_error error;
         struct map_node *n;
+        const char *why;
 
         if ((r.indicators & P1_RESPONSIBLE) == 0 || or_address_read(r.name, &a, &error) < 0 ||
             or_address_text(&a, OR_TEXT_SLASH, text, sizeof(text)) < 0) {
             continue;
         }
         n = map_find(&s->by_address, slice_of(text), asked_key);
-        if (n != NULL) {
-            CONTAINER_OF(n, struct asked, node)->found = true;
+        if (n != NULL && s->old && !p1_1984_recipient_fits(&r, &why)) {
+            CONTAINER_OF(n, struct asked, node)->left_out = X400_LEFT_DOWNGRADE;
+        } else if (n != NULL) {
+            CONTAINER_OF(n, struct asked, node)->left_out = X400_LEFT_NONE;
             s->bits[i / 8] = (uint8_t)(s->bits[i / 8] | 1u << (i % 8));
         }
     }
 }
 
 static int
-note_unmatched(const struct sharing *s, struct x400_share *out)
+note_left_out(const struct sharing *s, struct x400_share *out)
 {
-    uint32_t count = s->q->d->recipient_count, lost = 0;
+    uint32_t count = s->q->d->recipient_count, left = 0, old = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        lost += !s->asked[i].found;
+        left += s->asked[i].left_out != X400_LEFT_NONE;
+        old += s->asked[i].left_out == X400_LEFT_DOWNGRADE;
     }
-    if (lost == 0) {
+    if (left == 0) {
         return 0;
     }
-    if (lost == count) {
+    if (left == count && old == count) {
+        return unfit(out, P1_CAUSE_DOWNGRADE, BH_ESYNTAX);
+    }
+    if (left == count) {
         out->status = "5.3.0";
         out->why = "the stored envelope does not name these recipients";
         return BH_ESYNTAX;
     }
-    out->unmatched = calloc(count, sizeof(*out->unmatched));
-    if (out->unmatched == NULL) {
+    out->left_out = calloc(count, sizeof(*out->left_out));
+    if (out->left_out == NULL) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        out->unmatched[i] = !s->asked[i].found;
+        out->left_out[i] = s->asked[i].left_out;
     }
     return 0;
 }
@@ -125,11 +135,12 @@ share_recipients(struct sharing *s, struct x400_share *out)
         return rc;
     }
     match(s);
-    return note_unmatched(s, out);
+    return note_left_out(s, out);
 }
 
+/* e: the stored one, or what 1984 makes of it (which has its responsibility already). */
 static int
-write_head(const struct sharing *s, struct x400_share *out)
+write_head(const struct sharing *s, const struct p1_envelope *e, struct x400_share *out)
 {
     const struct x400_share_query *q = s->q;
     struct p1_hop hop = { .domain = *q->domain, .arrival_wall_ms = q->d->received_wall_ms };
@@ -137,23 +148,43 @@ write_head(const struct sharing *s, struct x400_share *out)
         .context = q->context,
         .strip_internal = q->conf->strip_internal,
         .strip_bilateral = q->conf->strip_bilateral,
-        .responsible = s->bits };
+        .responsible = s->old ? NULL : s->bits };
     struct buf trace, internal;
     int rc;
 
     buf_init(&trace, TRACE_BYTES_MAX);
     buf_init(&internal, TRACE_BYTES_MAX);
     rc = p1_trace_write(&trace, &hop);
-    if (rc == 0 && q->conf->protocol != P1_1984) {
+    if (rc == 0 && !s->old) {
         hop.mta_name = q->mta_name;
         rc = p1_trace_write(&internal, &hop);
     }
     relay.trace = buf_slice(&trace);
     relay.internal = buf_slice(&internal);
-    rc = rc < 0 ? rc : p1_head_write(&out->head, &s->e, &relay, q->content_bytes);
+    rc = rc < 0 ? rc : p1_head_write(&out->head, e, &relay, q->content_bytes);
     buf_fini(&trace);
     buf_fini(&internal);
     return rc == BH_ETOOBIG ? unfit(out, P1_CAUSE_SIZE, rc) : rc;
+}
+
+static int
+write_old(const struct sharing *s, struct x400_share *out)
+{
+    struct p1_envelope e;
+    struct buf stored;
+    const char *error;
+    uint64_t at;
+    int rc;
+
+    buf_init(&stored, P1_STORED_BYTES_MAX);
+    rc = p1_1984_write(&stored, &s->e, &s->q->conf->how, s->bits);
+    if (rc == BH_ESYNTAX || rc == BH_ETOOBIG) {
+        rc = unfit(out, P1_CAUSE_DOWNGRADE, rc);
+    }
+    rc = rc < 0 ? rc : p1_stored_read(buf_slice(&stored), &e, &error, &at);
+    rc = rc < 0 ? rc : write_head(s, &e, out);
+    buf_fini(&stored);
+    return rc;
 }
 
 static int
@@ -173,14 +204,20 @@ make(struct sharing *s, struct x400_share *out)
     if (max > 0 && q->content_bytes > max) {
         return unfit(out, P1_CAUSE_TOO_LONG, BH_ETOOBIG);
     }
+    if (s->old && !p1_1984_fits(&s->e, &q->conf->how, &error)) {
+        return unfit(out, P1_CAUSE_DOWNGRADE, BH_ESYNTAX);
+    }
     rc = s->e.kind == P1_REPORT ? 0 : share_recipients(s, out);
-    return rc < 0 ? rc : write_head(s, out);
+    if (rc < 0) {
+        return rc;
+    }
+    return s->old ? write_old(s, out) : write_head(s, &s->e, out);
 }
 
 int
 x400_share_make(struct x400_share *out, const struct x400_share_query *q)
 {
-    struct sharing s = { .q = q };
+    struct sharing s = { .q = q, .old = q->conf->protocol == P1_1984 };
     int rc;
 
     *out = (struct x400_share){ .why = NULL };
@@ -192,8 +229,8 @@ x400_share_make(struct x400_share *out, const struct x400_share_query *q)
     free(s.bits);
     if (rc < 0) {
         buf_fini(&out->head);
-        free(out->unmatched);
-        out->unmatched = NULL;
+        free(out->left_out);
+        out->left_out = NULL;
     }
     return rc;
 }

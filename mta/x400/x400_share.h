@@ -1,5 +1,6 @@
 /* x400/x400_share.h - what one delivery sends: the stored envelope as this peer gets it, with the
- * responsibility for this delivery's recipients and our trace element. Pure.
+ * responsibility for this delivery's recipients and our trace element; for a peer of 1984 as 1984
+ * tells it (p1_1984.h). Pure.
  */
 #ifndef X400_X400_SHARE_H
 #define X400_X400_SHARE_H
@@ -17,13 +18,18 @@ struct x400_share_query { /* borrowed */
     struct slice stored; /* all before the content */
     uint64_t content_bytes;
 };
+enum x400_left_out {
+    X400_LEFT_NONE,
+    X400_LEFT_UNNAMED,  /* the stored envelope does not name it */
+    X400_LEFT_DOWNGRADE /* a peer of 1984, and its name cannot be told in it */
+};
 struct x400_share {
     struct buf head; /* all before the content, as it is sent; the caller's */
     struct p1_identifier id;
     unsigned priority;
     uint32_t content_type;
-    bool
-        *unmatched; /* by recipient of d: the envelope does not name it; NULL: all are. malloc'ed */
+    /* By recipient of d: enum x400_left_out. NULL: none is. malloc'ed. */
+    uint8_t *left_out;
     const char *status, *why; /* error: it cannot go over this connector at all; NULL: ours */
 };
 /* 0; -ENOMEM, BH_EDAMAGED; with why: BH_ETOOBIG, BH_ESYNTAX. On errors nothing is the caller's. */

@@ -249,12 +249,7 @@ explain_bind(const struct explain *e, const struct explained *x, char *line, siz
     if (p1_bind_read(x->user, protocol, kinds[x->kind], &bind, &error) < 0) {
         append(line, cap, "; a bind that is none: ", slice_of(error));
     } else if (bind.kind == P1_BIND_REFUSAL) {
-        static const char *const texts[] = { "busy", "1", "authentication error",
-            "unacceptable dialogue mode", "unacceptable security context",
-            "inadequate association confidentiality" };
-
-        append(line, cap, "; bind error: ",
-            slice_of(bind.error < ARRAY_LEN(texts) ? texts[bind.error] : "unknown"));
+        append(line, cap, "; bind error: ", slice_of(p1_bind_error_text(bind.error)));
     } else {
         append(line, cap, kinds[x->kind] == P1_BIND_RESULT ? "; bind result " : "; bind ",
             bind.authenticated ? bind.mta_name : slice_of("without a name"));

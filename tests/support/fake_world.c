@@ -1,5 +1,6 @@
 /* support/fake_world.c - see there. */
 #include "fake_world.h"
+#include "core/buf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +304,37 @@ notify(void *ctx, struct slice to, struct slice content)
     return 0;
 }
 
+static uint64_t
+report_bytes(void *ctx, const struct queue_message *m, struct slice start)
+{
+    CHECK(start.n == MIN(m->size_bytes, (uint64_t)32));
+    return ((struct world *)ctx)->report_wants;
+}
+
+static int
+report(void *ctx, const struct sched_report *r)
+{
+    struct world *w = ctx;
+    struct buf out;
+
+    if (w->notify_rc < 0) {
+        return w->notify_rc;
+    }
+    buf_init(&out, MIB);
+    CHECK(buf_printf(&out, "%.*s|", SLICE_FMT(r->content)) == 0);
+    for (uint32_t i = 0; i < r->failure_count; i++) {
+        const struct sched_failure *f = &r->failures[i];
+
+        CHECK(buf_printf(&out, "%.*s %.*s;", SLICE_FMT(f->address), SLICE_FMT(f->status)) == 0);
+    }
+    w->reports++;
+    fake_queue_note(w->q, 'n');
+    free(w->reported);
+    w->reported = slice_dup(buf_slice(&out));
+    buf_fini(&out);
+    return 0;
+}
+
 static void
 on_gone(void *ctx, struct queue_message *m)
 {
@@ -353,7 +385,9 @@ world_start(struct world *w)
         .set_timer = set_timer,
         .route = find_route,
         .wall_ms = wall_ms,
-        .notify = notify };
+        .notify = notify,
+        .report = report,
+        .report_bytes = report_bytes };
 
     CHECK(sched_new(&w->s, &w->o, &env, w->connectors, w->connector_count) == 0);
     w->recovered.in_hand = 1;
@@ -393,6 +427,7 @@ world_free(struct world *w)
     heap_fini(&w->events);
     free(w->seen);
     free(w->notice);
+    free(w->reported);
     free(w);
 }
 

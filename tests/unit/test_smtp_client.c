@@ -358,6 +358,20 @@ larger_than_the_peers_size_fails_without_a_byte(void)
                         "over\n");
 }
 
+/* A transfer envelope and P1's content are nobody's mail. */
+static void
+what_came_by_x400_fails_without_a_byte(void)
+{
+    CHECK_SCRIPT(.body = ENVELOPE_P1_MESSAGE, .peer = { OPEN },
+        .expect =
+            HELLO "=0 failed 0 5.6.3 the message came by X.400, and there is no gateway to SMTP\n"
+                  "over\n");
+    CHECK_SCRIPT(.body = ENVELOPE_P1_REPORT, .sender = "", .peer = { OPEN },
+        .expect =
+            HELLO "=0 failed 0 5.6.3 the message came by X.400, and there is no gateway to SMTP\n"
+                  "over\n");
+}
+
 static void
 an_address_with_a_line_end_never_reaches_the_peer(void)
 {
@@ -797,6 +811,7 @@ TEST_MAIN("smtp_client", TEST(a_transaction_has_a_name_where_the_peer_keeps_it),
     TEST(ehlo_refused_falls_back_to_helo_without_extensions),
     TEST(size_and_body_are_said_when_offered),
     TEST(larger_than_the_peers_size_fails_without_a_byte),
+    TEST(what_came_by_x400_fails_without_a_byte),
     TEST(an_address_with_a_line_end_never_reaches_the_peer),
     TEST(each_recipient_gets_its_own_answer), TEST(too_many_recipients_is_for_later),
     TEST(a_refused_sender_is_everyones_answer_and_needs_no_reset),

@@ -1,0 +1,97 @@
+/* Who of an envelope's recipients is taken, and who is reported on. */
+#include "p1_made.h"
+#include "test_main.h"
+#include "x400/x400_judge.h"
+
+static const struct p1_domain ours = { { true, 2, "GB" }, { true, 1, " " }, { true, 3, "LDN" } };
+
+static struct or_route
+route(void *ctx, const struct or_address *to, struct slice text, const struct p1_envelope *e)
+{
+    const enum or_route_verdict *verdict = ctx;
+
+    (void)text;
+    (void)e;
+    if (slice_eq(or_address_value(to, OR_O, OR_PRINTABLE), SLICE_LIT("nobody"))) {
+        return (struct or_route){ .verdict = OR_ROUTE_NONE };
+    }
+    return (struct or_route){ .verdict = *verdict };
+}
+
+static struct x400_judged
+judged(struct p1_held *h, enum or_route_verdict verdict, uint64_t bytes, uint64_t max)
+{
+    const struct x400_judge by = { .domain = &ours,
+        .mta_name = SLICE_LIT("LONDON"),
+        .content_bytes = bytes,
+        .message_bytes_max = max,
+        .now_wall_ms = P1_NOW,
+        .route = route,
+        .ctx = &verdict };
+    struct x400_judged j;
+
+    CU_ASSERT_EQUAL(x400_judge(&j, &h->e, &by), 0);
+    return j;
+}
+
+static void
+each_address_is_taken_once_and_the_rest_is_told_apart(void)
+{
+    static const char *const to[] = { "/C=FR/A= /P=P/S=A/", "/C=FR/A= /P=P/O=nobody/S=A/",
+        "/C=fr/A= /P=P/S=A/", "/C=FR/A= /P=P/S=B/" };
+    struct p1_held h;
+    struct x400_judged j;
+
+    p1_hold(&h, (struct p1_made){ .kind = P1_MESSAGE }, to, 2, 0);
+    j = judged(&h, OR_ROUTE_WAIT, 10, 0);
+    CU_ASSERT_EQUAL(j.ours, 2);
+    CU_ASSERT_EQUAL(j.failed, 1);
+    CU_ASSERT_EQUAL_FATAL(j.recipient_count, 1);
+    CU_ASSERT_TRUE(slice_eq(j.recipients[0].address, slice_of(to[0])));
+    CU_ASSERT_STRING_EQUAL(j.sender, "/C=DE/A= /P=BH/S=Meier/");
+    CU_ASSERT_EQUAL(j.outcomes[0].is, P1_OPEN);
+    CU_ASSERT_EQUAL(j.outcomes[1].is, P1_FAILED);
+    CU_ASSERT_EQUAL(j.outcomes[1].diagnostic, p1_code(P1_CAUSE_UNKNOWN_NAME)->diagnostic);
+    x400_judged_fini(&j);
+    p1_held_fini(&h);
+
+    p1_hold(&h, (struct p1_made){ .kind = P1_PROBE }, (const char *const[]){ to[0], to[3], to[0] },
+        3, 0);
+    j = judged(&h, OR_ROUTE_GO, 10, 0);
+    CU_ASSERT_EQUAL(j.ours, 3);
+    CU_ASSERT_EQUAL(j.failed, 0);
+    CU_ASSERT_EQUAL(j.recipient_count, 2);
+    x400_judged_fini(&j);
+    p1_held_fini(&h);
+}
+
+static void
+a_message_that_is_too_long_or_goes_round_fails_for_all(void)
+{
+    static const char *const to[] = { "/C=FR/A= /P=P/S=A/", "/C=FR/A= /P=P/S=B/" };
+    struct p1_held h;
+    struct x400_judged j;
+
+    p1_hold(&h, (struct p1_made){ .kind = P1_MESSAGE }, to, 2, 0);
+    j = judged(&h, OR_ROUTE_GO, 11, 10);
+    CU_ASSERT_EQUAL(j.failed, 2);
+    CU_ASSERT_EQUAL(j.recipient_count, 0);
+    CU_ASSERT_EQUAL(j.outcomes[0].diagnostic, p1_code(P1_CAUSE_TOO_LONG)->diagnostic);
+    x400_judged_fini(&j);
+    j = judged(&h, OR_ROUTE_LOOP, 10, 10);
+    CU_ASSERT_EQUAL(j.failed, 2);
+    CU_ASSERT_EQUAL(j.outcomes[1].diagnostic, p1_code(P1_CAUSE_LOOP)->diagnostic);
+    x400_judged_fini(&j);
+    /* one whose length shows later */
+    j = judged(&h, OR_ROUTE_GO, BER_INDEFINITE, 10);
+    CU_ASSERT_EQUAL(j.recipient_count, 2);
+    x400_judged_too_long(&j, &h.e);
+    CU_ASSERT_EQUAL(j.recipient_count, 0);
+    CU_ASSERT_EQUAL(j.failed, 2);
+    CU_ASSERT_PTR_NOT_NULL(j.why);
+    x400_judged_fini(&j);
+    p1_held_fini(&h);
+}
+
+TEST_MAIN("x400_judge", TEST(each_address_is_taken_once_and_the_rest_is_told_apart),
+    TEST(a_message_that_is_too_long_or_goes_round_fails_for_all))
