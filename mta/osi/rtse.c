@@ -10,16 +10,16 @@
 #define WRITE_BYTES_MAX  ((size_t)64 * 1024) /* rtse_room gives no more at once */
 #define QUEUED_BYTES_MAX ((size_t)128 * 1024)
 
-static const struct slice acse_syntax = SLICE_LIT("\x52\x01\x00\x01"); /* 2.2.1.0.1 */
-static const struct slice rtse_syntax = SLICE_LIT("\x56\x00\x02\x0c"); /* 2.6.0.2.12 */
-static const struct slice mts_syntax = SLICE_LIT("\x56\x00\x02\x07");  /* 2.6.0.2.7 */
-static const struct slice mts_context = SLICE_LIT("\x56\x00\x01\x06"); /* 2.6.0.1.6 */
+static const struct slice acse_syntax = SLICE_LIT("\x52\x01\x00\x01");     /* 2.2.1.0.1 */
+static const struct rtse_names p1_names = { SLICE_LIT("\x56\x00\x01\x06"), /* 2.6.0.1.6 */
+    SLICE_LIT("\x56\x00\x02\x0c"),                                         /* 2.6.0.2.12 */
+    SLICE_LIT("\x56\x00\x02\x07") };                                       /* 2.6.0.2.7 */
 
 void
 rtse_contexts(struct presentation_context out[RTSE_CONTEXT_COUNT], bool initiator)
 {
-    static const struct slice syntaxes[RTSE_CONTEXT_COUNT] = { SLICE_LIT("\x52\x01\x00\x01"),
-        SLICE_LIT("\x56\x00\x02\x0c"), SLICE_LIT("\x56\x00\x02\x07") };
+    const struct slice syntaxes[RTSE_CONTEXT_COUNT] = { acse_syntax, p1_names.rtse,
+        p1_names.transfer };
 
     for (uint32_t i = 0; i < RTSE_CONTEXT_COUNT; i++) {
         out[i].syntax = syntaxes[i];
@@ -32,6 +32,7 @@ rtse_init(struct rtse *r, struct presentation *below)
 {
     memset(r, 0, sizeof(*r));
     r->below = below;
+    r->names = &p1_names;
     buf_init(&r->rt, APDU_BYTES_MAX);
     buf_init(&r->ac, APDU_BYTES_MAX);
 }
@@ -44,6 +45,18 @@ rtse_fini(struct rtse *r)
 }
 
 void
+rtse_use(struct rtse *r, const struct rtse_names *names)
+{
+    struct presentation *p = r->below;
+
+    CHECK(r->state == RTSE_IDLE && p->context_count == RTSE_CONTEXT_COUNT);
+    r->names = names;
+    p->contexts[1].syntax = names->rtse;
+    p->contexts[2].syntax = names->transfer;
+    p->context_count -= names->transfer.n == 0;
+}
+
+void
 rtse_lost(struct rtse *r)
 {
     r->state = RTSE_OVER;
@@ -52,7 +65,7 @@ rtse_lost(struct rtse *r)
 uint32_t
 rtse_transfer_context(const struct rtse *r)
 {
-    return r->mode == PRESENTATION_NORMAL ? presentation_id(r->below, mts_syntax) : 0;
+    return r->mode == PRESENTATION_NORMAL ? presentation_id(r->below, r->names->transfer) : 0;
 }
 
 static struct session *
@@ -67,7 +80,7 @@ session(const struct rtse *r)
 static int
 associate(struct rtse *r, enum acse_kind kind, uint8_t result, struct slice *out)
 {
-    struct acse_apdu apdu = { .kind = kind, .context = mts_context, .result = result };
+    struct acse_apdu apdu = { .kind = kind, .context = r->names->application, .result = result };
     int rc;
 
     *out = buf_slice(&r->rt);
@@ -75,7 +88,7 @@ associate(struct rtse *r, enum acse_kind kind, uint8_t result, struct slice *out
         return 0;
     }
     apdu.user = buf_slice(&r->rt);
-    apdu.user_context = presentation_id(r->below, rtse_syntax);
+    apdu.user_context = presentation_id(r->below, r->names->rtse);
     buf_clear(&r->ac);
     rc = acse_write(&r->ac, &apdu);
     *out = buf_slice(&r->ac);
@@ -303,7 +316,7 @@ rtse_write(struct rtse *r, struct slice bytes)
     CHECK(bytes.n > 0 && bytes.n <= rtse_room(r));
     if (r->segment_left == 0) {
         r->segment_left = segment_octets(r);
-        rc = presentation_begin(r->below, rtse_syntax, r->segment_left);
+        rc = presentation_begin(r->below, r->names->rtse, r->segment_left);
     }
     r->segment_left -= bytes.n;
     r->done_bytes += bytes.n;
@@ -372,7 +385,7 @@ rtse_please(struct rtse *r, uint32_t priority)
     ber_write_int(&w, BER_UNIVERSAL(BER_INTEGER), priority);
     rc = ber_write_finish(&w);
     if (rc == 0) {
-        rc = presentation_wrap(r->below, rtse_syntax, buf_slice(&r->rt), &out);
+        rc = presentation_wrap(r->below, r->names->rtse, buf_slice(&r->rt), &out);
     }
     return rc == 0 ? session_please(session(r), out) : rc;
 }
@@ -465,7 +478,7 @@ unwrap(const struct rtse *r, struct slice data, enum acse_kind kind, struct acse
 static bool
 has_context(const struct rtse *r)
 {
-    return r->mode == PRESENTATION_X410 || presentation_id(r->below, rtse_syntax) != 0;
+    return r->mode == PRESENTATION_X410 || presentation_id(r->below, r->names->rtse) != 0;
 }
 
 static void
@@ -502,8 +515,8 @@ ask(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
     r->state = RTSE_ANSWER;
     r->mode = p->mode;
     rc = unwrap(r, p->session.connect.user_data, ACSE_AARQ, &ac, &rtorq, &error);
-    if (rc == 0 && r->mode == PRESENTATION_NORMAL && !slice_eq(ac.context, mts_context)) {
-        error = "an application context that is not message transfer";
+    if (rc == 0 && r->mode == PRESENTATION_NORMAL && !slice_eq(ac.context, r->names->application)) {
+        error = "an application context that is not ours";
         rc = BH_ESYNTAX;
     }
     if (rc == 0 && !has_context(r)) {
@@ -616,7 +629,7 @@ began(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
 static enum rtse_ind_kind
 octets(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
 {
-    if (p->context != 0 && p->context != presentation_id(r->below, rtse_syntax)) {
+    if (p->context != 0 && p->context != presentation_id(r->below, r->names->rtse)) {
         return protocol(
             r, "a segment in another presentation context than reliable transfer's", ind);
     }

@@ -166,8 +166,17 @@ struct rtse_ind {
     const char *error;
 };
 
+/* What the application above calls itself: P1's unless rtse_use says otherwise. Contents of OIDs,
+ * static. */
+struct rtse_names {
+    struct slice application; /* context name of the association, 2.6.0.1.6 */
+    struct slice rtse;        /* abstract syntax of RTSE and bind, 2.6.0.2.12 */
+    struct slice transfer;    /* of what the EXTERNAL names, 2.6.0.2.7; empty: none */
+};
+
 struct rtse {
     enum rtse_state state;
+    const struct rtse_names *names;
     struct presentation *below;
     enum presentation_mode mode;
     enum rtse_dialogue dialogue;
@@ -188,6 +197,8 @@ void rtse_contexts(struct presentation_context out[RTSE_CONTEXT_COUNT], bool ini
 
 void rtse_init(struct rtse *r, struct presentation *below);
 void rtse_fini(struct rtse *r);
+/* IDLE: another application than P1, in normal mode. names outlive r. */
+void rtse_use(struct rtse *r, const struct rtse_names *names);
 
 /* As session_next: a piece of a TSDU. */
 enum rtse_ind_kind rtse_next(struct rtse *r, struct slice *bytes, bool end, struct rtse_ind *ind);

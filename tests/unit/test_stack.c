@@ -722,6 +722,33 @@ a_stop_behind_the_last_octet_leaves_doubt(void)
     pair_fini(&p);
 }
 
+/* The names of ISODE's echo, with which this was run against it. */
+static void
+another_application_has_its_own_names(void)
+{
+    static const struct rtse_names echo = { SLICE_LIT("\x39\x00\x01\x01"), SLICE_LIT("\x53\x00"),
+        { NULL, 0 } };
+
+    for (unsigned both = 0; both < 2; both++) {
+        struct rtse_open o = offer(NORMAL_1988);
+        struct pair p;
+
+        pair_init(&p, &o);
+        rtse_use(&p.a.k.rtse, &echo);
+        if (both) {
+            rtse_use(&p.b.k.rtse, &echo);
+            whole_conversation(&p, &o, 3000);
+        } else {
+            pair_open(&p);
+            CU_ASSERT_EQUAL(p.b.end.how, STACK_BROKEN);
+            CU_ASSERT_PTR_NOT_NULL(strstr(p.b.end.text, "application context"));
+            CU_ASSERT_EQUAL(p.a.end.how, STACK_REFUSED);
+            CU_ASSERT_EQUAL(p.a.end.layer, OSI_ASSOCIATION);
+        }
+        pair_fini(&p);
+    }
+}
+
 /* ---- a peer that says anything */
 
 /* The TPKTs of a capture. */
@@ -866,6 +893,7 @@ TEST_MAIN("stack", TEST(all_three_protocols_speak_at_every_cut_of_the_stream),
     TEST(a_pause_stops_the_octets_and_loses_none), TEST(what_is_not_taken_is_kept_until_the_answer),
     TEST(a_report_in_the_middle_of_a_segment_drops_the_rest),
     TEST(answers_that_come_late_are_nobodys), TEST(a_please_that_nobody_answers_is_awaited),
-    TEST(a_stop_behind_the_last_octet_leaves_doubt), TEST(anything_may_be_said_in_any_state),
+    TEST(a_stop_behind_the_last_octet_leaves_doubt), TEST(another_application_has_its_own_names),
+    TEST(anything_may_be_said_in_any_state),
     TEST(captured_conversations_are_the_same_at_every_cut_and_with_every_octet_changed),
     TEST(a_flood_of_requests_ends_at_the_limit_of_what_waits))
