@@ -167,7 +167,7 @@ take(const char *store, enum reserve_kind *kind, const char *to)
 {
     int rc = -ENOENT;
 
-    for (int k = *kind; rc == -ENOENT && k < RESERVE_KINDS; k++) {
+    for (int k = (int)*kind; rc == -ENOENT && k < RESERVE_KINDS; k++) {
         *kind = (enum reserve_kind)k;
         rc = take_one(store, *kind, to);
     }
