@@ -2,270 +2,8 @@
  * associations; a peer that says anything in any state; and what is awaited in each. */
 #include "osi/stack.h"
 
-#include "octets.h"
+#include "stack_pair.h"
 #include "test_main.h"
-
-#define L(s) ((struct slice)SLICE_LIT(s))
-
-/* ---- a side that answers by itself, and what it was told */
-
-struct side {
-    struct stack k;
-    char told[2048];
-    struct buf octets;
-    struct rtse_ind last;
-    struct stack_end end;
-    char bind[64], called[40];
-    bool deaf;  /* does not answer */
-    bool holds; /* does not secure */
-    bool in_doubt;
-    const struct rtse_open *opens; /* after the CC */
-    uint32_t reports_at;           /* a point; or octets, if it is above 1000 */
-    uint64_t fed;
-    uint64_t split_at; /* of all octets fed: one more cut */
-    size_t piece;      /* fed in pieces of this size */
-    bool ended;
-};
-
-static void
-side_init(struct side *x, bool initiator)
-{
-    memset(x, 0, sizeof(*x));
-    stack_init(&x->k, 1, initiator);
-    buf_init(&x->octets, 4 << 20);
-    x->piece = SIZE_MAX;
-}
-
-static void
-side_fini(struct side *x)
-{
-    stack_fini(&x->k);
-    buf_fini(&x->octets);
-}
-
-static int
-answer(struct side *x, enum rtse_ind_kind kind)
-{
-    struct rtse_open o = x->last.open;
-
-    if (kind == RTSE_IND_OPEN) {
-        o.user = L("\x04\x02"
-                   "ok");
-        o.called_s = o.called_p = o.calling_p = SLICE_NONE;
-        return rtse_accept(&x->k.rtse, &o);
-    }
-    if (x->reports_at > 0 && kind == (x->reports_at > 1000 ? RTSE_IND_OCTETS : RTSE_IND_POINT) &&
-        (x->reports_at > 1000 || x->last.point == x->reports_at)) {
-        return stack_report(&x->k, x->k.rtse.self.activity, SESSION_REASON_LOCAL);
-    }
-    if ((kind == RTSE_IND_POINT || kind == RTSE_IND_END) && !x->holds) {
-        return stack_secured(&x->k, x->last.activity, x->last.point);
-    }
-    if (kind == RTSE_IND_PLEASE && x->k.rtse.state == RTSE_TURN) {
-        return rtse_give(&x->k.rtse);
-    }
-    return 0;
-}
-
-static void
-word(struct side *x, const char *w)
-{
-    strncat(x->told, w, sizeof(x->told) - strlen(x->told) - 1);
-}
-
-static void
-hear_rtse(struct side *x, enum rtse_ind_kind kind)
-{
-    static const char *const words[] = { "", "open ", "opened ", "refused ", "begin ", "resume ",
-        "", "point ", "end ", "stopped ", "confirmed ", "sent ", "failed ", "please ", "turn ",
-        "gave ", "closed ", "abort " };
-
-    word(x, words[kind]);
-    if (kind == RTSE_IND_OCTETS) {
-        CHECK(buf_append(&x->octets, x->last.bytes) == 0);
-    } else if (kind == RTSE_IND_OPEN || kind == RTSE_IND_OPENED) {
-        (void)!slice_copy(slice_sub(x->last.open.user, 0, 60), x->bind, sizeof(x->bind));
-    }
-    if (!x->deaf) {
-        CHECK(answer(x, kind) == 0);
-    }
-}
-
-static void
-hear(struct side *x, enum stack_ind_kind kind, const struct stack_ind *ind)
-{
-    if (kind == STACK_RTSE) {
-        x->last = ind->rtse;
-        x->in_doubt = ind->in_doubt;
-        hear_rtse(x, ind->rtse_kind);
-    } else if (kind == STACK_CALLED) {
-        word(x, "called ");
-        (void)!slice_copy(slice_sub(ind->called, 0, 39), x->called, sizeof(x->called));
-        CHECK(x->deaf || stack_answer(&x->k, 2048) == 0);
-    } else if (kind == STACK_CONNECTED) {
-        word(x, "connected ");
-        CHECK(x->opens == NULL || stack_open(&x->k, x->opens) == 0);
-    } else {
-        CHECK(kind == STACK_ENDED && !x->ended && ind->end.text != NULL);
-        word(x, "ended ");
-        x->ended = true;
-        x->end = ind->end;
-        (void)!slice_copy(slice_sub(x->end.user, 0, 60), x->bind, sizeof(x->bind));
-    }
-}
-
-static void
-go_on(struct side *x)
-{
-    struct stack_ind ind;
-    enum stack_ind_kind kind;
-
-    for (kind = stack_next(&x->k, &ind); kind != STACK_MORE; kind = stack_next(&x->k, &ind)) {
-        hear(x, kind, &ind);
-    }
-}
-
-/* Lent memory that is gone afterwards. */
-static void
-feed_piece(struct side *x, struct slice bytes)
-{
-    char *lent = malloc(bytes.n);
-
-    CHECK(lent != NULL);
-    memcpy(lent, bytes.p, bytes.n);
-    stack_feed(&x->k, (struct slice){ lent, bytes.n });
-    go_on(x);
-    CHECK(stack_keep(&x->k) == 0);
-    memset(lent, 0xAA, bytes.n);
-    free(lent);
-    x->fed += bytes.n;
-}
-
-/* What the side took; less than all where it waits. */
-static size_t
-feed(struct side *x, struct slice bytes)
-{
-    size_t taken = 0;
-
-    while (taken < bytes.n && stack_hungry(&x->k)) {
-        size_t n = MIN(x->piece, bytes.n - taken);
-
-        if (x->fed < x->split_at && x->fed + n > x->split_at) {
-            n = (size_t)(x->split_at - x->fed);
-        }
-        feed_piece(x, slice_sub(bytes, taken, n));
-        taken += n;
-    }
-    return taken;
-}
-
-struct pair {
-    struct side a, b;
-};
-
-static bool
-exchange(struct pair *p)
-{
-    bool moved = false;
-
-    for (unsigned i = 0; i < 2; i++) {
-        struct side *from = i == 0 ? &p->a : &p->b, *to = i == 0 ? &p->b : &p->a;
-        struct slice out = stack_out(&from->k);
-        size_t n = out.n > 0 ? feed(to, out) : 0;
-
-        stack_sent(&from->k, n);
-        moved = moved || n > 0;
-    }
-    return moved;
-}
-
-static void
-settle(struct pair *p)
-{
-    while (exchange(p)) {
-    }
-}
-
-static void
-pair_init(struct pair *p, const struct rtse_open *o)
-{
-    side_init(&p->a, true);
-    side_init(&p->b, false);
-    p->a.opens = o;
-}
-
-static void
-pair_open(struct pair *p)
-{
-    CHECK(stack_connect(&p->a.k, L("here"), L("there"), 2048) == 0);
-    settle(p);
-}
-
-static void
-pair_fini(struct pair *p)
-{
-    side_fini(&p->a);
-    side_fini(&p->b);
-}
-
-/* ---- what is said */
-
-enum protocol { NORMAL_1988, X410_1988, X410_1984, PROTOCOLS };
-
-static struct rtse_open
-offer(enum protocol protocol)
-{
-    return (struct rtse_open){ .mode = protocol == NORMAL_1988 ? PRESENTATION_NORMAL
-                                                               : PRESENTATION_X410,
-        .checkpoint = 1,
-        .window = 3,
-        .application_protocol = protocol == X410_1984 ? 1 : 12,
-        .initiator_has_turn = true,
-        .reference = { L("\x04\x02"
-                         "AB"),
-            L("\x17\x0d"
-              "261120231844Z"),
-            SLICE_NONE },
-        .user = L("\x04\x04"
-                  "bind") };
-}
-
-static char text[1 << 20];
-
-static void
-fill_text(void)
-{
-    for (size_t i = 0; i < sizeof(text); i++) {
-        text[i] = (char)(i * 2654435761u >> 13);
-    }
-}
-
-/* Write until end as the other side answers. False: it stands still. */
-static bool
-write_to(struct pair *p, struct side *from, size_t end)
-{
-    struct rtse *r = &from->k.rtse;
-
-    while (r->done_bytes < end && r->state == RTSE_SEND) {
-        size_t room = rtse_room(r), at = (size_t)r->done_bytes;
-
-        if (room > 0) {
-            room = MIN(MIN(room, end - at), 1 + at % 5000);
-            CHECK(rtse_write(r, (struct slice){ text + at, room }) == 0);
-        } else if (!exchange(p)) {
-            return false;
-        }
-    }
-    settle(p);
-    return true;
-}
-
-static void
-transfer(struct pair *p, struct side *from, size_t n)
-{
-    CHECK(rtse_transfer(&from->k.rtse, n) == 0);
-    (void)write_to(p, from, n);
-}
 
 /* Bind, two messages and unbind; the octets that went to the responder and the initiator. */
 static void
@@ -299,7 +37,6 @@ whole_conversation(struct pair *p, const struct rtse_open *o, size_t bytes)
 static void
 all_three_protocols_speak_at_every_cut_of_the_stream(void)
 {
-    fill_text();
     for (unsigned protocol = 0; protocol < PROTOCOLS; protocol++) {
         struct rtse_open o = offer((enum protocol)protocol);
         uint64_t total = 1;
@@ -516,18 +253,22 @@ an_abort_names_the_layer_that_did_it(void)
     struct slice bytes = octets_of_hex(strchr(hex, '|'), octets, sizeof(octets));
     struct pair p;
 
-    pair_init(&p, &o);
-    pair_open(&p);
-    CHECK(rtse_transfer(&p.a.k.rtse, 5000) == 0);
-    CHECK(rtse_write(&p.a.k.rtse, L("some")) == 0);
-    stack_abort(&p.a.k, RTSE_ABORT_TEMPORARY);
-    settle(&p);
-    CU_ASSERT_EQUAL(p.b.end.how, STACK_ABORTED);
-    CU_ASSERT_EQUAL(p.b.end.layer, OSI_RTSE);
-    CU_ASSERT_EQUAL(p.b.end.reason, RTSE_ABORT_TEMPORARY);
-    CU_ASSERT_PTR_NOT_NULL(strstr(p.b.end.text, "temporary"));
-    CU_ASSERT_FALSE(p.a.ended); /* its own abort is not told */
-    pair_fini(&p);
+    for (unsigned mode = 0; mode < 2; mode++) {
+        o = offer(mode == 0 ? NORMAL_1988 : X410_1988);
+        pair_init(&p, &o);
+        pair_open(&p);
+        CHECK(rtse_transfer(&p.a.k.rtse, 5000) == 0);
+        CHECK(rtse_write(&p.a.k.rtse, L("some")) == 0);
+        stack_abort(&p.a.k, RTSE_ABORT_TEMPORARY);
+        settle(&p);
+        CU_ASSERT_EQUAL(p.b.end.how, STACK_ABORTED);
+        CU_ASSERT_EQUAL(p.b.end.layer, OSI_RTSE);
+        CU_ASSERT_EQUAL(p.b.end.reason, RTSE_ABORT_TEMPORARY);
+        CU_ASSERT_PTR_NOT_NULL(strstr(p.b.end.text, "temporary"));
+        CU_ASSERT_FALSE(p.a.ended); /* its own abort is not told */
+        pair_fini(&p);
+    }
+    o = offer(NORMAL_1988);
     pair_init(&p, &o); /* an SPDU that nobody has: broken by us, and the peer hears of it */
     pair_open(&p);
     CU_ASSERT_EQUAL(feed(&p.a, bytes), bytes.n);
@@ -861,26 +602,45 @@ captured_conversations_are_the_same_at_every_cut_and_with_every_octet_changed(vo
     }
 }
 
+/* A TSDU with GIVE TOKENS and MINOR SYNC POINT, in one packet. */
+static size_t
+minor_point(char out[32], uint32_t point)
+{
+    char digits[8];
+    size_t n = (size_t)snprintf(digits, sizeof(digits), "%u", point), total = 13 + n;
+
+    memcpy(out, "\x03\0\0\0\x02\xf0\x80\x01\0\x31\0*\0", 13);
+    out[3] = (char)total;
+    out[10] = (char)(2 + n);
+    out[12] = (char)n;
+    memcpy(out + 13, digits, n);
+    return total;
+}
+
+/* It never reads our answers: in the end there is no room for one more. */
 static void
-a_flood_of_requests_ends_at_the_limit_of_what_waits(void)
+a_flood_that_wants_answers_ends_at_the_limit_of_what_waits(void)
 {
     struct rtse_open o = offer(NORMAL_1988);
     struct pair p;
-    char packets[64];
-    /* each GIVE TOKENS CONFIRM is answered; then we have the turn, and the next is nonsense */
-    struct slice give = octets_of_hex("03000009 02f080 1500", packets, sizeof(packets));
-    struct slice minor = L("\x03\x00\x00\x0e\x02\xf0\x80\x01\x00\x31\x03\x2a\x01\x31");
+    int rc = 0;
 
-    o.initiator_has_turn = false;
     pair_init(&p, &o);
     pair_open(&p);
-    CU_ASSERT_EQUAL(feed(&p.a, give), give.n);
-    CU_ASSERT_PTR_NOT_NULL(strstr(p.a.told, "turn "));
-    (void)feed(&p.a, give);
-    CU_ASSERT_EQUAL(p.a.end.how, STACK_BROKEN);
-    (void)feed(&p.b, minor); /* a point outside an activity */
-    CU_ASSERT_TRUE(p.b.ended);
-    CU_ASSERT_TRUE(stack_queued(&p.b.k) < 200);
+    CHECK(rtse_transfer(&p.a.k.rtse, 5000) == 0);
+    settle(&p);
+    p.b.deaf = true;
+    for (uint32_t point = 1; rc == 0 && point < 99999; point++) {
+        char packet[32];
+        size_t n = minor_point(packet, point);
+
+        CHECK(feed(&p.b, (struct slice){ packet, n }) == n);
+        rc = stack_secured(&p.b.k, 1, point);
+    }
+    CU_ASSERT_EQUAL(rc, BH_ETOOBIG);
+    CU_ASSERT_TRUE(stack_queued(&p.b.k) <= TP0_OUT_BYTES_MAX);
+    stack_abort(&p.b.k, RTSE_ABORT_SYSTEM); /* as the shell does */
+    CU_ASSERT_EQUAL(stack_wait(&p.b.k), STACK_WAIT_NOTHING);
     pair_fini(&p);
 }
 
@@ -896,4 +656,4 @@ TEST_MAIN("stack", TEST(all_three_protocols_speak_at_every_cut_of_the_stream),
     TEST(a_stop_behind_the_last_octet_leaves_doubt), TEST(another_application_has_its_own_names),
     TEST(anything_may_be_said_in_any_state),
     TEST(captured_conversations_are_the_same_at_every_cut_and_with_every_octet_changed),
-    TEST(a_flood_of_requests_ends_at_the_limit_of_what_waits))
+    TEST(a_flood_that_wants_answers_ends_at_the_limit_of_what_waits))
