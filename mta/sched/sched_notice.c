@@ -411,13 +411,18 @@ finish_delay(struct notice *n)
     struct sched *s = n->s;
     struct entry *e = n->entry;
     uint32_t sent = 0;
-    int rc = by_x400(s, e->m) ? 0 : send_notice(n, &sent);
+    int rc;
 
-    log_sent(n, sent, rc);
     e->delay = NULL;
+    if (e->m->live_count == 0) { /* its last outcome came first; it goes when that is durable */
+        notice_free(s, n);
+        return;
+    }
+    rc = by_x400(s, e->m) ? 0 : send_notice(n, &sent);
+    log_sent(n, sent, rc);
     if (rc == 0) {
         rc = queue_set_warned(s->env.queue, e->m); /* no memory: the sender is told once more */
-        if (rc < 0 && rc != -ENOMEM && rc != BH_ENOTFOUND) { /* it may have gone meanwhile */
+        if (rc < 0 && rc != -ENOMEM) {
             sched_broken(s, rc);
         }
     }

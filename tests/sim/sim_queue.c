@@ -108,7 +108,6 @@ static const struct {
 } cases[] = {
     { RUN_CUTS, 125420001700, 0, "a setting that was unset came back when its segment was tidied" },
     { RUN_FAULTS, 39, 0, "an end of the daemon right behind a failed renewal" },
-    { RUN_MEMORY, 10, 794, "a delay notice was finished when its message had just gone" },
     { RUN_MEMORY, 205129000403, 0, "no memory for the notice of a bounce that hit a lost answer" },
 };
 

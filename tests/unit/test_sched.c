@@ -611,6 +611,30 @@ a_delay_is_told_once_and_expiry_fails_it(void)
     }
 }
 
+/* The queue has the message until its last outcome is durable. */
+static void
+a_delay_notice_that_comes_too_late_is_no_fault(void)
+{
+    struct world *w = started();
+    struct queue_message *m;
+
+    (void)world_host(w, "bad.example", HOST_DEFER);
+    m = world_put(w, "s@example.org", "u0@bad.example");
+    w->q->busy = w->q->late_gone = true;
+    (void)world_run(w, WORLD_START + 4 * HOUR - 1, NULL);
+    w->now = WORLD_START + 4 * HOUR + 1;
+    sched_tick(w->s);
+    CU_ASSERT_EQUAL(w->q->readers, 1); /* it reads the header */
+    CU_ASSERT_EQUAL(sched_drop(w->s, m), 0);
+    while (fake_queue_ready(w->q)) {
+    }
+    CU_ASSERT_EQUAL(w->notices, 0);
+    CU_ASSERT_EQUAL(w->q->violations, 0);
+    fake_queue_reap(w->q);
+    expect_nothing_left(w);
+    world_free(w);
+}
+
 /* ---- the operator */
 
 static void
@@ -1130,7 +1154,8 @@ TEST_MAIN("sched", TEST(a_message_is_delivered_and_forgotten),
     TEST(headers_come_in_pieces_late_or_not_at_all),
     TEST(unreadable_content_is_told_without_the_header), TEST(nobody_is_told_who_must_not_be),
     TEST(a_notice_that_cannot_be_queued_defers_the_failure),
-    TEST(a_delay_is_told_once_and_expiry_fails_it), TEST(held_mail_waits_for_its_release),
+    TEST(a_delay_is_told_once_and_expiry_fails_it),
+    TEST(a_delay_notice_that_comes_too_late_is_no_fault), TEST(held_mail_waits_for_its_release),
     TEST(retry_goes_now_and_first), TEST(bounce_and_drop_end_a_message_wherever_it_is),
     TEST(stop_cuts_sessions_without_a_trace_but_for_what_is_in_doubt),
     TEST(pause_lets_running_deliveries_end), TEST(a_drain_ends_when_the_last_delivery_does),
