@@ -674,7 +674,10 @@ x400_in_end(struct x400_link *l, uint32_t point)
         happens(r, X400_IN_BAD);
         return;
     }
-    happens(r, X400_IN_END);
+    envelope_came(r);
+    if (r->state != X400_IN_REFUSED) {
+        happens(r, X400_IN_END);
+    }
 }
 
 void

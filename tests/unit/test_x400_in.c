@@ -405,6 +405,37 @@ intake_that_is_full_stops_the_reading(void)
     rig_stop(&g);
 }
 
+/* Whatever comes: the transfer is committed, reported or confirmed, one of them and once. */
+static void
+every_changed_octet_has_one_answer(void)
+{
+    static const char masks[] = { 1, 0x20, (char)0x80, (char)0xFF };
+    struct rig g;
+
+    rig_init(&g, (struct given){ mixed, 2, P1_MESSAGE, L("hello"), P1_RETURN_CONTENT });
+    for (size_t at = 0; at < buf_len(&g.apdu); at++) {
+        for (size_t i = 0; i < ARRAY_LEN(masks); i++) {
+            char *octet = &g.apdu.base[g.apdu.head + at];
+            unsigned reported = g.conn->reported, secured = g.conn->secured;
+
+            *octet ^= masks[i];
+            comes(&g, 1 + at % 90);
+            for (unsigned k = 0; k < g.w.intake.commit_count; k++) {
+                fake_intake_synced(&g.w.intake, k, 0);
+            }
+            CU_ASSERT_EQUAL(g.conn->reported + g.conn->secured, reported + secured + 1);
+            CU_ASSERT_TRUE(g.w.intake.commit_count == 0 || g.conn->secured > secured);
+            if (g.conn->reported > reported) {
+                fake_says(g.conn, RTSE_IND_STOPPED, (struct rtse_ind){ .keep = false }, false);
+            }
+            fake_intake_fini(&g.w.intake);
+            g.w.intake.commit_count = 0;
+            *octet ^= masks[i];
+        }
+    }
+    rig_stop(&g);
+}
+
 /* A resumption finds nothing here, and is told to begin anew. */
 static void
 a_resumption_is_refused(void)
@@ -477,5 +508,6 @@ TEST_MAIN("x400_in", TEST(the_end_is_confirmed_only_after_the_sync),
     TEST(a_name_that_came_in_between_is_confirmed_if_it_is_durable),
     TEST(a_probe_and_a_report_are_kept_whole), TEST(a_lost_association_leaves_all_or_nothing),
     TEST(a_transfer_that_the_peer_stops_leaves_nothing),
-    TEST(intake_that_is_full_stops_the_reading), TEST(a_resumption_is_refused),
-    TEST(an_abort_forgets_what_waits_for_the_journal), TEST(a_drain_waits_for_the_commit))
+    TEST(intake_that_is_full_stops_the_reading), TEST(every_changed_octet_has_one_answer),
+    TEST(a_resumption_is_refused), TEST(an_abort_forgets_what_waits_for_the_journal),
+    TEST(a_drain_waits_for_the_commit))
