@@ -13,6 +13,7 @@
  *            loop's next task: no recursion however fast deliveries fail.
  */
 #include "core/log.h"
+#include "core/ticks.h"
 #include "x400/p1_bind.h"
 #include "x400/p1_code.h"
 #include "x400/p1_stored.h"
@@ -122,10 +123,13 @@ results(struct transport_session *t, const struct transport_result *r)
     next_delivery(t);
 }
 
+/* Its status says whether for good, or only for now: then its recipients wait for another time, and
+ * neither the association nor what else is for this peer. */
 static void
 fail(struct transport_session *t)
 {
-    struct transport_result r = result(t, OUTCOME_FAILED, t->status);
+    bool for_good = t->status[0] == '5';
+    struct transport_result r = result(t, for_good ? OUTCOME_FAILED : OUTCOME_DEFERRED, t->status);
 
     log_event(EV_X400_UNFIT, LF_ID("id", t->d->id), LF_SLICE("connector", t->conf->o.name),
         LF_STR("reason", t->text));
@@ -542,7 +546,8 @@ write_head(struct transport_session *t, uint64_t stored_bytes)
         .context = x400_conn_context(t->at->conn),
         .d = t->d,
         .stored = slice_sub(buf_slice(&t->head), 0, (size_t)stored_bytes),
-        .content_bytes = t->d->size_bytes - stored_bytes };
+        .content_bytes = t->d->size_bytes - stored_bytes,
+        .now_wall_ms = ticks_wall_ms() };
     struct x400_share share;
     int rc = x400_share_make(&share, &q);
 
@@ -557,10 +562,7 @@ write_head(struct transport_session *t, uint64_t stored_bytes)
         t->head = share.head;
         return 0;
     }
-    if (share.why != NULL) {
-        return unfit(t, share.status, share.why);
-    }
-    return ours(t, rc);
+    return share.why != NULL ? unfit(t, share.status, share.why) : ours(t, rc);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "x400/p1_1984.h"
 #include "x400/p1_code.h"
 #include "x400/p1_head.h"
+#include "x400/p1_plan.h"
 #include "x400/p1_stored.h"
 
 #include <stdlib.h>
@@ -143,7 +144,9 @@ static int
 write_head(const struct sharing *s, const struct p1_envelope *e, struct x400_share *out)
 {
     const struct x400_share_query *q = s->q;
-    struct p1_hop hop = { .domain = *q->domain, .arrival_wall_ms = q->d->received_wall_ms };
+    struct p1_hop hop = { .domain = *q->domain,
+        .arrival_wall_ms = q->d->received_wall_ms,
+        .deferred_wall_ms = p1_plan_hold(&s->e, q->domain, q->d->received_wall_ms) };
     struct p1_relay relay = { .protocol = q->conf->protocol,
         .context = q->context,
         .strip_internal = q->conf->strip_internal,
@@ -187,6 +190,25 @@ write_old(const struct sharing *s, struct x400_share *out)
     return rc;
 }
 
+/* Neither before its deferred delivery time nor after its latest. How long we try is the
+ * scheduler's affair. */
+static int
+in_time(const struct sharing *s, struct x400_share *out)
+{
+    static const uint64_t forever[3] = { UINT64_MAX / 4, UINT64_MAX / 4, UINT64_MAX / 4 };
+    const struct x400_share_query *q = s->q;
+
+    if (q->now_wall_ms >= p1_plan_expires(&s->e, q->d->received_wall_ms, forever)) {
+        return unfit(out, P1_CAUSE_EXPIRED, BH_ETOOBIG);
+    }
+    if (p1_plan_hold(&s->e, q->domain, q->now_wall_ms) == 0) {
+        return 0;
+    }
+    out->status = "4.4.0";
+    out->why = "its deferred delivery time is to come";
+    return BH_EBUSY;
+}
+
 static int
 make(struct sharing *s, struct x400_share *out)
 {
@@ -197,6 +219,10 @@ make(struct sharing *s, struct x400_share *out)
 
     if (rc < 0) {
         return rc == -ENOMEM ? rc : BH_EDAMAGED;
+    }
+    rc = in_time(s, out);
+    if (rc < 0) {
+        return rc;
     }
     out->id = s->e.id;
     out->priority = s->e.priority;

@@ -17,6 +17,7 @@ struct x400_share_query { /* borrowed */
     const struct delivery *d;
     struct slice stored; /* all before the content */
     uint64_t content_bytes;
+    uint64_t now_wall_ms;
 };
 enum x400_left_out {
     X400_LEFT_NONE,
@@ -32,7 +33,8 @@ struct x400_share {
     uint8_t *left_out;
     const char *status, *why; /* error: it cannot go over this connector at all; NULL: ours */
 };
-/* 0; -ENOMEM, BH_EDAMAGED; with why: BH_ETOOBIG, BH_ESYNTAX. On errors nothing is the caller's. */
+/* 0; -ENOMEM, BH_EDAMAGED; with why: BH_ETOOBIG, BH_ESYNTAX; BH_EBUSY: not now, since its deferred
+ * delivery time is to come. On errors nothing is the caller's. */
 int x400_share_make(struct x400_share *out, const struct x400_share_query *q) MUST_USE;
 
 #endif

@@ -317,6 +317,30 @@ what_is_no_p1_or_too_long_fails(void)
     }
 }
 
+static void
+what_is_not_due_yet_waits_and_the_association_goes_on(void)
+{
+    struct p1_made m = { .kind = P1_MESSAGE,
+        .deferred_wall_ms = P1_NOW + 20 * (uint64_t)31556952000 };
+    struct p1_held later;
+    struct rig g;
+    struct x400_conn *c;
+
+    p1_hold(&later, m, to, ARRAY_LEN(to), P1_MTA_NON_DELIVERY);
+    rig_init(&g, 3, 100);
+    g.stored[0] = buf_slice(&later.octets);
+    g.deliveries[0].size_bytes = g.stored[0].n;
+    c = opened(&g);
+    run_a_while(g.w.loop);
+    CU_ASSERT_EQUAL(g.s.results, 2);
+    CU_ASSERT_EQUAL(g.s.kinds[1], OUTCOME_DEFERRED);
+    CU_ASSERT_EQUAL(g.s.status[1][0], '4');
+    CU_ASSERT_TRUE(c->apdu_bytes > 0); /* the next one goes */
+    fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+    rig_stop(&g);
+    p1_held_fini(&later);
+}
+
 /* Who answers has to be who was called. */
 static void
 another_mta_that_answers_gets_nothing(void)
@@ -527,7 +551,9 @@ TEST_MAIN("x400_out", TEST(what_goes_out_is_for_these_recipients_alone),
     TEST(without_permission_nothing_is_completed), TEST(damaged_content_is_discarded),
     TEST(every_end_defers_and_only_a_lost_confirmation_is_in_doubt),
     TEST(a_report_of_the_peer_defers_and_the_association_goes_on),
-    TEST(what_is_no_p1_or_too_long_fails), TEST(another_mta_that_answers_gets_nothing),
+    TEST(what_is_no_p1_or_too_long_fails),
+    TEST(what_is_not_due_yet_waits_and_the_association_goes_on),
+    TEST(another_mta_that_answers_gets_nothing),
     TEST(the_next_delivery_follows_and_the_limit_of_an_association_holds),
     TEST(the_peers_association_carries_our_mail_when_it_gives_the_turn),
     TEST(without_work_the_turn_is_given_at_once_and_a_free_association_is_told_of),

@@ -10,6 +10,8 @@ static const char *const to[] = { "/C=FR/A= /P=P/S=A/", "/C=FR/A= /P=P/S=B/",
     "/C=FR/A= /P=P/S=A/" };
 static const struct p1_domain ours = { { true, 2, "GB" }, { true, 1, " " }, { true, 3, "LDN" } };
 
+static uint64_t now_wall_ms = P1_NOW;
+
 static int
 shared(struct x400_share *out, const struct p1_held *h, enum p1_protocol p, uint64_t max,
     const struct slice *recipients, uint32_t count)
@@ -24,7 +26,8 @@ shared(struct x400_share *out, const struct p1_held *h, enum p1_protocol p, uint
         .context = 5,
         .d = &d,
         .stored = buf_slice(&h->octets),
-        .content_bytes = 5 };
+        .content_bytes = 5,
+        .now_wall_ms = now_wall_ms };
 
     return x400_share_make(out, &q);
 }
@@ -111,6 +114,63 @@ what_the_peer_cannot_take_says_so(void)
 }
 
 static void
+it_is_held_until_its_time_and_the_trace_says_so(void)
+{
+    static const struct {
+        uint64_t deferred, now;
+        bool held, told;
+    } rows[] = { { P1_NOW + 1000, P1_NOW, true, false },
+        { P1_NOW + 1000, P1_NOW + 999, true, false }, { P1_NOW + 1000, P1_NOW + 1000, false, true },
+        { P1_NOW - 1000, P1_NOW, false, false }, { 0, P1_NOW, false, false } };
+    const struct slice a = slice_of(to[0]);
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct p1_made m = { .kind = P1_MESSAGE, .deferred_wall_ms = rows[i].deferred };
+        struct p1_reader r;
+        struct ber_cursor c;
+        struct p1_trace t;
+        struct p1_held h;
+        struct x400_share s;
+
+        p1_hold(&h, m, to, 3, 0);
+        now_wall_ms = rows[i].now;
+        CU_ASSERT_EQUAL(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1), rows[i].held ? BH_EBUSY : 0);
+        now_wall_ms = P1_NOW;
+        if (rows[i].held) {
+            CU_ASSERT_EQUAL(s.status[0], '4');
+            CU_ASSERT_PTR_NOT_NULL(s.why);
+            p1_held_fini(&h);
+            continue;
+        }
+        p1_reader_init(&r, P1_1988_NORMAL);
+        CU_ASSERT_EQUAL(p1_feed(&r, buf_slice(&s.head), NULL), P1_MORE);
+        ber_cursor_init(&c, r.envelope.trace);
+        CU_ASSERT_EQUAL_FATAL(p1_trace_next(&c, false, &t), 1);
+        CU_ASSERT_EQUAL(t.deferred, rows[i].told);
+        p1_reader_fini(&r);
+        buf_fini(&s.head);
+        p1_held_fini(&h);
+    }
+}
+
+static void
+behind_its_latest_delivery_time_it_has_expired(void)
+{
+    const struct slice a = slice_of(to[0]);
+    struct p1_held h;
+    struct x400_share s;
+
+    p1_hold(&h, (struct p1_made){ .kind = P1_MESSAGE, .latest_wall_ms = P1_NOW + 1000 }, to, 3, 0);
+    CU_ASSERT_EQUAL_FATAL(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1), 0);
+    buf_fini(&s.head);
+    now_wall_ms = P1_NOW + 1000;
+    CU_ASSERT_TRUE(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1) < 0);
+    CU_ASSERT_STRING_EQUAL(s.status, "5.4.7");
+    now_wall_ms = P1_NOW;
+    p1_held_fini(&h);
+}
+
+static void
 a_stored_envelope_that_is_none_is_damage(void)
 {
     const struct slice a = slice_of(to[0]);
@@ -126,4 +186,6 @@ a_stored_envelope_that_is_none_is_damage(void)
 
 TEST_MAIN("x400_share", TEST(responsibility_goes_for_this_deliverys_addresses),
     TEST(who_is_not_named_is_told_and_the_others_go), TEST(what_the_peer_cannot_take_says_so),
+    TEST(it_is_held_until_its_time_and_the_trace_says_so),
+    TEST(behind_its_latest_delivery_time_it_has_expired),
     TEST(a_stored_envelope_that_is_none_is_damage))
