@@ -179,11 +179,25 @@ on_opens(void *ctx)
     x400_connector_arm(c);
 }
 
-bool
+static uint32_t
+closing_count(const struct x400_connector *c)
+{
+    uint32_t n = 0;
+
+    LIST_FOR(it, &c->links)
+    {
+        const struct x400_link *l = CONTAINER_OF(it, struct x400_link, of_connector);
+
+        n += !l->incoming && l->closing;
+    }
+    return n;
+}
+
+enum x400_may
 x400_connector_may_call(const struct x400_connector *c, const char **why)
 {
     const struct x400_connector_options *o = &c->conf->o;
-    uint32_t out = c->seen.out;
+    uint32_t out = c->seen.out, used = out - closing_count(c);
 
     *why = o->schedule.kind == X400_NEVER ? "the connector never calls"
            : o->schedule.kind == X400_REMOTE_INITIATED
@@ -191,15 +205,17 @@ x400_connector_may_call(const struct x400_connector *c, const char **why)
                : "the connector's schedule does not let it call now";
     if (o->schedule.kind == X400_REMOTE_INITIATED ||
         !x400_schedule_open(&o->schedule, ticks_wall_ms())) {
-        return false;
+        return X400_MAY_NOT;
     }
     *why = "all associations that the connector may open are in use";
     if (o->out_max != 0 && out >= o->out_max) {
-        return false;
+        return used < o->out_max ? X400_MAY_SOON : X400_MAY_NOT;
     }
     *why = "what waits does not need another association";
-    return out == 0 || o->threshold == 0 || c->env.waiting == NULL ||
-           c->env.waiting(c->env.ctx) / o->threshold >= out;
+    return used == 0 || o->threshold == 0 || c->env.waiting == NULL ||
+                   c->env.waiting(c->env.ctx) / o->threshold >= used
+               ? X400_MAY
+               : X400_MAY_NOT;
 }
 
 /* ---- life */

@@ -42,6 +42,9 @@ x400_link_drop(struct x400_link *l)
     list_remove(&l->link);
     x400_conf_unref(l->conf);
     x400_conn_free(l->conn);
+    if (c != NULL && !l->incoming) {
+        x400_out_wake(c);
+    }
     x400_drained(l->x);
     free(l);
 }

@@ -109,7 +109,12 @@ void x400_answer_offer(void *ctx, const struct rtse_open *offer);
 void x400_drained(struct x400 *x); /* a link or receipt went */
 
 /* x400_connector.c */
-bool x400_connector_may_call(const struct x400_connector *c, const char **why);
+enum x400_may {
+    X400_MAY,
+    X400_MAY_SOON, /* when one that is being released is gone: x400_out_wake */
+    X400_MAY_NOT
+};
+enum x400_may x400_connector_may_call(const struct x400_connector *c, const char **why);
 void x400_connector_arm(struct x400_connector *c); /* the schedule's next window */
 
 /* ---- x400_in.c */
@@ -192,6 +197,8 @@ void x400_out_failed(struct transport_session *t, unsigned reason, bool in_doubt
 void x400_out_lost(struct transport_session *t, const struct x400_end *end);
 /* A free association: for a session that waits for one, else app/ hears of it. */
 void x400_out_offer(struct x400_link *l);
+/* An association of the connector's is gone: another one may be opened. */
+void x400_out_wake(struct x400_connector *c);
 void x400_out_end(struct transport_session *t, const struct transport_result *r);
 
 /* ---- x400_record.c: the log record of each transfer (ICAO Doc 9880, Part II, 3.2.3) */

@@ -388,21 +388,39 @@ static void
 find(struct transport_session *t)
 {
     struct x400_link *l = free_link(t->connector);
-    const char *why;
+    const char *why = NULL;
+    enum x400_may may = X400_MAY;
 
-    t->text[0] = '\0';
     if (l != NULL) {
+        t->text[0] = '\0';
         attach(t, l);
-    } else if (t->hop > 0) {
-        find_hops(t);
-    } else if (x400_connector_may_call(t->connector, &why)) {
+        return;
+    }
+    if (t->hop == 0) {
+        may = x400_connector_may_call(t->connector, &why);
+        t->text[0] = '\0';
         t->to_count = 0;
+    }
+    if (may == X400_MAY) {
         find_hops(t);
-    } else if (t->conf->o.schedule.kind == X400_REMOTE_INITIATED) {
+    } else if (may == X400_MAY_NOT && t->conf->o.schedule.kind == X400_REMOTE_INITIATED) {
         text_is(t, why);
         loop_timer_start(&t->timer, t->conf->o.waiting_ms);
-    } else {
+    } else if (may == X400_MAY_NOT) {
         not_opened(t, "4.4.5", why);
+    }
+}
+
+void
+x400_out_wake(struct x400_connector *c)
+{
+    LIST_FOR(it, &c->sessions)
+    {
+        struct transport_session *t = CONTAINER_OF(it, struct transport_session, link);
+
+        if (t->state == X400_OUT_FIND && t->at == NULL) {
+            soon(t);
+        }
     }
 }
 
