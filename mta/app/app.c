@@ -87,6 +87,9 @@ apply_accepting(struct app *a)
     if (a->role.must_stop_now && !a->applied.must_stop_now && a->smtp_in != NULL) {
         smtp_in_abort(a->smtp_in);
         app_imports_abort(a);
+        if (a->x400 != NULL) {
+            x400_abort(a->x400);
+        }
     }
     for (size_t i = 0; i < a->socket_count; i++) {
         if (a->sockets[i]->listener != NULL) {
@@ -176,6 +179,9 @@ on_vip(void *ctx, const struct netaddr *address, enum vip_state state)
     if (a->smtp_in != NULL && address != NULL && state != VIP_PRESENT) {
         smtp_in_cut(a->smtp_in, address);
     }
+    if (a->x400 != NULL && address != NULL && state != VIP_PRESENT) {
+        x400_cut(a->x400, address);
+    }
     for (size_t i = 0; i < a->conf->vip_count; i++) {
         present += vip_watch_state(a->vips, &a->conf->vips[i]) == VIP_PRESENT ? 1 : 0;
     }
@@ -191,6 +197,17 @@ on_vip(void *ctx, const struct netaddr *address, enum vip_state state)
 
 /* ---- listening */
 
+static bool
+speaks_x400(const struct app *a, const char *listener)
+{
+    for (size_t i = 0; a->x400 != NULL && i < a->conf->listener_count; i++) {
+        if (strcmp(a->conf->listeners[i].name, listener) == 0) {
+            return a->conf->listeners[i].protocol == APP_X400;
+        }
+    }
+    return false;
+}
+
 static void
 on_accept(void *ctx, int fd, const struct netaddr *peer)
 {
@@ -199,6 +216,10 @@ on_accept(void *ctx, int fd, const struct netaddr *peer)
 
     if (a->failover.first_accept_wall_ms == 0) {
         a->failover.first_accept_wall_ms = app_wall_ms(NULL);
+    }
+    if (speaks_x400(a, s->name)) {
+        x400_accept(a->x400, fd, peer, s->name);
+        return;
     }
     smtp_in_accept(
         a->smtp_in, fd, peer, route_permits(a->routes->domains, peer, SLICE_NONE), s->name);
@@ -469,6 +490,9 @@ release_store(struct app *a)
     loop_timer_stop(&a->drain_timer);
     smtp_in_abort(a->smtp_in); /* what outlived the budget: nothing was promised to it */
     sched_set_run(a->sched, SCHED_STOPPED);
+    if (a->x400 != NULL) {
+        x400_abort(a->x400);
+    }
     rc = queue_release(a->queue, on_released, a);
     if (rc < 0) {
         app_fail(a, rc, "the store could not be released");
@@ -505,11 +529,14 @@ drain(struct app *a)
         loop_call_soon(a->loop, &a->leave_task);
         return;
     }
-    a->drain_waits = 2;
+    a->drain_waits = a->x400 != NULL ? 3 : 2;
     app_imports_abort(a);
     left_ms = a->drain_until_ms - MIN(a->drain_until_ms, loop_now_ms(a->loop));
     loop_timer_start(&a->drain_timer, left_ms);
     smtp_in_drain(a->smtp_in, MIN(left_ms, DRAIN_DATA_MS), on_part_drained, a);
+    if (a->x400 != NULL) {
+        x400_drain(a->x400, MIN(left_ms, DRAIN_DATA_MS), on_part_drained, a);
+    }
     sched_drain(a->sched, on_part_drained, a);
 }
 
@@ -656,6 +683,7 @@ static int
 start_parts(struct app *a)
 {
     struct smtp_in_options in;
+    struct app_out *outs;
     int rc = vip_watch_new(&a->vips, a->loop, a->conf->vips, a->conf->vip_count, on_vip, a);
 
     if (rc == 0) {
@@ -669,11 +697,12 @@ start_parts(struct app *a)
         on_vip(a, NULL, VIP_ABSENT); /* counts what the first dump found */
         rc = app_routes_make(&a->routes, a->conf);
     }
+    a->intake = app_intake(a);
     if (rc == 0) {
-        rc = app_make_outs(a, a->conf);
+        rc = app_outs_make(a, a->conf, &outs);
     }
     if (rc == 0) {
-        a->intake = app_intake(a);
+        app_outs_take(a, a->conf, outs);
         app_smtp_in_options(a->conf, &in);
         rc = smtp_in_new(&a->smtp_in, a->loop, &in, &a->intake);
     }
@@ -739,7 +768,7 @@ app_main(const struct app_args *args)
     (void)signal(SIGTERM, SIG_IGN); /* the keeper decides; a terminal's ^C reaches both */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
-    rc = app_conf_load_to_run(&a->conf, args->config, args->vip, app_report_conf_error, NULL);
+    rc = app_conf_load(&a->conf, args->config, args->vip, app_report_conf_error, NULL);
     if (rc < 0) {
         tell_keeper(CHANNEL_FAILED, 0, app_exit_code(rc),
             "the configuration is not valid; bridgeheadd --check says why");

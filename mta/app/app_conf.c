@@ -817,29 +817,6 @@ app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
     return 0;
 }
 
-int
-app_conf_load_to_run(struct app_conf **out, const char *path, const char *vip_text,
-    conf_error_fn *on_error, void *ctx)
-{
-    struct app_conf *c;
-    int rc = app_conf_load(&c, path, vip_text, on_error, ctx);
-    struct pass p = { .c = c, .on_error = on_error, .ctx = ctx };
-
-    if (rc < 0) {
-        return rc;
-    }
-    /* FUTURE: until the X.400 connectors run, a file with them can be checked and not started. This
-     * is the only place that says so: with them, app_conf_load takes this function's place. */
-    if (conf_is_set(c->conf, "x400")) {
-        app_conf_fault(&p, "x400", "Remove the listeners and connectors of X.400 for now.",
-            "this release checks the configuration of X.400, and does not run it yet");
-        app_conf_free(c);
-        return BH_ECONFIG;
-    }
-    *out = c;
-    return 0;
-}
-
 void
 app_conf_free(struct app_conf *c)
 {

@@ -133,9 +133,6 @@ struct app_conf {
  * they must be the same set. 0; BH_ECONFIG after on_error was called for each fault; -ENOMEM. */
 int app_conf_load(struct app_conf **out, const char *path, const char *vip_text,
     conf_error_fn *on_error, void *ctx) MUST_USE;
-/* The same, for a process that is going to serve. */
-int app_conf_load_to_run(struct app_conf **out, const char *path, const char *vip_text,
-    conf_error_fn *on_error, void *ctx) MUST_USE;
 void app_conf_free(struct app_conf *c);
 /* The table, for the manual page and for reload. */
 const struct conf_key *app_conf_table(size_t *rows);

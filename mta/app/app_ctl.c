@@ -338,7 +338,7 @@ suspend(struct app *a, struct ctl_request *rq, const json_t *args, bool suspende
     if (!app_ctl_need_queue(a, rq)) {
         return;
     }
-    if (name == NULL || sched_connector_suspend(a->sched, slice_of(name), suspended) < 0) {
+    if (name == NULL || app_suspend(a, name, suspended) < 0) {
         ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0, "there is no such connector",
             "bridgehead connector list shows them.");
         return;

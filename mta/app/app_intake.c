@@ -1,6 +1,7 @@
 /* app/app_intake.c - mail/intake.h on the queue: relay control and routing for a recipient, the
  * journal for a message. */
 #include "app/app_state.h"
+#include "app/app_x400.h"
 #include "core/log.h"
 #include "core/ticks.h"
 #include "mail/address.h"
@@ -263,6 +264,18 @@ app_intake(struct app *a)
         on_known_for, on_settled, on_open, on_write, on_commit, on_abort, on_forget };
 
     return (struct intake){ &ops, a };
+}
+
+struct or_route
+app_x400_route(void *ctx, const struct x400_way *way)
+{
+    struct app *a = ctx;
+    struct or_route r = app_x400_way(a->conf, a->routes, way);
+
+    if (r.verdict == OR_ROUTE_NONE) {
+        log_event(EV_ROUTE_NONE, LF_SLICE("rcpt", way->text));
+    }
+    return r;
 }
 
 bool

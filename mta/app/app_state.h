@@ -16,6 +16,7 @@
 #include "queue/queue.h"
 #include "sched/sched.h"
 #include "smtp/smtp.h"
+#include "x400/x400.h"
 
 struct app_socket {
     char name[APP_NAME_CAP];
@@ -26,6 +27,13 @@ struct app_socket {
     bool wanted;               /* during a reload */
 };
 #define APP_SOCKETS_MAX (APP_LISTENERS_MAX * APP_VIPS_MAX)
+
+/* A connector's transport: one of the two. */
+struct app_out {
+    struct smtp_out *smtp;
+    struct x400_connector *x400;
+    struct app_out_ear *ear; /* of x400: what it asks of us; app_outs.c */
+};
 
 struct app_failover { /* for `failover report` */
     struct sched_recovered recovered;
@@ -58,7 +66,9 @@ struct app {
     struct queue *queue;
     struct sched *sched;
     struct smtp_in *smtp_in;
-    struct smtp_out **outs; /* one for each connector, same index */
+    struct x400_net *x400_net; /* both NULL while nothing of X.400 is configured */
+    struct x400 *x400;
+    struct app_out *outs; /* one for each connector, same index */
     size_t out_count;
     struct app_imports *imports; /* app_ctl_import.c; NULL at first */
     struct ctl *ctl;
@@ -100,6 +110,7 @@ int app_notify(void *ctx, struct slice to, struct slice content);
 /* A message of our own from the null sender; as sched_env.notify says. */
 int app_queue_notice(
     struct app *a, enum envelope_body body, struct slice to, struct slice content) MUST_USE;
+struct or_route app_x400_route(void *ctx, const struct x400_way *way);
 bool app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count);
 
 /* app_report.c: what failed of a message that came by X.400 (sched_env.report) */
@@ -109,11 +120,20 @@ uint64_t app_report_bytes(void *ctx, const struct queue_message *m, struct slice
 /* app_failover.c: when the queue is loaded, before its messages are scheduled. */
 int app_settle_doubts(struct app *a) MUST_USE;
 
+/* app_outs.c: the connectors' transports */
+/* Those of c's connectors: of the same name and protocol they are kept, with new options. Nothing
+ * of a changes but the options (and X.400 begins with the first of its listeners or connectors).
+ * Then either drop (free what is new) or take. */
+int app_outs_make(struct app *a, const struct app_conf *c, struct app_out **out) MUST_USE;
+void app_outs_drop(const struct app *a, const struct app_conf *c, struct app_out *outs);
+void app_outs_take(struct app *a, const struct app_conf *c, struct app_out *outs);
+struct transport app_out_transport(const struct app_out *o);
+
 /* app_wire.c: conf to the parts' options */
-int app_make_outs(struct app *a, const struct app_conf *c) MUST_USE;
 int app_make_sched(struct app *a) MUST_USE;
 void app_smtp_in_options(const struct app_conf *c, struct smtp_in_options *o);
 int app_make_resolver(struct app *a) MUST_USE;
+int app_suspend(struct app *a, const char *connector, bool suspended) MUST_USE; /* BH_ENOTFOUND */
 /* Suspended connectors are the queue's to remember: with the next batch; and as they were when it
  * was opened. */
 int app_keep_suspended(struct app *a, const char *connector, bool suspended) MUST_USE;

@@ -56,109 +56,8 @@ app_make_resolver(struct app *a)
     return resolver_new(&a->resolver, a->loop, &o);
 }
 
-static void
-out_options(const struct app_conf *c, const struct app_connector *n,
-    struct smtp_out_hop hops[APP_HOPS_MAX], struct smtp_out_options *o)
-{
-    for (size_t i = 0; i < n->hop_count; i++) {
-        hops[i] = (struct smtp_out_hop){ .name = slice_of(n->hops[i].name),
-            .address = n->hops[i].address,
-            .port = n->hops[i].port };
-    }
-    *o = (struct smtp_out_options){ .connector = n->name,
-        .hostname = c->hostname,
-        .lmtp = n->protocol == APP_LMTP,
-        .sources = n->sources,
-        .source_count = n->source_count,
-        .vips = c->vips,
-        .vip_count = c->vip_count,
-        .hops = hops,
-        .hop_count = n->hop_count,
-        .port = n->port,
-        .messages_per_session = n->messages_per_session,
-        .idle_ms = n->idle_ms,
-        .connect_ms = n->connect_ms,
-        .greeting_ms = n->greeting_ms,
-        .command_ms = n->command_ms,
-        .data_init_ms = n->data_init_ms,
-        .data_block_ms = n->data_block_ms,
-        .data_done_ms = n->data_done_ms };
-}
-
-static struct smtp_out *
-old_out(const struct app *a, const char *name)
-{
-    for (size_t i = 0; i < a->out_count; i++) {
-        if (strcmp(a->conf->connectors[i].name, name) == 0) {
-            return a->outs[i];
-        }
-    }
-    return NULL;
-}
-
-/* The transports that are not a's. */
-static void
-drop_outs(const struct app *a, const struct app_conf *c, struct smtp_out **outs)
-{
-    for (size_t i = 0; outs != NULL && i < c->connector_count; i++) {
-        if (outs[i] != NULL && old_out(a, c->connectors[i].name) == NULL) {
-            smtp_out_free(outs[i]); /* new: it has no session */
-        }
-    }
-    free(outs);
-}
-
-/* The transports of c's connectors: those of the same name are kept, with new options. A connector
- * that is gone keeps its transport until the process ends: its sessions may still run, and
- * configurations change rarely. Nothing of a changes but the options. */
-static int
-make_outs(struct app *a, const struct app_conf *c, struct smtp_out ***out)
-{
-    struct smtp_out **outs = calloc(c->connector_count + 1, sizeof(struct smtp_out *));
-    struct smtp_out_hop hops[APP_HOPS_MAX];
-    struct smtp_out_options o;
-    int rc = 0;
-
-    if (outs == NULL) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; rc == 0 && i < c->connector_count; i++) {
-        out_options(c, &c->connectors[i], hops, &o);
-        outs[i] = old_out(a, c->connectors[i].name);
-        rc = outs[i] != NULL ? smtp_out_set_options(outs[i], &o)
-                             : smtp_out_new(&outs[i], a->loop, a->egress, a->resolver, &o,
-                                   sched_transport_up());
-    }
-    if (rc < 0) {
-        drop_outs(a, c, outs);
-        return rc;
-    }
-    *out = outs;
-    return 0;
-}
-
-static void
-take_outs(struct app *a, const struct app_conf *c, struct smtp_out **outs)
-{
-    free(a->outs);
-    a->outs = outs;
-    a->out_count = c->connector_count;
-}
-
-int
-app_make_outs(struct app *a, const struct app_conf *c)
-{
-    struct smtp_out **outs;
-    int rc = make_outs(a, c, &outs);
-
-    if (rc == 0) {
-        take_outs(a, c, outs);
-    }
-    return rc;
-}
-
 static struct sched_connector *
-sched_connectors(struct smtp_out *const *outs, const struct app_conf *c)
+sched_connectors(const struct app_out *outs, const struct app_conf *c)
 {
     static const char *const protocols[] = {
         [APP_SMTP] = "smtp", [APP_LMTP] = "lmtp", [APP_X400] = "x400"
@@ -170,7 +69,7 @@ sched_connectors(struct smtp_out *const *outs, const struct app_conf *c)
 
         list[i] = (struct sched_connector){ .name = n->name,
             .protocol = protocols[n->protocol],
-            .transport = smtp_out_transport(outs[i]),
+            .transport = app_out_transport(&outs[i]),
             .per_domain = n->hop_count == 0 && n->x400 == NULL, /* the peer may call */
             .concurrency = n->concurrency,
             .connector_limit = n->limit,
@@ -224,6 +123,17 @@ suspended_key(const char *connector, char out[STATE_KEY_CAP])
 }
 
 int
+app_suspend(struct app *a, const char *connector, bool suspended)
+{
+    uint16_t i = app_connector_index(a->conf, slice_of(connector));
+
+    if (i < a->out_count && a->outs[i].x400 != NULL) {
+        x400_connector_suspend(a->outs[i].x400, suspended);
+    }
+    return sched_connector_suspend(a->sched, slice_of(connector), suspended);
+}
+
+int
 app_keep_suspended(struct app *a, const char *connector, bool suspended)
 {
     char key[STATE_KEY_CAP];
@@ -240,7 +150,7 @@ app_restore_suspended(struct app *a, const struct app_conf *c)
         char key[STATE_KEY_CAP];
 
         if (queue_state_get(a->queue, suspended_key(name, key)).n > 0 &&
-            sched_connector_suspend(a->sched, slice_of(name), true) < 0) {
+            app_suspend(a, name, true) < 0) {
             continue; /* the table has every connector of c */
         }
     }
@@ -261,7 +171,7 @@ collect_error(void *ctx, const struct conf_error *e)
 }
 
 static int
-reconfigure_sched(struct app *a, const struct app_conf *fresh, struct smtp_out *const *outs)
+reconfigure_sched(struct app *a, const struct app_conf *fresh, const struct app_out *outs)
 {
     struct sched_connector *list = sched_connectors(outs, fresh);
     struct sched_options so;
@@ -285,13 +195,13 @@ apply(struct app *a, struct app_conf *fresh)
 {
     struct smtp_in_options in;
     struct app_routes *routes, *old;
-    struct smtp_out **outs;
+    struct app_out *outs;
     int rc = app_routes_make(&routes, fresh);
 
     if (rc < 0) {
         return rc;
     }
-    rc = make_outs(a, fresh, &outs);
+    rc = app_outs_make(a, fresh, &outs);
     if (rc < 0) {
         app_routes_free(routes);
         return rc;
@@ -301,12 +211,12 @@ apply(struct app *a, struct app_conf *fresh)
     rc = a->sched != NULL ? reconfigure_sched(a, fresh, outs) : 0;
     if (rc < 0) {
         a->routes = old;
-        drop_outs(a, fresh, outs);
+        app_outs_drop(a, fresh, outs);
         app_routes_free(routes);
         return rc;
     }
     app_routes_free(old);
-    take_outs(a, fresh, outs);
+    app_outs_take(a, fresh, outs);
     if (a->sched != NULL) {
         app_restore_suspended(a, fresh);
     }
@@ -413,7 +323,7 @@ app_reload(struct app *a, struct ctl_request *rq)
         }
         return;
     }
-    rc = app_conf_load_to_run(&fresh, a->args->config, a->args->vip, collect_error, &first);
+    rc = app_conf_load(&fresh, a->args->config, a->args->vip, collect_error, &first);
     if (rc == 0) {
         rc = check_reloadable(a, fresh, text, sizeof(text));
     }

@@ -11,9 +11,9 @@ void app_x400_mta_options(const struct app_conf *c, struct x400_mta_options *out
 void app_x400_connector_options(const struct app_connector *o, struct x400_hop hops[APP_HOPS_MAX],
     struct x400_connector_options *out);
 
-/* Whether there is a way for it that does not lead back: GO, LOOP or NONE. By what its trace says
- * too, so it is exact where app_routes_permit is not. */
-enum or_route_verdict app_x400_way(
+/* Whether there is a way for it that does not lead back, and the first one: GO, LOOP or NONE. By
+ * what its trace says too, so it is exact where app_routes_permit is not. */
+struct or_route app_x400_way(
     const struct app_conf *c, const struct app_routes *t, const struct x400_way *way);
 
 #endif

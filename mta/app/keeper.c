@@ -194,8 +194,7 @@ reopen_listeners(struct keeper *k)
 {
     struct app_conf *fresh;
     char text[START_TEXT_CAP] = "";
-    int rc =
-        app_conf_load_to_run(&fresh, k->args->config, k->args->vip, app_report_conf_error, NULL);
+    int rc = app_conf_load(&fresh, k->args->config, k->args->vip, app_report_conf_error, NULL);
 
     if (rc == 0) {
         rc = keeper_sockets_open(&k->sockets, fresh, text, sizeof(text));
@@ -679,7 +678,7 @@ keeper_main(const struct app_args *args)
     if (args->fenced_stdin) {
         k.fenced_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, CHANNEL_FD + 1);
     }
-    rc = app_conf_load_to_run(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
+    rc = app_conf_load(&k.conf, args->config, args->vip, app_report_conf_error, NULL);
     if (rc < 0) {
         keeper_log_conf_errors(args);
         return app_exit_code(rc);

@@ -84,7 +84,7 @@ keeper_log_conf_errors(const struct app_args *args)
     struct app_conf *c;
 
     if (log_open(&o) == 0) {
-        if (app_conf_load_to_run(&c, args->config, args->vip, app_log_conf_error, NULL) == 0) {
+        if (app_conf_load(&c, args->config, args->vip, app_log_conf_error, NULL) == 0) {
             app_conf_free(c); /* it was corrected a moment ago */
         }
         log_close();

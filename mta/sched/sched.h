@@ -130,6 +130,9 @@ void sched_drain(struct sched *s, loop_fn *cb, void *ctx);
 /* Operator. 0, or a code of the queue's (then nothing more can be recorded). */
 int sched_connector_suspend(
     struct sched *s, struct slice name, bool suspended) MUST_USE; /* BH_ENOTFOUND */
+/* The peer of this connector called, or may be called from now on: its destinations are tried at
+ * once, whatever their back-off. */
+void sched_connector_reached(struct sched *s, struct slice name);
 /* Now, whatever the back-off of its destinations, and who waits in doubt. BH_ESTATE: it is held. */
 int sched_retry(struct sched *s, struct queue_message *m) MUST_USE;
 /* What is in a session ends there; it waits no more. Released: nobody is in doubt any more. */

@@ -63,6 +63,27 @@ sched_connector_suspend(struct sched *s, struct slice name, bool suspended)
     return BH_ENOTFOUND;
 }
 
+void
+sched_connector_reached(struct sched *s, struct slice name)
+{
+    for (size_t i = 0; i < s->connector_count; i++) {
+        struct connector *c = s->connectors[i];
+
+        if (!slice_eq(slice_of(c->name), name)) {
+            continue;
+        }
+        for (struct map_node *n = map_first(&c->dests); n != NULL; n = map_next(&c->dests, n)) {
+            struct destination *d = CONTAINER_OF(n, struct destination, node);
+
+            d->next_try_ms = 0;
+            heap_remove(&s->backoffs, &d->backoff);
+            destination_wake(s, d);
+        }
+        sched_settle(s);
+        return;
+    }
+}
+
 /* ---- messages */
 
 int

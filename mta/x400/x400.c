@@ -4,6 +4,7 @@
 #include "core/io.h"
 #include "core/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct x400_link *
@@ -126,7 +127,7 @@ x400_accept(struct x400 *x, int fd, const struct netaddr *peer, const char *list
     }
     l->incoming = true;
     l->peer = *peer;
-    l->listener = listener;
+    (void)snprintf(l->listener, sizeof(l->listener), "%s", listener);
     netaddr_text_port(peer, l->remote);
     if (x400_conn_adopt(&l->conn, x->env.net, fd, &x->o.times, &x400_link_user, l) < 0) {
         x400_link_drop(l);

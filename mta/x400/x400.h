@@ -72,7 +72,7 @@ int x400_new(
 int x400_set_options(struct x400 *x, const struct x400_mta_options *o) MUST_USE;
 void x400_free(struct x400 *x); /* connectors are freed before, or CHECK */
 
-/* A connection of listener's (which lives as long as x): fd is taken over. */
+/* A connection of listener's: fd is taken over. */
 void x400_accept(struct x400 *x, int fd, const struct netaddr *peer, const char *listener);
 /* No new association, no new transfer in (reported, or the turn kept); a message that is coming in
  * has budget_ms to its end, and whoever sent it is answered when the sync returns. The scheduler
@@ -152,6 +152,9 @@ int x400_connector_set_options(
     struct x400_connector *c, const struct x400_connector_options *o) MUST_USE;
 /* No association of the peer's is taken (busy), those without a transfer end. */
 void x400_connector_suspend(struct x400_connector *c, bool suspended);
+/* It is in the configuration no more: what calls is not matched to it, and it calls no more than
+ * the scheduler's sessions that are left want. */
+void x400_connector_retire(struct x400_connector *c);
 struct transport x400_connector_transport(struct x400_connector *c);
 /* Its associations end. No session of the scheduler's is left, or CHECK. */
 void x400_connector_free(struct x400_connector *c);

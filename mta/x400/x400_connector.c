@@ -105,11 +105,18 @@ x400_conf_unref(struct x400_conf *conf)
 /* ---- whose is what calls */
 
 static int
-expect_room(struct x400 *x, size_t count)
+expect_room(struct x400 *x)
 {
-    struct x400_expected *expected = calloc(count, sizeof(*expected));
-    struct x400_connector **by = calloc(count, sizeof(*by));
+    struct x400_expected *expected;
+    struct x400_connector **by;
+    size_t count = 1; /* one more than there are */
 
+    LIST_FOR(it, &x->connectors)
+    {
+        count++;
+    }
+    expected = calloc(count, sizeof(*expected));
+    by = calloc(count, sizeof(*by));
     if (expected == NULL || by == NULL) {
         free(expected);
         free(by);
@@ -132,6 +139,9 @@ expect(struct x400 *x)
         struct x400_connector *c = CONTAINER_OF(it, struct x400_connector, link);
         const struct x400_connector_options *o = &c->conf->o;
 
+        if (c->retired) {
+            continue;
+        }
         x->expected_by[x->expected_count] = c;
         x->expected[x->expected_count++] = (struct x400_expected){ .called = o->local,
             .mta_name = o->remote_mta,
@@ -229,7 +239,7 @@ x400_connector_new(struct x400_connector **out, struct x400 *x,
     int rc = c == NULL ? -ENOMEM : x400_conf_new(&c->conf, o);
 
     if (rc == 0) {
-        rc = expect_room(x, x->expected_count + 1);
+        rc = expect_room(x);
         if (rc < 0) {
             x400_conf_unref(c->conf);
         }
@@ -284,6 +294,14 @@ x400_connector_suspend(struct x400_connector *c, bool suspended)
             x400_link_close(l);
         }
     }
+}
+
+void
+x400_connector_retire(struct x400_connector *c)
+{
+    c->retired = true;
+    expect(c->x);
+    x400_connector_suspend(c, true);
 }
 
 struct transport

@@ -50,7 +50,7 @@ struct x400_connector {
     struct list links;          /* of x400_link.of_connector */
     struct list sessions, dead; /* of transport_session.link */
     unsigned session_count;
-    bool suspended;
+    bool suspended, retired;
     struct loop_timer opens; /* when the schedule's next window begins */
     struct loop_task reached;
     struct x400_connector_view seen;
@@ -63,9 +63,9 @@ struct x400_link {
     struct x400_conf *conf;
     struct x400_conn *conn;
     uint64_t id;
-    struct netaddr peer;         /* incoming: who called */
-    const char *listener;        /* incoming */
-    struct x400_selector called; /* incoming: T */
+    struct netaddr peer;                /* incoming: who called */
+    char listener[X400_CONN_LABEL_CAP]; /* incoming */
+    struct x400_selector called;        /* incoming: T */
     bool incoming, open;
     bool closing, released; /* to be closed, politely; x400_conn was told */
     enum p1_protocol protocol;

@@ -417,21 +417,6 @@ a_password_without_a_name_is_refused(void)
     remove_password("pw");
 }
 
-static void
-it_can_be_checked_and_not_be_run_yet(void)
-{
-    struct app_conf *conf;
-    struct collected c;
-    char path[128];
-
-    CU_ASSERT_EQUAL_FATAL(load(&conf, MORE, NULL, &c), 0);
-    app_conf_free(conf);
-    (void)snprintf(path, sizeof(path), "%s/relay.conf", dir);
-    CU_ASSERT_EQUAL(app_conf_load_to_run(&conf, path, NULL, collect, &c), BH_ECONFIG);
-    CU_ASSERT_EQUAL(c.count, 1);
-    CU_ASSERT_EQUAL(c.first.line, X400 + 1);
-}
-
 struct said {
     size_t count;
     char lines[8][1024];
@@ -484,7 +469,7 @@ static const struct test_case cases[] = { TEST(what_is_not_said_has_its_default)
     TEST(connectors_are_told_apart_by_selectors_name_or_password),
     TEST(a_password_that_others_can_read_or_that_is_none_is_refused),
     TEST(a_password_that_the_servers_account_cannot_read_is_refused),
-    TEST(a_password_without_a_name_is_refused), TEST(it_can_be_checked_and_not_be_run_yet),
+    TEST(a_password_without_a_name_is_refused),
     TEST(check_says_what_it_understood_and_no_password) };
 
 int

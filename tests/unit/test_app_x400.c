@@ -104,7 +104,7 @@ way(const struct app_conf *c, const struct app_routes *t, const char *to, const 
         CU_ASSERT_EQUAL_FATAL(p1_trace_write(&trace, &hop), 0);
         e.internal = buf_slice(&trace);
     }
-    verdict = app_x400_way(c, t, &w);
+    verdict = app_x400_way(c, t, &w).verdict;
     buf_fini(&trace);
     return verdict;
 }
