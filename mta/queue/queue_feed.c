@@ -24,10 +24,12 @@ feed(void *ctx)
                 }
                 return;
             }
+            if (stored_is_part(s) && queue_part_found(q, s) < 0) {
+                loop_call_soon(q->loop, &q->feed_task); /* without memory: in the next turn */
+                return;
+            }
             q->feed_after = s->m.id;
-            if (stored_is_part(s)) {
-                queue_part_found(q, s);
-            } else if (!s->told) {
+            if (!stored_is_part(s) && !s->told) {
                 s->told = true;
                 q->o.on_message(q->o.ctx, &s->m);
             }

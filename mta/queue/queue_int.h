@@ -172,7 +172,7 @@ stored_is_part(const struct stored *s)
     return s->m.body == ENVELOPE_PART;
 }
 struct part *queue_part_find(const struct queue *q, msg_id id);
-void queue_part_found(struct queue *q, struct stored *s); /* by recovery */
+int queue_part_found(struct queue *q, struct stored *s) MUST_USE; /* by recovery; -ENOMEM */
 /* s, of a part's id, is durable (or status says that nobody knows): it takes the place of what was
  * before. */
 void queue_part_replaced(struct queue *q, struct stored *s, int status);

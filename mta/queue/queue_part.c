@@ -51,18 +51,21 @@ queue_parts_free(struct queue *q)
     }
 }
 
-/* Without memory to note it, it stays until the next start. */
-void
+int
 queue_part_found(struct queue *q, struct stored *s)
 {
     struct part *p = queue_part_find(q, s->m.id);
 
     p = p != NULL ? p : part_new(q, s->m.id);
+    if (p == NULL) {
+        return -ENOMEM;
+    }
     s->told = true;
-    if (p != NULL && p->now == NULL) {
+    if (p->now == NULL) {
         p->now = s;
         p->commit_lsn = s->commit_lsn;
     }
+    return 0;
 }
 
 /* ---- securing */
