@@ -14,7 +14,7 @@ struct queue;
 /* Put one into the journal: all segments but those that are being freed, and those that are missing
  * already. 0, -ENOMEM, or the failure. */
 int census_put(struct queue *q) MUST_USE;
-/* Loop: what is in q->dying goes once a CENSUS without it is durable:. Nothing
+/* Loop: what is in q->dying goes once a CENSUS without it is durable. Nothing
  * to do while another one is under way; without memory it is tried with the next turn. */
 void census_free_dying(struct queue *q);
 
