@@ -564,6 +564,8 @@ accepted(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
                                        : MIN(r->checkpoint, apdu.checkpoint);
     r->window = MIN(r->window, MAX(apdu.window, 1u));
     opened(r);
+    apdu.checkpoint = r->checkpoint; /* what holds, whatever was answered */
+    apdu.window = r->window;
     fill_open(r, p, &apdu, ind);
     return RTSE_IND_OPENED;
 }

@@ -50,8 +50,9 @@ struct x400_rig {
     struct rig_end in, out;
     unsigned accepted;
     struct loop_timer guard;
-    bool guarded; /* it fired */
-    bool ignore;  /* accepted connections are kept open, and nobody speaks */
+    bool guarded;       /* it fired */
+    bool ignore;        /* accepted connections are kept open, and nobody speaks but ... */
+    struct slice reply; /* ... these octets, and the end */
     int ignored[8];
     unsigned ignored_count;
     char text[RIG_TEXT_SIZE];
@@ -198,6 +199,10 @@ rig_on_accept(void *ctx, int fd, const struct netaddr *peer)
     if (r->ignore) {
         CHECK(r->ignored_count < ARRAY_LEN(r->ignored));
         r->ignored[r->ignored_count++] = fd;
+        if (r->reply.n > 0) {
+            (void)!send(fd, r->reply.p, r->reply.n, 0);
+            (void)shutdown(fd, SHUT_WR);
+        }
     } else if (r->in.c != NULL) { /* one at a time */
         close(fd);
     } else {

@@ -52,6 +52,8 @@ an_association_opens_transfers_and_closes_in_both_modes(void)
             CU_ASSERT_STRING_EQUAL(p.b.bind, "\x04\x04"
                                              "bind");
             CU_ASSERT_EQUAL(p.a.k.rtse.checkpoint, checkpoints[c]);
+            CU_ASSERT_EQUAL(p.a.last.open.checkpoint, checkpoints[c]);
+            CU_ASSERT_EQUAL(p.a.last.open.window, o.window);
             for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
                 buf_clear(&p.b.octets);
                 CU_ASSERT_EQUAL_FATAL(rtse_transfer(&p.a.k.rtse, sizes[i]), 0);

@@ -2,6 +2,7 @@
  * nothing is left behind. */
 #include "x400/x400_conn.h"
 
+#include "octets.h"
 #include "x400_rig.h"
 #include <dirent.h>
 #include <malloc.h>
@@ -514,6 +515,78 @@ thousands_of_failed_binds_leave_nothing_behind(void)
     rig_stop(&r);
 }
 
+static uint64_t
+xorshift(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Some octets changed, and now and then the end cut off. */
+static struct slice
+mutate(struct slice from, char *out, uint64_t *state)
+{
+    size_t n = xorshift(state) % 4 == 0 ? 1 + xorshift(state) % from.n : from.n;
+
+    memcpy(out, from.p, n);
+    for (uint64_t i = 1 + xorshift(state) % 6; i > 0; i--) {
+        out[xorshift(state) % n] = (char)xorshift(state);
+    }
+    return (struct slice){ out, n };
+}
+
+/* Conversations of others with octets changed, to both sides; more than 2,000 of each with
+ * BRIDGEHEAD_MUTATIONS. */
+static void
+mutated_associations_leave_nothing_behind(void)
+{
+    static struct x400_rig r;
+    struct slice asks = octets_of_file(__FILE__, "tests/data/x400/p1-python.initiator");
+    struct slice answers = octets_of_file(__FILE__, "tests/data/x400/p1-pp.responder");
+    const char *wanted = getenv("BRIDGEHEAD_MUTATIONS");
+    uint64_t count = 2000, state = 88172645463325252u;
+    struct x400_options o;
+    unsigned descriptors = 0, opened = 0;
+    size_t heap = 0;
+    char octets[4096];
+
+    CHECK(wanted == NULL || slice_u64(slice_of(wanted), UINT32_MAX, &count) == 0);
+    CHECK(asks.n <= sizeof(octets) && answers.n <= sizeof(octets));
+    rig_start(&r);
+    o = rig_options(&r, PRESENTATION_NORMAL, 0);
+    for (uint64_t i = 0; i < count; i++) {
+        struct slice bytes = mutate(asks, octets, &state);
+        int fd = raw_client(&r, bytes.p, bytes.n);
+
+        close(fd);
+        r.in.told[0] = r.out.told[0] = '\0';
+        r.ignore = false;
+        CHECK(rig_until(&r.in, "ended "));
+        opened += strstr(r.in.told, "offer ") != NULL;
+        r.reply = mutate(answers, octets, &state);
+        r.ignore = true;
+        rig_open(&r, &o);
+        CHECK(rig_until(&r.out, "ended "));
+        opened += strstr(r.out.told, "opened ") != NULL;
+        if (r.ignored_count > 0) {
+            close(r.ignored[--r.ignored_count]);
+        }
+        if (i == count / 10) {
+            descriptors = open_descriptors();
+            heap = heap_bytes();
+        }
+    }
+    CU_ASSERT_TRUE(opened > count / 10 && opened < 2 * count);
+    CU_ASSERT_EQUAL(x400_net_count(r.net), 0);
+    CU_ASSERT_TRUE(open_descriptors() <= descriptors + 2);
+    CU_ASSERT_TRUE(heap_bytes() < heap + 64 * 1024);
+    free((void *)(uintptr_t)asks.p);
+    free((void *)(uintptr_t)answers.p);
+    rig_stop(&r);
+}
+
 /* In any callback; the other side hears of it. */
 static void
 an_association_may_be_freed_in_any_callback(void)
@@ -594,5 +667,6 @@ TEST_MAIN("x400_conn", TEST(three_protocols_bind_transfer_and_unbind),
     TEST(a_peer_that_stalls_in_any_state_is_given_up),
     TEST(an_answer_of_ours_that_takes_its_time_is_no_stall),
     TEST(thousands_of_failed_binds_leave_nothing_behind),
+    TEST(mutated_associations_leave_nothing_behind),
     TEST(an_association_may_be_freed_in_any_callback),
     TEST(nothing_is_done_and_nothing_breaks_once_it_is_over))
