@@ -615,7 +615,7 @@ asked(struct transport_session *t,
 static void
 prepare(struct transport_session *t)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     int rc;
 
     t->state = X400_OUT_BEGIN;
