@@ -1,6 +1,7 @@
 #include "app/app_state.h"
 #include "app/app_x400.h"
 #include "core/log.h"
+#include "x400/x400_life.h"
 #include "x400/x400_notice.h"
 
 #include <inttypes.h>
@@ -15,6 +16,16 @@ app_report_bytes(void *ctx, const struct queue_message *m, struct slice start)
 
     app_x400_mta_options(a->conf, &o);
     return x400_notice_bytes(start, m->size_bytes, o.returned_bytes_max);
+}
+
+uint64_t
+app_expires(void *ctx, const struct queue_message *m)
+{
+    enum p1_priority priority;
+    uint64_t at_ms = 0;
+
+    (void)ctx;
+    return x400_life_read(m->envid, &priority, &at_ms) ? at_ms : 0;
 }
 
 static void

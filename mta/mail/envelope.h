@@ -35,7 +35,7 @@ struct envelope_recipient {
 
 struct envelope {
     struct slice sender; /* empty: the null reverse path; never bounced */
-    struct slice envid;
+    struct slice envid;  /* RFC 3461; of that which came by X.400: x400/x400_life.h */
     uint8_t body;
     uint8_t hops; /* Received lines counted at intake */
     uint64_t received_wall_ms;

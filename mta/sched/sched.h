@@ -89,6 +89,8 @@ struct sched_env {
     /* The same for a message that came by X.400 (mail/envelope.h's body), for which no DSN is
      * written: the report on it; 0 also if there is nobody to tell. NULL: none comes so. */
     int (*report)(void *ctx, const struct sched_report *r);
+    /* When such a message is given up; 0: as the options say. NULL: as they say, always. */
+    uint64_t (*expires)(void *ctx, const struct queue_message *m);
     /* How much of such a message's content report wants to see, by its first octets. */
     uint64_t (*report_bytes)(void *ctx, const struct queue_message *m, struct slice start);
 };

@@ -14,6 +14,14 @@
 uint64_t
 sched_expiry(const struct sched *s, const struct queue_message *m)
 {
+    uint64_t own = 0;
+
+    if (m->body >= ENVELOPE_P1_MESSAGE && s->env.expires != NULL) {
+        own = s->env.expires(s->env.ctx, m);
+    }
+    if (own != 0) {
+        return own;
+    }
     return m->received_wall_ms > NEVER - s->o.expire_ms ? NEVER
                                                         : m->received_wall_ms + s->o.expire_ms;
 }

@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/ticks.h"
 #include "x400/p1_stored.h"
+#include "x400/x400_life.h"
 #include "x400/x400_link.h"
 
 #include <inttypes.h>
@@ -474,7 +475,7 @@ commit_message(struct x400_receipt *r)
     static const uint8_t bodies[] = { [P1_MESSAGE] = ENVELOPE_P1_MESSAGE,
         [P1_REPORT] = ENVELOPE_P1_REPORT,
         [P1_PROBE] = ENVELOPE_P1_PROBE };
-    char client[LOG_TEXT_CAP];
+    char client[LOG_TEXT_CAP], life[X400_LIFE_CAP];
     struct envelope e = { .sender = slice_of(r->judged.sender),
         .body = bodies[r->reader.envelope.kind],
         .hops = (uint8_t)MIN(r->reader.envelope.trace_count, 255u),
@@ -482,6 +483,8 @@ commit_message(struct x400_receipt *r)
         .recipient_count = r->judged.recipient_count,
         .recipients = r->judged.recipients };
 
+    x400_life_write(&r->reader.envelope, r->arrival_wall_ms, life);
+    e.envid = slice_of(life);
     e.client = log_text(client, "%s (%.*s)", r->at->remote, SLICE_FMT(r->conf->o.name));
     set_trans(r, &e);
     return commit(r, &r->message, &e);

@@ -305,6 +305,13 @@ notify(void *ctx, struct slice to, struct slice content)
 }
 
 static uint64_t
+expires(void *ctx, const struct queue_message *m)
+{
+    CHECK(m->body >= ENVELOPE_P1_MESSAGE);
+    return ((struct world *)ctx)->expires_wall_ms;
+}
+
+static uint64_t
 report_bytes(void *ctx, const struct queue_message *m, struct slice start)
 {
     CHECK(start.n == MIN(m->size_bytes, (uint64_t)32));
@@ -387,6 +394,7 @@ world_start(struct world *w)
         .wall_ms = wall_ms,
         .notify = notify,
         .report = report,
+        .expires = expires,
         .report_bytes = report_bytes };
 
     CHECK(sched_new(&w->s, &w->o, &env, w->connectors, w->connector_count) == 0);

@@ -57,6 +57,7 @@ struct world {
     char *notice;                      /* the last one */
     uint64_t reports;                  /* on messages that came by X.400 */
     char *reported;                    /* the last one: content|address status text;... */
+    uint64_t expires_wall_ms;          /* of messages that came by X.400; 0: as the options say */
     uint64_t report_wants;             /* of its content */
     bool requeue_notices;              /* notices become messages */
     struct queue_message *fresh[4096]; /* to be added in the next step */

@@ -78,5 +78,31 @@ a_report_that_cannot_be_queued_defers_the_failure_and_no_delay_is_told(void)
     world_free(w);
 }
 
-TEST_MAIN("sched_notice", TEST(what_came_by_x400_is_told_by_a_report),
+static void
+what_came_by_x400_is_given_up_at_its_own_time(void)
+{
+    static const uint64_t hours[] = { 1, 9 * 24 };
+
+    for (size_t i = 0; i < ARRAY_LEN(hours); i++) {
+        struct world *w = started();
+        struct queue_message *m;
+
+        w->expires_wall_ms = WORLD_START + hours[i] * HOUR;
+        (void)world_host(w, "bad.example", HOST_DEFER);
+        m = fake_queue_put(
+            w->q, "/C=GB/A=T/S=From/", (const char *[]){ "u0@bad.example" }, 1, w->now);
+        m->body = ENVELOPE_P1_MESSAGE;
+        world_add(w, m);
+        (void)world_run(w, w->expires_wall_ms - 1, NULL);
+        CU_ASSERT_EQUAL(w->reports, 0);
+        CU_ASSERT_TRUE(world_run(w, w->expires_wall_ms + 2 * MINUTE, world_empty));
+        CU_ASSERT_EQUAL(w->reports, 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(w->reported, "u0@bad.example 4.4.7"));
+        expect_nothing_left(w);
+        world_free(w);
+    }
+}
+
+TEST_MAIN("sched_notice", TEST(what_came_by_x400_is_given_up_at_its_own_time),
+    TEST(what_came_by_x400_is_told_by_a_report),
     TEST(a_report_that_cannot_be_queued_defers_the_failure_and_no_delay_is_told))

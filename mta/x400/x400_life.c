@@ -1,0 +1,37 @@
+#include "x400/x400_life.h"
+#include "x400/p1_plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const names[] = {
+    [P1_NORMAL] = "normal", [P1_NON_URGENT] = "non-urgent", [P1_URGENT] = "urgent"
+};
+
+void
+x400_life_write(const struct p1_envelope *e, uint64_t received_wall_ms, char out[X400_LIFE_CAP])
+{
+    (void)snprintf(out, X400_LIFE_CAP, "%s %" PRIu64, names[e->priority],
+        p1_plan_expires(e, received_wall_ms, NULL) / 1000);
+}
+
+bool
+x400_life_read(struct slice text, enum p1_priority *priority, uint64_t *expires_wall_ms)
+{
+    size_t blank = slice_find(text, ' ');
+    struct slice name = slice_sub(text, 0, blank);
+    uint64_t seconds;
+
+    if (blank == text.n ||
+        slice_u64(slice_skip(text, blank + 1), UINT64_MAX / 1000, &seconds) < 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (slice_eq(name, slice_of(names[i]))) {
+            *priority = (enum p1_priority)i;
+            *expires_wall_ms = seconds * 1000;
+            return true;
+        }
+    }
+    return false;
+}

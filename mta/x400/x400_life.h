@@ -1,0 +1,17 @@
+/* x400/x400_life.h - a queued message's priority and when it is given up, as text: "urgent
+ * 1795389524" (seconds since 1970). It is what mail/envelope.h's envid is for that which came by
+ * X.400, so that the scheduler need not read envelopes. Pure. */
+#ifndef X400_X400_LIFE_H
+#define X400_X400_LIFE_H
+
+#include "x400/p1_envelope.h"
+
+#define X400_LIFE_CAP 40
+
+/* By p1_plan_expires and its three limits. */
+void x400_life_write(
+    const struct p1_envelope *e, uint64_t received_wall_ms, char out[X400_LIFE_CAP]);
+/* False: it says nothing of it (a report of ours; an import). */
+bool x400_life_read(struct slice text, enum p1_priority *priority, uint64_t *expires_wall_ms);
+
+#endif
