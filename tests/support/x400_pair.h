@@ -8,6 +8,7 @@
 #include "p1_made.h"
 #include "test_main.h"
 #include "x400/x400.h"
+#include "x400/x400_trace.h"
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -96,6 +97,8 @@ struct pair {
     struct loop_timer guard;
     bool guarded;
     char pattern[PAIR_PATTERN];
+    FILE *pcap; /* what a says and hears, for tshark; see pair_trace */
+    struct x400_trace_sink sink;
 };
 
 /* ---- the queue */
@@ -591,6 +594,38 @@ pair_on_guard(void *ctx)
     loop_stop(p->loop);
 }
 
+static inline void
+pair_on_pcap(void *ctx, struct slice record)
+{
+    struct pair *p = ctx;
+
+    CHECK(fwrite(record.p, record.n, 1, p->pcap) == 1);
+}
+
+/* X400_PAIR_PCAP=PREFIX in the environment: the first pairs of the process leave PREFIX.1.pcap and
+ * so on, and in PREFIX.1.port the port that a calls. */
+static inline void
+pair_trace(struct pair *p)
+{
+    static unsigned nth;
+    const char *prefix = getenv("X400_PAIR_PCAP");
+    char path[512], head[X400_PCAP_HEAD_BYTES];
+    FILE *port;
+
+    if (prefix == NULL || ++nth > 7) {
+        return;
+    }
+    (void)snprintf(path, sizeof(path), "%s.%u.port", prefix, nth);
+    port = fopen(path, "w");
+    CHECK(port != NULL && fprintf(port, "%u\n", p->wire_at.port) > 0 && fclose(port) == 0);
+    (void)snprintf(path, sizeof(path), "%s.%u.pcap", prefix, nth);
+    p->pcap = fopen(path, "w");
+    x400_pcap_head(head);
+    CHECK(p->pcap != NULL && fwrite(head, sizeof(head), 1, p->pcap) == 1);
+    p->sink = (struct x400_trace_sink){ .on_pcap = pair_on_pcap, .ctx = p };
+    x400_net_trace(p->a.net, &p->sink);
+}
+
 /* Then a test changes a.o and b.o, and calls pair_start. */
 static inline void
 pair_init(struct pair *p)
@@ -646,6 +681,7 @@ pair_start(struct pair *p)
 {
     CHECK(x400_net_new(&p->a.net, p->loop, p->egress, SLICE_LIT("london")) == 0);
     CHECK(x400_net_new(&p->b.net, p->loop, p->egress, SLICE_LIT("paris")) == 0);
+    pair_trace(p);
     pair_mta_start(p, &p->a, "L");
     pair_mta_start(p, &p->b, "P");
 }
@@ -666,7 +702,9 @@ pair_put(struct pair_mta *m, enum p1_kind kind, uint64_t content_bytes)
     (void)snprintf(id, sizeof(id), "M-%u", m->out_count);
     p1_hold(&h,
         (struct p1_made){
-            .kind = kind == P1_PROBE ? P1_PROBE : P1_MESSAGE, .local_id = slice_of(id) },
+            .kind = kind == P1_PROBE ? P1_PROBE : P1_MESSAGE,
+            .local_id = slice_of(id),
+        },
         to, 1, P1_MTA_NON_DELIVERY);
     buf_init(&e->stored, PAIR_HEAD_MAX);
     e->body = bodies[kind];
@@ -790,6 +828,9 @@ pair_stop(struct pair *p)
     vip_watch_free(p->watch);
     loop_free(p->loop);
     CU_ASSERT_EQUAL(conn_count(), 0);
+    if (p->pcap != NULL) {
+        CHECK(fclose(p->pcap) == 0);
+    }
 }
 
 #endif
