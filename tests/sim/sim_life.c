@@ -497,7 +497,7 @@ drain(struct sim *s)
     } else if (s->low) {
         sim_violation(s, NULL, "an empty store has no room");
     } else if (fake_disk_used(s->disk) >
-               RESERVE_BYTES + (SEGMENTS_EMPTY + 5 + s->slack) * SEGMENT) {
+               RESERVE_BYTES + (SEGMENTS_EMPTY + 6 + s->slack) * SEGMENT) {
         sim_violation(s, NULL, "an empty store takes too much of the disk");
     }
 }
