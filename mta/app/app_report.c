@@ -28,6 +28,19 @@ app_expires(void *ctx, const struct queue_message *m)
     return x400_life_read(m->envid, &priority, &at_ms) ? at_ms : 0;
 }
 
+enum sched_urgency
+app_urgency(void *ctx, const struct queue_message *m)
+{
+    static const enum sched_urgency of[] = {
+        [P1_NORMAL] = SCHED_ORDINARY, [P1_NON_URGENT] = SCHED_UNHURRIED, [P1_URGENT] = SCHED_URGENT
+    };
+    enum p1_priority priority;
+    uint64_t at_ms;
+
+    (void)ctx;
+    return x400_life_read(m->envid, &priority, &at_ms) ? of[priority] : SCHED_ORDINARY;
+}
+
 static void
 nobody(const struct queue_message *m, const char *why)
 {

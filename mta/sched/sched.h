@@ -59,6 +59,9 @@ struct sched_options {
     const char *hostname;
 };
 
+enum sched_urgency { SCHED_URGENT, SCHED_ORDINARY, SCHED_UNHURRIED };
+#define SCHED_URGENCIES (SCHED_UNHURRIED + 1)
+
 /* A message that came by X.400 failed for some recipients. */
 struct sched_failure {
     struct slice address, status, text; /* status as in RFC 3463; text for people */
@@ -91,6 +94,9 @@ struct sched_env {
     int (*report)(void *ctx, const struct sched_report *r);
     /* When such a message is given up; 0: as the options say. NULL: as they say, always. */
     uint64_t (*expires)(void *ctx, const struct queue_message *m);
+    /* Its class: of what is ready for one destination the lowest goes first. NULL: all are of the
+     * middle one, as other mail is. Must not change while the message is queued. */
+    enum sched_urgency (*urgency)(void *ctx, const struct queue_message *m);
     /* How much of such a message's content report wants to see, by its first octets. */
     uint64_t (*report_bytes)(void *ctx, const struct queue_message *m, struct slice start);
 };

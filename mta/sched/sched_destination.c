@@ -37,7 +37,9 @@ destination_new(struct connector *c, struct slice name)
     d->connector = c;
     d->name_bytes = (uint32_t)name.n;
     memcpy(d->name, name.p, name.n);
-    list_init(&d->ready);
+    for (unsigned i = 0; i < SCHED_URGENCIES; i++) {
+        list_init(&d->ready[i]);
+    }
     list_init(&d->idle);
     list_init(&d->wake);
     list_init(&d->waiting);
@@ -301,7 +303,7 @@ destination_pump(struct sched *s, struct destination *d)
     if (c == NULL || c->suspended || c->removed || !sched_may_begin(s)) {
         return;
     }
-    while (!list_empty(&d->ready)) {
+    while (d->ready_tasks > 0) {
         if (!list_empty(&d->idle)) {
             if (!session_work(s, CONTAINER_OF(d->idle.next, struct sched_session, idle))) {
                 break;
@@ -322,16 +324,27 @@ connector_slot_free(struct sched *s, struct connector *c)
     }
 }
 
+/* The next to go, which stays where it is; NULL: none is ready. */
+static struct task *
+first_ready(struct destination *d)
+{
+    for (unsigned i = 0; i < SCHED_URGENCIES; i++) {
+        if (!list_empty(&d->ready[i])) {
+            return CONTAINER_OF(d->ready[i].next, struct task, at.link);
+        }
+    }
+    return NULL;
+}
+
 struct task *
 destination_pick(struct sched *s, struct destination *d, struct sched_session *ss)
 {
     uint32_t max = d->connector->per_transaction;
-    struct task *t;
+    struct task *t = first_ready(d);
 
-    if (list_empty(&d->ready)) {
+    if (t == NULL) {
         return NULL;
     }
-    t = CONTAINER_OF(d->ready.next, struct task, at.link);
     task_leave(s, t);
     if (!task_split_doubt(s, t) || (t->count > max && !task_split(s, t, max))) {
         task_to_ready(s, t, true);
@@ -430,29 +443,40 @@ destination_crowded(struct sched *s, struct destination *d)
 void
 destination_move(struct sched *s, struct destination *d)
 {
-    d->move_left = d->ready_tasks;
-    if (d->move_left > 0 && list_empty(&d->moving)) {
+    memcpy(d->move_left, d->ready_of, sizeof(d->move_left));
+    if (d->ready_tasks > 0 && list_empty(&d->moving)) {
         list_push_back(&s->moving, &d->moving);
     }
+}
+
+/* Those of one urgency. */
+static uint32_t
+move_some_of(struct sched *s, struct destination *d, enum sched_urgency u, uint32_t budget)
+{
+    while (budget > 0 && d->move_left[u] > 0 && !list_empty(&d->ready[u])) {
+        struct task *t = CONTAINER_OF(d->ready[u].next, struct task, at.link);
+
+        budget--;
+        d->move_left[u]--;
+        task_leave(s, t);
+        task_route(s, t); /* to the end of some line: perhaps, after a full turn, in this order */
+    }
+    if (list_empty(&d->ready[u])) {
+        d->move_left[u] = 0;
+    }
+    return budget;
 }
 
 bool
 destination_move_some(struct sched *s, struct destination *d, uint32_t budget)
 {
-    bool more;
+    bool more = false;
 
     d->tasks++; /* keeps it while its last task leaves */
-    while (budget-- > 0 && d->move_left > 0 && !list_empty(&d->ready)) {
-        struct task *t = CONTAINER_OF(d->ready.next, struct task, at.link);
-
-        d->move_left--;
-        task_leave(s, t);
-        task_route(s, t); /* to the end of some line: perhaps, after a full turn, in this order */
+    for (unsigned u = 0; u < SCHED_URGENCIES; u++) {
+        budget = move_some_of(s, d, (enum sched_urgency)u, budget);
+        more = more || d->move_left[u] > 0;
     }
-    if (list_empty(&d->ready)) {
-        d->move_left = 0;
-    }
-    more = d->move_left > 0;
     if (!more) {
         list_remove(&d->moving);
     }

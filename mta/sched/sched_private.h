@@ -104,10 +104,10 @@ struct task {
 _Static_assert(sizeof(struct task) + sizeof(struct entry) <= 128, "a million messages wait");
 
 struct destination {
-    struct map_node node;              /* connector's map */
-    struct connector *connector;       /* NULL: the one without a route */
-    struct list ready;                 /* tasks */
-    struct list idle;                  /* sessions, last used first */
+    struct map_node node;               /* connector's map */
+    struct connector *connector;        /* NULL: the one without a route */
+    struct list ready[SCHED_URGENCIES]; /* tasks */
+    struct list idle;                   /* sessions, last used first */
     struct list wake, waiting, moving; /* sched's: to be looked at; connector's: for a session slot;
                                           sched's: its waiting tasks are routed again */
     struct heap_node backoff;          /* when to look again */
@@ -116,7 +116,7 @@ struct destination {
     uint32_t sessions, opening, idle_count, window;
     uint32_t failures; /* in a row, for the back-off; 0 after a finished delivery */
     uint32_t lost;     /* sessions lost before anything was carried, in a row */
-    uint32_t move_left;
+    uint32_t ready_of[SCHED_URGENCIES], move_left[SCHED_URGENCIES];
     uint64_t next_try_ms;   /* no session is opened before */
     uint64_t grow_after_ms; /* the window stays until then */
     uint64_t stamp;         /* see task_route */
@@ -291,7 +291,8 @@ task_after(const struct entry *e, uint32_t recipient)
 }
 void task_set_dest(struct sched *s, struct task *t, struct destination *d); /* in state NONE */
 void task_leave(struct sched *s, struct task *t);                           /* to state NONE */
-void task_to_ready(struct sched *s, struct task *t, bool front);
+enum sched_urgency task_urgency(const struct sched *s, const struct task *t);
+void task_to_ready(struct sched *s, struct task *t, bool front); /* of those of its urgency */
 void task_to_deferred(struct sched *s, struct task *t, uint64_t due_ms);
 void task_to_running(struct sched *s, struct task *t, struct sched_session *ss);
 void task_to_held(struct sched *s, struct task *t);

@@ -190,6 +190,15 @@ tally_add(struct sched *s, const struct task *t, uint64_t n)
     }
 }
 
+enum sched_urgency
+task_urgency(const struct sched *s, const struct task *t)
+{
+    const struct queue_message *m = t->entry->m;
+
+    return m->body >= ENVELOPE_P1_MESSAGE && s->env.urgency != NULL ? s->env.urgency(s->env.ctx, m)
+                                                                    : SCHED_ORDINARY;
+}
+
 void
 task_leave(struct sched *s, struct task *t)
 {
@@ -198,6 +207,7 @@ task_leave(struct sched *s, struct task *t)
     case TASK_READY:
         list_remove(&t->at.link);
         t->dest->ready_tasks--;
+        t->dest->ready_of[task_urgency(s, t)]--;
         break;
     case TASK_DEFERRED:
         heap_remove(&s->deferred, &t->at.due);
@@ -227,14 +237,16 @@ void
 task_to_ready(struct sched *s, struct task *t, bool front)
 {
     struct destination *d = t->dest;
+    enum sched_urgency urgency = task_urgency(s, t);
 
     enter(s, t, TASK_READY);
     if (front) {
-        list_push_front(&d->ready, &t->at.link);
+        list_push_front(&d->ready[urgency], &t->at.link);
     } else {
-        list_push_back(&d->ready, &t->at.link);
+        list_push_back(&d->ready[urgency], &t->at.link);
     }
     d->ready_tasks++;
+    d->ready_of[urgency]++;
     destination_wake(s, d);
     if (d == s->noroute && !heap_has(&d->backoff)) {
         destination_nap(s, d, sched_now(s) + NOROUTE_CHECK_MS);

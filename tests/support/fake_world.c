@@ -311,6 +311,14 @@ expires(void *ctx, const struct queue_message *m)
     return ((struct world *)ctx)->expires_wall_ms;
 }
 
+static enum sched_urgency
+urgency(void *ctx, const struct queue_message *m)
+{
+    (void)ctx;
+    CHECK(m->hops < SCHED_URGENCIES); /* which a test sets so */
+    return (enum sched_urgency)m->hops;
+}
+
 static uint64_t
 report_bytes(void *ctx, const struct queue_message *m, struct slice start)
 {
@@ -395,6 +403,7 @@ world_start(struct world *w)
         .notify = notify,
         .report = report,
         .expires = expires,
+        .urgency = urgency,
         .report_bytes = report_bytes };
 
     CHECK(sched_new(&w->s, &w->o, &env, w->connectors, w->connector_count) == 0);
