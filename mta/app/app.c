@@ -88,6 +88,7 @@ apply_accepting(struct app *a)
         smtp_in_abort(a->smtp_in);
         app_imports_abort(a);
         if (a->x400 != NULL) {
+            app_ping_cancel(a);
             x400_abort(a->x400);
         }
     }
@@ -529,6 +530,7 @@ drain(struct app *a)
         loop_call_soon(a->loop, &a->leave_task);
         return;
     }
+    app_ping_cancel(a);
     a->drain_waits = a->x400 != NULL ? 3 : 2;
     app_imports_abort(a);
     left_ms = a->drain_until_ms - MIN(a->drain_until_ms, loop_now_ms(a->loop));

@@ -320,6 +320,7 @@ on_connector_show(void *ctx, struct ctl_request *rq, const json_t *args)
             to.list = json_array();
             sched_each_destination(a->sched, add_destination, &to);
             (void)json_object_set_new(c, "destination_list", to.list);
+            app_ctl_x400_show(a, name, c);
             ctl_reply(rq, 0, c);
             return;
         }
@@ -475,6 +476,8 @@ app_ctl_start(struct app *a)
         { "connector show", false, on_connector_show },
         { "connector suspend", true, on_connector_suspend },
         { "connector resume", true, on_connector_resume },
+        { "x400 ping", true, app_ctl_x400_ping },
+        { "x400 trace", false, app_ctl_x400_trace },
         { "handoff", true, on_handoff },
         { "reload", true, on_reload },
         { "events", false, on_events },

@@ -23,6 +23,12 @@ void app_ctl_import_commit(void *ctx, struct ctl_request *rq, const json_t *args
 void app_ctl_import_abort(void *ctx, struct ctl_request *rq, const json_t *args);
 void app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args);
 
+/* app_ctl_x400.c */
+void app_ctl_x400_ping(void *ctx, struct ctl_request *rq, const json_t *args);
+void app_ctl_x400_trace(void *ctx, struct ctl_request *rq, const json_t *args);
+/* What connector show says of an X.400 connector besides. */
+void app_ctl_x400_show(const struct app *a, const char *name, json_t *into);
+
 /* app_failover.c: null while the store is not open. */
 json_t *app_failover_json(const struct app *a);
 

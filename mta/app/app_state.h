@@ -72,6 +72,8 @@ struct app {
     size_t out_count;
     struct app_imports *imports; /* app_ctl_import.c; NULL at first */
     struct ctl *ctl;
+    struct app_ping *ping; /* app_ctl_x400.c; NULL: none is under way */
+    struct app_trace *trace;
     struct intake intake;
     struct app_socket *sockets[APP_SOCKETS_MAX];
     size_t socket_count;
@@ -146,6 +148,9 @@ void app_reload_listeners(struct app *a, int code, const char *text); /* the kee
 
 /* app_ctl_import.c: imports that are not complete go. */
 void app_imports_abort(struct app *a);
+
+/* app_ctl_x400.c: nothing may be sent any more */
+void app_ping_cancel(struct app *a);
 
 /* app_ctl.c */
 int app_ctl_start(struct app *a) MUST_USE;

@@ -39,7 +39,9 @@ const struct tool_command tool_commands[] = {
         "What each recipient of a message, or a destination, waits for, and when it is tried next.",
         cmd_why },
     { "connector list", "", "All connectors with their state.", cmd_connector_list },
-    { "connector show", "NAME", "One connector with its destinations.", cmd_connector_show },
+    { "connector show", "NAME",
+        "One connector with its destinations; of X.400 its associations and the last refusal too.",
+        cmd_connector_show },
     { "connector suspend", "NAME", "Begin no delivery by this connector until it is resumed.",
         cmd_connector_suspend },
     { "connector resume", "NAME", "Take a suspended connector into use again.",
@@ -62,6 +64,15 @@ const struct tool_command tool_commands[] = {
     { "failover report", "",
         "The last change of owner: cause, phases with their times, what was recovered.",
         cmd_failover_report },
+    { "x400 ping", "CONNECTOR",
+        "Call the peer of an X.400 connector, bind and release, and show what each layer "
+        "negotiated, or which layer refused and why. No message is sent.",
+        cmd_x400_ping },
+    { "x400 trace", "[--pcap FILE]",
+        "What goes over X.400 associations from now on, a line for each unit of every layer, until "
+        "interrupted; with a file also its octets, for tshark. Contents and passwords are in the "
+        "file and not in the lines.",
+        cmd_x400_trace },
     { "store init", "[--segment SIZE]",
         "Make a store in the (mounted, empty) directory store.path.", cmd_store_init },
     { "store owner", "", "Who owns the store, as the store itself says.", cmd_store_owner },

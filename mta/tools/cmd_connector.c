@@ -44,6 +44,29 @@ one(struct tool *t, const char *command, int argc, char **argv, void (*print)(co
 }
 
 static void
+print_associations(const json_t *c)
+{
+    const json_t *refusal = json_object_get(c, "last_refusal");
+    size_t i;
+    const json_t *v;
+
+    json_array_foreach(json_object_get(c, "associations"), i, v)
+    {
+        (void)printf("    association %lld %s %s %s: tcp %s, transport %s, session %s, rtse %s; "
+                     "sending %s, receiving %s; %lld in, %lld out\n",
+            tool_int(v, "id"), tool_str(v, "direction"), tool_str(v, "remote"), tool_str(v, "mode"),
+            tool_str(v, "tcp"), tool_str(v, "transport"), tool_str(v, "session"),
+            tool_str(v, "rtse"), tool_str(v, "sending"), tool_str(v, "receiving"),
+            tool_int(v, "messages_in"), tool_int(v, "messages_out"));
+    }
+    if (json_is_object(refusal)) {
+        (void)printf("    last refusal %s, %s, by the %s layer: %s\n", tool_str(refusal, "time"),
+            strcmp(tool_str(refusal, "direction"), "in") == 0 ? "of a call" : "of ours",
+            tool_str(refusal, "layer"), tool_str(refusal, "text"));
+    }
+}
+
+static void
 print_with_destinations(const json_t *c)
 {
     const json_t *list = json_object_get(c, "destination_list");
@@ -63,6 +86,7 @@ print_with_destinations(const json_t *c)
         (void)printf(
             "%s%s\n", tool_str(d, "last_error")[0] != '\0' ? ": " : "", tool_str(d, "last_error"));
     }
+    print_associations(c);
 }
 
 static void

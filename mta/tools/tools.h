@@ -119,6 +119,8 @@ int cmd_connector_list(struct tool *t, int argc, char **argv);
 int cmd_connector_show(struct tool *t, int argc, char **argv);
 int cmd_connector_suspend(struct tool *t, int argc, char **argv);
 int cmd_connector_resume(struct tool *t, int argc, char **argv);
+int cmd_x400_ping(struct tool *t, int argc, char **argv);
+int cmd_x400_trace(struct tool *t, int argc, char **argv);
 int cmd_handoff(struct tool *t, int argc, char **argv);
 int cmd_stop(struct tool *t, int argc, char **argv);
 int cmd_reload(struct tool *t, int argc, char **argv);

@@ -25,6 +25,7 @@
 #include "x400/p1_plan.h"
 #include "x400/x400_conn.h"
 #include "x400/x400_match.h"
+#include "x400/x400_ping.h"
 #include "x400/x400_schedule.h"
 
 struct x400;
@@ -155,6 +156,10 @@ void x400_connector_suspend(struct x400_connector *c, bool suspended);
 /* It is in the configuration no more: what calls is not matched to it, and it calls no more than
  * the scheduler's sessions that are left want. */
 void x400_connector_retire(struct x400_connector *c);
+/* Call the peer at one of these addresses as the connector does, bind, and end it. As
+ * x400_ping_start. */
+int x400_connector_ping(struct x400_ping **out, struct x400_connector *c, const struct netaddr *to,
+    size_t to_count, x400_ping_fn *cb, void *ctx) MUST_USE;
 struct transport x400_connector_transport(struct x400_connector *c);
 /* Its associations end. No session of the scheduler's is left, or CHECK. */
 void x400_connector_free(struct x400_connector *c);

@@ -5,7 +5,6 @@
 #include "x400/p1_bind.h"
 
 /* A bind's result or error is some hundred octets. */
-#define BIND_BYTES_MAX 512
 
 static void
 log_call(const struct x400_link *l, const char *why)
@@ -62,7 +61,7 @@ refuse(struct x400_link *l, const struct rtse_open *offer, enum p1_protocol prot
     if (r->connector != NULL) {
         x400_link_note(r->connector, true, OSI_USER, r->error, r->why);
     }
-    buf_init(&out, BIND_BYTES_MAX);
+    buf_init(&out, X400_BIND_BYTES_MAX);
     if (protocol == P1_1988_NORMAL && p1_bind_write(&out, protocol, &bind) < 0) {
         buf_clear(&out); /* no memory: refused without a reason */
     }
@@ -116,7 +115,7 @@ accept_it(struct x400_link *l, const struct rtse_open *offer, struct x400_connec
     struct rtse_open answer = *offer;
     struct buf out;
 
-    buf_init(&out, BIND_BYTES_MAX);
+    buf_init(&out, X400_BIND_BYTES_MAX);
     if (p1_bind_write(&out, o->protocol, &bind) < 0) {
         buf_fini(&out);
         x400_link_abort(l, "out of memory", -ENOMEM);

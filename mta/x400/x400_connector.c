@@ -102,6 +102,44 @@ x400_conf_unref(struct x400_conf *conf)
     free(conf);
 }
 
+/* ---- calling */
+
+int
+x400_conf_open(const struct x400_conf *conf, struct x400_options *out, struct buf *bind)
+{
+    const struct x400_connector_options *o = &conf->o;
+    const struct p1_bind b = { .kind = P1_BIND_ARGUMENT,
+        .authenticated = o->local_mta.n > 0 || o->local_password.n > 0,
+        .mta_name = o->local_mta,
+        .password = o->local_password };
+    int rc;
+    bool normal = o->protocol == P1_1988_NORMAL;
+
+    *out = (struct x400_options){ .sources = o->sources,
+        .source_count = o->source_count,
+        .calling_t = x400_selector_slice(&o->local.t),
+        .called_t = x400_selector_slice(&o->remote.t),
+        .tpdu_bytes = o->tpdu_bytes != 0 ? o->tpdu_bytes : TP0_TPDU_BYTES_DEFAULT,
+        .open = { .mode = normal ? PRESENTATION_NORMAL : PRESENTATION_X410,
+            .dialogue = o->dialogue,
+            .checkpoint = o->checkpoint,
+            .window = o->window,
+            .application_protocol = o->protocol == P1_1984 ? 1 : 12,
+            .initiator_has_turn = true,
+            .calling_s = x400_selector_slice(&o->local.s),
+            .called_s = x400_selector_slice(&o->remote.s),
+            .calling_p = x400_selector_slice(&o->local.p),
+            .called_p = x400_selector_slice(&o->remote.p) },
+        .times = o->times,
+        .label = o->name };
+    if (!normal) { /* it has none, and some refuse one (Q152932) */
+        out->open.calling_p = out->open.called_p = SLICE_NONE;
+    }
+    rc = p1_bind_write(bind, o->protocol, &b);
+    out->open.user = buf_slice(bind);
+    return rc;
+}
+
 /* ---- whose is what calls */
 
 static int

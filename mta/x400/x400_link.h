@@ -23,6 +23,10 @@ struct x400_conf { /* a connector's options as given, copied, shared by what beg
 int x400_conf_new(struct x400_conf **out, const struct x400_connector_options *o) MUST_USE;
 struct x400_conf *x400_conf_ref(struct x400_conf *conf);
 void x400_conf_unref(struct x400_conf *conf); /* NULL is fine */
+/* How an association is opened; but to whom is the caller's. bind is where its argument stands. */
+#define X400_BIND_BYTES_MAX 512
+int x400_conf_open(
+    const struct x400_conf *conf, struct x400_options *out, struct buf *bind) MUST_USE;
 
 struct x400 {
     struct x400_env env;

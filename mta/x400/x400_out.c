@@ -23,8 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SMALL_BYTES    (64 * KIB)
-#define BIND_BYTES_MAX 512
+#define SMALL_BYTES (64 * KIB)
 
 static void happens(struct transport_session *t, enum x400_out_event e);
 static void out_task(void *ctx);
@@ -256,41 +255,6 @@ free_link(const struct x400_connector *c)
     return best;
 }
 
-static int
-open_options(const struct transport_session *t, struct x400_options *out, struct buf *bind)
-{
-    const struct x400_connector_options *o = &t->conf->o;
-    const struct p1_bind b = { .kind = P1_BIND_ARGUMENT,
-        .authenticated = o->local_mta.n > 0 || o->local_password.n > 0,
-        .mta_name = o->local_mta,
-        .password = o->local_password };
-    bool normal = o->protocol == P1_1988_NORMAL;
-
-    *out = (struct x400_options){ .sources = o->sources,
-        .source_count = o->source_count,
-        .to = t->to,
-        .to_count = t->to_count,
-        .calling_t = x400_selector_slice(&o->local.t),
-        .called_t = x400_selector_slice(&o->remote.t),
-        .tpdu_bytes = o->tpdu_bytes != 0 ? o->tpdu_bytes : TP0_TPDU_BYTES_DEFAULT,
-        .open = { .mode = normal ? PRESENTATION_NORMAL : PRESENTATION_X410,
-            .dialogue = o->dialogue,
-            .checkpoint = o->checkpoint,
-            .window = o->window,
-            .application_protocol = o->protocol == P1_1984 ? 1 : 12,
-            .initiator_has_turn = true,
-            .calling_s = x400_selector_slice(&o->local.s),
-            .called_s = x400_selector_slice(&o->remote.s),
-            .calling_p = x400_selector_slice(&o->local.p),
-            .called_p = x400_selector_slice(&o->remote.p) },
-        .times = o->times,
-        .label = o->name };
-    if (!normal) { /* it has none, and some refuse one (Q152932) */
-        out->open.calling_p = out->open.called_p = SLICE_NONE;
-    }
-    return p1_bind_write(bind, o->protocol, &b);
-}
-
 static void
 not_opened(struct transport_session *t, const char *status, const char *text)
 {
@@ -307,10 +271,11 @@ open_link(struct transport_session *t)
     struct buf bind;
     int rc = -ENOMEM;
 
-    buf_init(&bind, BIND_BYTES_MAX);
+    buf_init(&bind, X400_BIND_BYTES_MAX);
     if (l != NULL) {
-        rc = open_options(t, &o, &bind);
-        o.open.user = buf_slice(&bind);
+        rc = x400_conf_open(t->conf, &o, &bind);
+        o.to = t->to;
+        o.to_count = t->to_count;
         x400_link_bind(l, t->connector);
     }
     if (rc == 0) {

@@ -1,5 +1,6 @@
 /* x400_ping.c - an association that does nothing but be opened and released. */
 #include "x400/x400_ping.h"
+#include "x400/x400_link.h"
 
 #include <stdlib.h>
 
@@ -101,6 +102,25 @@ x400_ping_start(struct x400_ping **out, struct x400_net *n, const struct x400_op
     }
     *out = p;
     return 0;
+}
+
+int
+x400_connector_ping(struct x400_ping **out, struct x400_connector *c, const struct netaddr *to,
+    size_t to_count, x400_ping_fn *cb, void *ctx)
+{
+    struct x400_options o;
+    struct buf bind;
+    int rc;
+
+    buf_init(&bind, X400_BIND_BYTES_MAX);
+    rc = x400_conf_open(c->conf, &o, &bind);
+    o.to = to;
+    o.to_count = to_count;
+    if (rc == 0) {
+        rc = x400_ping_start(out, c->x->env.net, &o, c->conf->o.protocol, cb, ctx);
+    }
+    buf_fini(&bind);
+    return rc;
 }
 
 void

@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# 81-x400-relay - daemons that speak P1 to one another: what comes is what was sent, in every mode; reports, probes, loops,
+# connectors told apart by T-selectors alone, a server killed in the middle of a transfer, and what tshark reads of it.
+#
+#   alice -> london => paris -> bob       => four connectors between the same two addresses
+#                    \  rome  /           a ring of one-way routes, for the loop
+. "$(dirname "${BASH_SOURCE[0]}")/../daemon.sh"
+own_host "$@"
+ip addr add 192.0.2.12/32 dev lo
+driver=$BRIDGEHEAD_BUILD/tests/integration/81-x400-relay_driver
+declare -A at=([london]=192.0.2.10 [paris]=192.0.2.11 [rome]=192.0.2.12 [alice]=127.0.0.1 [bob]=127.0.0.1)
+declare -A port=([london]=102 [paris]=102 [rome]=102 [alice]=2101 [bob]=2102)
+
+# connector NAME US PEER LINK [LINE]: both sides' T-selectors are the name and the LINK
+connector() {
+    local name=$1 us=$2 peer=$3 link=$4 more=${5:-}
+
+    echo "$name = { protocol = \"x400\"; next_hop = [\"[${at[$peer]}]:${port[$peer]}\"];
+        local = { mta = \"${us^^}\"; tsel = \"$us.$link\"; };
+        remote = { mta = \"${peer^^}\"; tsel = \"$peer.$link\"; };
+        open = { interval = \"1s\"; }; $more };"
+}
+# relay NAME CONNECTORS ROUTES [LINE...]
+relay() {
+    local name=$1 connectors=$2 routes=$3
+
+    shift 3
+    write_config "$name" "vip = [\"${at[$name]}\"];" "listener = { p1 = { protocol = \"x400\"; address = \"vip\"; }; };" \
+        "x400 = { domain = \"/C=GB/A= /P=${name^^}/\"; mta = \"${name^^}\"; };" "connector = { $connectors };" "route = ( $routes );" \
+        'drain = "300ms";' "$@"
+    instance=$name
+    start_daemon
+    wait_for 10 "$name serves" serving
+}
+spec() { echo "$1,${5:-normal},${2^^},$2.$4,${3^^},$3.$4"; } # NAME US PEER LINK [MODE]
+# put TO KIND FILE COUNT RECIPIENT...: alice hands it to london
+put() {
+    local kind=$1 file=$2 count=$3
+
+    shift 3
+    "$driver" send "${at[london]}" 102 "$(spec london alice london in)" /C=DE/A=ALICE/S=a/ "$kind" "$file" "$count" "$@"
+}
+came() { grep -qsE -- "$2" "/mnt/$1/log"; }
+same() { cmp "$1" "/mnt/bob/bob.$2.content" || fail "content $2 is not what was sent"; }
+number() { awk -v id="$2" '$5 == id { print $3 }' "/mnt/$1/log" | head -1; } # WHO ID: its file
+empty() { [[ $(bridgehead --config "/mnt/$1.conf" status --json | field queue.messages) = 0 ]]; }
+
+mkdir alice bob
+head -c 3000 /dev/urandom >small
+head -c 10000000 /dev/urandom >large
+"$driver" receive /mnt/alice "${at[alice]}" "${port[alice]}" "$(spec alice alice london in)" &
+started $!
+"$driver" receive /mnt/bob "${at[bob]}" "${port[bob]}" "$(spec bob bob paris out)" &
+started $!
+
+modes=(normal normal x410 1984)
+to_paris='' routes='' to_london=''
+for i in 1 2 3 4; do
+    to_paris+=$(connector "paris$i" london paris "l$i" "mode = \"${modes[i - 1]}\";")
+    to_london+=$(connector "london$i" paris london "l$i" "mode = \"${modes[i - 1]}\";")
+    routes+="{ to = \"/C=FR/A=BOB/P=L$i/\"; via = [\"paris$i\"]; }, "
+done
+relay paris "$to_london $(connector bob paris bob out)" \
+    '{ to = "/C=FR/A=BOB/"; via = ["bob"]; }, { to = "/C=DE/"; via = ["london1"]; }'
+relay london "$to_paris $(connector wrong london paris nolink)
+    $(connector misnamed london paris l1 "mode = \"normal\";" | sed 's/"LONDON"/"OSLO"/; s/"london.l1"/"london.x"/')
+    $(connector alice london alice in)" \
+    "$routes { to = \"/C=FR/\"; via = [\"paris1\"]; }, { to = \"/C=DE/A=ALICE/\"; via = [\"alice\"]; }"
+
+tracing=
+if command -v tshark >/dev/null; then
+    # shellcheck source=tests/integration/decode.sh
+    . "$tests/integration/decode.sh"
+    bh x400 trace --pcap london.pcap >trace.txt 2>trace.err &
+    tracing=$!
+    started $tracing
+    wait_for 10 "the trace" grep -q "^tracing" trace.err
+fi
+
+# through NUMBER: a message over this connector
+through() {
+    ID=M$1 put message small 1 "/C=FR/A=BOB/P=L$1/S=b/"
+    wait_for 20 "message M$1" came bob "id M$1-1 "
+    same small "$(number bob "M$1-1")"
+    grep -q "x400.transfer.in .*connector=\"london$1\" .* M$1-1\"" paris.log || fail "M$1 did not come over connector london$1"
+}
+
+echo "a message over each of four connectors, in every mode"
+through 1
+through 2
+if [[ -n $tracing ]]; then # tshark loses its way in X.410 mode, then in all that follows: 76-stack-decoded has those modes
+    traced() { grep -q " paris2 .*ACTIVITY END ACK" trace.txt; }
+    wait_for 10 "the last message in the trace" traced
+    kill "$tracing"
+    wait "$tracing" || true
+    ended "$tracing"
+    [[ -z $(fields london.pcap '_ws.malformed || _ws.expert.severity >= 6291456' _ws.expert.message) ]] ||
+        fail "tshark finds fault: $(fields london.pcap _ws.expert _ws.expert.message)"
+    expect_fields $'M1-1\nM1-1\nM2-1\nM2-1' london.pcap p1.MTS_APDU p1.local_identifier
+else
+    echo "tshark is not installed"
+fi
+through 3
+through 4
+
+echo "ping, and what connector show says"
+expect 0 "a ping" bh x400 ping paris1
+says "bind         PARIS"
+expect 1 "a ping with another T-selector" bh x400 ping wrong
+says "refused by the peer's transport layer"
+expect 1 "a ping of another name" bh x400 ping misnamed
+says "refused by the peer's"
+expect 13 "a ping of no connector" bh x400 ping nobody
+[[ $(bh connector show paris3 --json | field associations.0.mode) = x410 ]] || fail "no association is shown"
+instance=paris
+[[ $(bh connector show london1 --json | field last_refusal.text) = *"MTA name"* ]] ||
+    fail "the refusal is not shown: $(bh connector show london1 --json)"
+instance=london
+
+echo "a large one, and many through one association"
+ID=BIG put message large 1 /C=FR/A=BOB/P=L1/S=b/
+wait_for 30 "the large message" came bob "id BIG-1 "
+same large "$(number bob BIG-1)"
+ID=MANY put message small 50 /C=FR/A=BOB/P=L2/S=b/
+wait_for 30 "fifty messages" came bob "id MANY-50 "
+[[ $(grep -c "id MANY-" bob/log) = 50 ]] || fail "not fifty came, once each"
+
+echo "a probe goes through, and one to nobody comes back as a report"
+ID=PROBE put probe small 1 /C=FR/A=BOB/P=L1/S=b/
+wait_for 20 "the probe" came bob "probe .* id PROBE-1 "
+ID=NOBODY put probe small 1 /C=FR/A=NOBODY/S=b/
+wait_for 20 "the report on a probe" came alice "report .* subject NOBODY-1 failed reason 1 diagnostic 0"
+
+echo "reports, by whom they are made: at once, later by the operator's word; and not on a report"
+ID=NOWAY put message small 1 /C=IT/A=NOBODY/S=b/
+wait_for 20 "a report of london's" came alice "report .* subject NOWAY-1 failed reason 1 diagnostic 0"
+ID=FAR put message small 1 /C=FR/A=NOBODY/S=b/
+wait_for 20 "a report of paris's" came alice "report .* subject FAR-1 failed reason 1 diagnostic 0"
+instance=paris
+bh connector suspend bob >/dev/null
+ID=STUCK put message small 1 /C=FR/A=BOB/P=L3/S=b/
+waits() { ! empty paris; }
+wait_for 20 "a message that waits" waits
+bh queue bounce --selector all --yes >/dev/null
+wait_for 20 "the report on what was bounced" came alice "report .* subject STUCK-1 failed"
+bh connector resume bob >/dev/null
+wait_for 20 "empty queues" empty paris
+wait_for 20 "empty queues" empty london
+! came bob "STUCK-1" || fail "what was bounced came"
+
+# kill_server NAME: and the keeper starts another
+kill_server() {
+    local old
+
+    instance=$1 # whose bh is
+    old=$(server_pid)
+    kill -KILL "$old"
+    restarted() { [[ $(server_pid) != "$old" ]] && serving; }
+    wait_for 20 "a new server of $1" restarted
+}
+half_sent() { [[ -n $(find bob -name 'new.*' -size +32k) ]]; }
+
+echo "killed in the middle of a transfer out: it comes, and once"
+touch bob/stall
+ID=OUT put message large 1 /C=FR/A=BOB/P=L1/S=b/
+wait_for 20 "half of the transfer" half_sent
+kill_server paris
+rm bob/stall
+wait_for 40 "the message" came bob "id OUT-1 "
+same large "$(number bob OUT-1)"
+wait_for 20 "an empty queue" empty paris
+[[ $(grep -c "id OUT-1 " bob/log) = 1 ]] || fail "it came twice"
+
+echo "killed in the middle of a transfer in: the sender keeps it, sends it again, and it comes once"
+touch stall
+STALL=/mnt/stall ID=IN put message large 1 /C=FR/A=BOB/P=L1/S=b/ >in.log &
+sender=$!
+started $sender
+wait_for 20 "half of it sent" grep -q stalled in.log
+kill_server london
+rm stall
+wait_for 40 "it is confirmed" grep -q delivered in.log
+wait "$sender" || fail "the sender: $(cat in.log)"
+ended "$sender"
+wait_for 40 "the message" came bob "id IN-1 "
+same large "$(number bob IN-1)"
+wait_for 20 "an empty queue" empty london
+[[ $(grep -c "id IN-1 " bob/log) = 1 ]] || fail "it came twice"
+
+echo "a ring of three: the loop is found, and reported"
+relay rome "$(connector london rome london lr) $(connector paris rome paris pr)" '{ to = "/C=US/"; via = ["london"]; }, { to = "/C=DE/"; via = ["london"]; }'
+ring() { # NAME CONNECTORS ROUTES
+    instance=$1 # whose bh is
+    sed -i "s|^connector = { |&$2 |; s|^route = ( |&$3 |" "/mnt/$1.conf"
+    bh reload >/dev/null
+}
+ring paris "$(connector rome paris rome pr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["rome"]; },'
+ring london "$(connector rome london rome lr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["paris1"]; },'
+ID=RING put message small 1 /C=US/A=NOBODY/S=r/
+wait_for 20 "the report on the loop" came alice "report .* subject RING-1 failed reason 1 diagnostic 3"
