@@ -209,6 +209,24 @@ in_time(const struct sharing *s, struct x400_share *out)
     return BH_EBUSY;
 }
 
+/* R2 again (or_route.h): the scheduler, which takes the next connector while the first is
+ * down, knows no trace. Over there it would be a loop, and be given up; here it waits. */
+static int
+not_back(const struct sharing *s, struct x400_share *out)
+{
+    struct p1_passed passed;
+
+    p1_plan_passed(&s->e, &passed);
+    for (size_t i = 0; i < passed.count; i++) {
+        if (passed.slices[i].n > 0 && slice_ieq(passed.slices[i], s->q->conf->remote_mta)) {
+            out->status = "4.4.6";
+            out->why = "it came from where this connector leads, and waits for another way";
+            return -ELOOP;
+        }
+    }
+    return 0;
+}
+
 static int
 make(struct sharing *s, struct x400_share *out)
 {
@@ -221,6 +239,7 @@ make(struct sharing *s, struct x400_share *out)
         return rc == -ENOMEM ? rc : BH_EDAMAGED;
     }
     rc = in_time(s, out);
+    rc = rc < 0 ? rc : not_back(s, out);
     if (rc < 0) {
         return rc;
     }

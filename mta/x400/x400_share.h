@@ -34,7 +34,8 @@ struct x400_share {
     const char *status, *why; /* error: it cannot go over this connector at all; NULL: ours */
 };
 /* 0; -ENOMEM, BH_EDAMAGED; with why: BH_ETOOBIG, BH_ESYNTAX; BH_EBUSY: not now, since its deferred
- * delivery time is to come. On errors nothing is the caller's. */
+ * delivery time is to come; -ELOOP: not this way, since it came from there. On errors nothing is
+ * the caller's. */
 int x400_share_make(struct x400_share *out, const struct x400_share_query *q) MUST_USE;
 
 #endif

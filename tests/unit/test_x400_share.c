@@ -11,12 +11,15 @@ static const char *const to[] = { "/C=FR/A= /P=P/S=A/", "/C=FR/A= /P=P/S=B/",
 static const struct p1_domain ours = { { true, 2, "GB" }, { true, 1, " " }, { true, 3, "LDN" } };
 
 static uint64_t now_wall_ms = P1_NOW;
+static struct slice remote_mta;
 
 static int
 shared(struct x400_share *out, const struct p1_held *h, enum p1_protocol p, uint64_t max,
     const struct slice *recipients, uint32_t count)
 {
-    const struct x400_connector_options o = { .protocol = p, .message_bytes_max = max };
+    const struct x400_connector_options o = {
+        .protocol = p, .message_bytes_max = max, .remote_mta = remote_mta
+    };
     const struct delivery d = {
         .id = 1, .received_wall_ms = P1_NOW, .recipient_count = count, .recipients = recipients
     };
@@ -170,6 +173,42 @@ behind_its_latest_delivery_time_it_has_expired(void)
     p1_held_fini(&h);
 }
 
+/* What came from LONDON waits rather than goes there again, where it would be a loop. */
+static void
+it_does_not_go_to_an_mta_that_it_passed(void)
+{
+    static const struct {
+        struct slice mta;
+        int rc;
+    } rows[] = { { SLICE_LIT("PARIS"), 0 }, { SLICE_LIT("london"), -ELOOP }, { SLICE_LIT(""), 0 } };
+    const struct slice a = slice_of(to[0]);
+    struct p1_held h, passed;
+    struct x400_share s;
+    struct p1_reader r;
+
+    p1_hold(&h, (struct p1_made){ .kind = P1_MESSAGE }, to, 3, 0);
+    CU_ASSERT_EQUAL_FATAL(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1), 0);
+    p1_reader_init(&r, P1_1988_NORMAL);
+    CU_ASSERT_EQUAL(p1_feed(&r, buf_slice(&s.head), NULL), P1_MORE);
+    buf_init(&passed.octets, P1_STORED_BYTES_MAX);
+    CU_ASSERT_EQUAL_FATAL(p1_stored_write(&passed.octets, &r.envelope), 0);
+    p1_reader_fini(&r);
+    buf_fini(&s.head);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        remote_mta = rows[i].mta;
+        CU_ASSERT_EQUAL(shared(&s, &passed, P1_1988_NORMAL, 0, &a, 1), rows[i].rc);
+        if (rows[i].rc < 0) {
+            CU_ASSERT_EQUAL(s.status[0], '4');
+            CU_ASSERT_PTR_NOT_NULL(s.why);
+        } else {
+            buf_fini(&s.head);
+        }
+    }
+    remote_mta = SLICE_NONE;
+    p1_held_fini(&passed);
+    p1_held_fini(&h);
+}
+
 static void
 a_stored_envelope_that_is_none_is_damage(void)
 {
@@ -188,4 +227,4 @@ TEST_MAIN("x400_share", TEST(responsibility_goes_for_this_deliverys_addresses),
     TEST(who_is_not_named_is_told_and_the_others_go), TEST(what_the_peer_cannot_take_says_so),
     TEST(it_is_held_until_its_time_and_the_trace_says_so),
     TEST(behind_its_latest_delivery_time_it_has_expired),
-    TEST(a_stored_envelope_that_is_none_is_damage))
+    TEST(it_does_not_go_to_an_mta_that_it_passed), TEST(a_stored_envelope_that_is_none_is_damage))
