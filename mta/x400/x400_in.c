@@ -149,22 +149,14 @@ name_it(struct x400_receipt *r)
     const struct slice parts[] = { r->conf->o.name, p1_text_slice(&e->id.domain.country),
         p1_text_slice(&e->id.domain.admd), p1_text_slice(&e->id.domain.prmd),
         p1_text_slice(&e->id.local) };
-    uint64_t sum = 0xcbf29ce484222325u;
     int rc = buf_append(&r->trans, SLICE_LIT("x400 "));
 
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(parts); i++) {
         rc = put_plain(&r->trans, parts[i]);
     }
-    for (uint32_t i = 0; i < r->judged.recipient_count; i++) {
-        struct slice a = r->judged.recipients[i].address;
-
-        for (size_t at = 0; at <= a.n; at++) {
-            sum = (sum ^ (at < a.n ? (unsigned char)a.p[at] : 0u)) * 0x100000001b3u;
-        }
-    }
     return rc < 0 ? rc
                   : buf_printf(&r->trans, " %u.%u.%u.%016" PRIx64, (unsigned)e->kind,
-                        e->trace_count, r->judged.ours, sum);
+                        e->trace_count, r->judged.ours, r->judged.whom);
 }
 
 static int

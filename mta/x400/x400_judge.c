@@ -42,6 +42,16 @@ x400_judge_text(struct slice name, struct or_address *address)
     return slice_dup(slice_of(text));
 }
 
+/* FNV-1a, of its octets and a 0. */
+static uint64_t
+add_name(uint64_t sum, struct slice name)
+{
+    for (size_t i = 0; i <= name.n; i++) {
+        sum = (sum ^ (i < name.n ? (unsigned char)name.p[i] : 0u)) * 0x100000001b3u;
+    }
+    return sum;
+}
+
 static void
 ask_route(struct judging *j, uint32_t nth, struct slice name)
 {
@@ -49,6 +59,7 @@ ask_route(struct judging *j, uint32_t nth, struct slice name)
 
     j->out->ours++;
     j->texts[nth] = x400_judge_text(name, &to);
+    j->out->whom = add_name(j->out->whom, j->texts[nth] != NULL ? slice_of(j->texts[nth]) : name);
     j->routes[nth] = j->texts[nth] != NULL
                          ? j->by->route(j->by->ctx, &to, slice_of(j->texts[nth]), j->e)
                          : (struct or_route){ .verdict = OR_ROUTE_NONE };
@@ -170,7 +181,7 @@ x400_judge(struct x400_judged *out, const struct p1_envelope *e, const struct x4
     struct judging j = { .out = out, .e = e, .by = by, .count = p1_plan_count(e) };
     bool ok;
 
-    *out = (struct x400_judged){ .why = NULL };
+    *out = (struct x400_judged){ .whom = 0xcbf29ce484222325u };
     j.capacity = MIN(j.count, (uint32_t)ENVELOPE_RECIPIENTS_MAX);
     map_init(&j.seen);
     ok = judging_init(&j);

@@ -30,8 +30,10 @@ struct x400_judged {
     struct envelope_recipient *recipients; /* each address once, with its own text */
     uint32_t recipient_count;
     uint32_t ours, failed; /* recipients that we are responsible for; of them */
-    char *sender;          /* "" : it has no text */
-    const char *why;       /* failed > 0: of the first; static */
+    uint64_t whom; /* a sum of their addresses, whatever becomes of them: of two copies of a message
+                      it tells which is which */
+    char *sender;  /* "" : it has no text */
+    const char *why; /* failed > 0: of the first; static */
 };
 /* 0 or -ENOMEM; x400_judged_fini in any case. */
 int x400_judge(

@@ -278,6 +278,30 @@ a_repetition_is_confirmed_and_not_kept(void)
     rig_stop(&g);
 }
 
+/* Two copies of one message, each for somebody whom nobody takes: the second is no repetition, or
+ * its report would never be made. */
+static void
+copies_for_different_failures_have_different_names(void)
+{
+    static const char *const other[] = { "/C=GB/A= /P=LDN/O=nobody/S=Y/" };
+    const char *const *const to[] = { bad, other, bad };
+    char names[ARRAY_LEN(to)][256];
+
+    for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+        struct rig g;
+
+        rig_init(&g, (struct given){ to[i], 1, P1_MESSAGE, L("hello"), 0 });
+        comes(&g, 100);
+        CU_ASSERT_EQUAL_FATAL(g.w.intake.commit_count, 1);
+        CU_ASSERT_EQUAL(
+            slice_copy(slice_of(g.w.intake.commits[0].transid), names[i], sizeof(names[i])), 0);
+        fake_intake_synced(&g.w.intake, 0, 0);
+        rig_stop(&g);
+    }
+    CU_ASSERT_STRING_NOT_EQUAL(names[0], names[1]);
+    CU_ASSERT_STRING_EQUAL(names[0], names[2]);
+}
+
 static void
 on_stop(void *ctx)
 {
@@ -504,6 +528,7 @@ TEST_MAIN("x400_in", TEST(the_end_is_confirmed_only_after_the_sync),
     TEST(a_report_that_is_not_durable_holds_the_confirmation_back),
     TEST(a_message_that_nobody_gets_leaves_its_report),
     TEST(a_message_beyond_the_limit_is_reported_on), TEST(a_repetition_is_confirmed_and_not_kept),
+    TEST(copies_for_different_failures_have_different_names),
     TEST(what_is_not_known_yet_is_asked_again),
     TEST(a_name_that_came_in_between_is_confirmed_if_it_is_durable),
     TEST(a_probe_and_a_report_are_kept_whole), TEST(a_lost_association_leaves_all_or_nothing),
