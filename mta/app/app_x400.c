@@ -75,15 +75,13 @@ struct or_route
 app_x400_way(const struct app_conf *c, const struct app_routes *t, const struct x400_way *way)
 {
     struct or_route_query q = { .to = way->to, .came_by = app_connector_index(c, way->came_by) };
-    struct p1_passed passed;
     uint16_t via[ROUTE_VIA_MAX];
     size_t count = 0;
     struct or_route r = { .via = OR_ROUTE_NO_CONNECTOR, .instead_of = OR_ROUTE_NO_CONNECTOR };
 
-    p1_plan_passed(way->envelope, &passed);
-    q.passed = passed.slices;
-    q.passed_count = passed.count;
-    q.reroutes = passed.reroutes;
+    q.passed = way->passed->slices;
+    q.passed_count = way->passed->count;
+    q.reroutes = way->passed->reroutes;
     r.verdict = or_route_list(t->spaces, &q, via, ARRAY_LEN(via), &count);
     if (r.verdict == OR_ROUTE_GO && count > 0) {
         r.via = via[0];

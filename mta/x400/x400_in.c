@@ -117,11 +117,21 @@ x400_in_begin(struct x400_link *l, uint32_t activity)
 
 /* ---- the envelope */
 
+struct routing {
+    struct x400_receipt *r;
+    struct p1_passed passed;
+};
+
 static struct or_route
 route(void *ctx, const struct or_address *to, struct slice text, const struct p1_envelope *e)
 {
-    struct x400_receipt *r = ctx;
-    struct x400_way way = { .came_by = r->conf->o.name, .to = to, .text = text, .envelope = e };
+    const struct routing *routing = ctx;
+    const struct x400_receipt *r = routing->r;
+    struct x400_way way = { .came_by = r->conf->o.name,
+        .to = to,
+        .text = text,
+        .envelope = e,
+        .passed = &routing->passed };
 
     return r->x->env.route(r->x->env.route_ctx, &way);
 }
@@ -171,14 +181,16 @@ static bool
 judge(struct x400_receipt *r)
 {
     struct x400 *x = r->x;
+    struct routing routing = { .r = r };
     struct x400_judge by = { .domain = &x->o.domain,
         .mta_name = x->o.mta_name,
         .content_bytes = r->reader.content_bytes,
         .message_bytes_max = r->conf->o.message_bytes_max,
         .now_wall_ms = r->arrival_wall_ms,
         .route = route,
-        .ctx = r };
+        .ctx = &routing };
 
+    p1_plan_passed(&r->reader.envelope, &routing.passed);
     if (x->env.peers != NULL) {
         by.peers = x->env.peers(x->env.route_ctx, &by.peer_count);
     }

@@ -567,6 +567,7 @@ fake_route(void *ctx, const struct x400_way *way)
     bool nobody = slice_eq(or_address_value(way->to, OR_O, OR_PRINTABLE), SLICE_LIT("nobody"));
 
     CU_ASSERT_TRUE(slice_eq(way->came_by, SLICE_LIT("paris")));
+    CU_ASSERT_PTR_NOT_NULL(way->passed);
     return (struct or_route){ .verdict = nobody ? OR_ROUTE_NONE : w->route };
 }
 

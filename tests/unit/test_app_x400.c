@@ -91,7 +91,8 @@ way(const struct app_conf *c, const struct app_routes *t, const char *to, const 
 {
     struct p1_hop hop = { .domain = c->x400_domain, .mta_name = slice_of(passed) };
     struct p1_envelope e = { .kind = P1_MESSAGE };
-    struct x400_way w = { .came_by = slice_of(came_by), .envelope = &e };
+    struct p1_passed before;
+    struct x400_way w = { .came_by = slice_of(came_by), .envelope = &e, .passed = &before };
     struct or_address address;
     struct or_error error;
     enum or_route_verdict verdict;
@@ -104,6 +105,7 @@ way(const struct app_conf *c, const struct app_routes *t, const char *to, const 
         CU_ASSERT_EQUAL_FATAL(p1_trace_write(&trace, &hop), 0);
         e.internal = buf_slice(&trace);
     }
+    p1_plan_passed(&e, &before);
     verdict = app_x400_way(c, t, &w).verdict;
     buf_fini(&trace);
     return verdict;
