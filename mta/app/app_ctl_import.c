@@ -200,16 +200,29 @@ text_of(const json_t *object, const char *key)
     return (struct slice){ json_string_value(value), json_string_length(value) };
 }
 
+/* What came by X.400 is from O/R addresses to O/R addresses, and nothing else is. */
+static bool
+is_address(const json_t *envelope, struct slice text)
+{
+    struct address address;
+    struct or_address name;
+    struct or_error error;
+
+    if (envelope_body_is_p1((uint8_t)envelope_body_of(text_of(envelope, "body")))) {
+        return app_route_is_or(text) && or_address_parse(text, &name, &error) == 0;
+    }
+    return address_parse(text, &address) == 0;
+}
+
 static const char *
 envelope_fault(const json_t *e)
 {
     struct slice sender = text_of(e, "sender");
-    struct address from;
 
     if (!json_is_object(e) || !json_is_string(json_object_get(e, "sender"))) {
         return "the envelope has no sender";
     }
-    if (sender.n > 0 && address_parse(sender, &from) < 0) {
+    if (sender.n > 0 && !is_address(e, sender)) {
         return "the envelope's sender is no address";
     }
     return text_fits(e, "envid") && text_fits(e, "client") && text_fits(e, "body")
@@ -268,9 +281,8 @@ add_recipient(struct import *im, json_t *r)
 {
     struct slice address = text_of(r, "address"), orcpt = text_of(r, "orcpt");
     json_int_t notify = json_integer_value(json_object_get(r, "notify"));
-    struct address parsed;
 
-    if (address.p == NULL || address_parse(address, &parsed) < 0 || orcpt.n > FIELD_MAX ||
+    if (address.p == NULL || !is_address(im->envelope, address) || orcpt.n > FIELD_MAX ||
         notify < 0 || notify > UINT8_MAX || im->count == ENVELOPE_RECIPIENTS_MAX) {
         return false;
     }
@@ -398,8 +410,7 @@ envelope_of(const struct import *im)
     return (struct envelope){
         .sender = text_of(e, "sender"),
         .envid = text_of(e, "envid"),
-        .body = slice_eq(text_of(e, "body"), SLICE_LIT("8BITMIME")) ? ENVELOPE_BODY_8BITMIME
-                                                                    : ENVELOPE_BODY_7BIT,
+        .body = (uint8_t)envelope_body_of(text_of(e, "body")),
         .hops = (uint8_t)(hops >= 0 && hops <= UINT8_MAX ? hops : 0),
         .received_wall_ms = received > 0 ? (uint64_t)received : ticks_wall_ms(),
         .client = text_of(e, "client").n > 0 ? text_of(e, "client") : SLICE_LIT("import"),

@@ -91,8 +91,7 @@ add_envelope(const struct app *a, const struct queue_message *m, json_t *body)
 
     queue_store_uuid(a->queue, uuid);
     (void)json_object_set_new(body, "envid", app_ctl_text(m->envid));
-    (void)json_object_set_new(
-        body, "body", json_string(m->body == ENVELOPE_BODY_8BITMIME ? "8BITMIME" : "7BIT"));
+    (void)json_object_set_new(body, "body", json_string(envelope_body_name(m->body)));
     (void)json_object_set_new(body, "hops", json_integer(m->hops));
     (void)json_object_set_new(body, "received_ms", json_integer((json_int_t)m->received_wall_ms));
     (void)json_object_set_new(body, "store", json_string(uuid));

@@ -19,6 +19,16 @@ enum envelope_body {
     ENVELOPE_P1_REPORT,
     ENVELOPE_PART
 };
+/* Its name, for people and in files: "7BIT", "P1-MESSAGE". */
+const char *envelope_body_name(uint8_t body);
+/* Of a message that is whole; what is no name is 7BIT. */
+enum envelope_body envelope_body_of(struct slice name);
+static inline bool
+envelope_body_is_p1(uint8_t body)
+{
+    return body >= ENVELOPE_P1_MESSAGE && body <= ENVELOPE_P1_REPORT;
+}
+
 /* RFC 3461 NOTIFY, a set; 0: not given (failure and delay, as RFC 3461 section 4.1 says). */
 enum {
     ENVELOPE_NOTIFY_NEVER = 1,

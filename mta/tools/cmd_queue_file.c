@@ -3,6 +3,7 @@
 #include "core/base64.h"
 #include "core/crc32c.h"
 #include "core/io.h"
+#include "mail/envelope.h"
 #include "tools/tools.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -80,29 +81,38 @@ export_files(const struct tool *t, const char *id, const char *path)
 {
     struct content c = { .path = path };
     char envelope_path[PATH_MAX];
-    json_t *shown, *envelope;
+    json_t *shown, *envelope, *p1;
+    bool came_by_x400;
     int rc, code = tool_show(t, id, &shown);
 
     if (code != 0) {
         return tool_fail(t, code, shown); /* before a file of that name is emptied */
     }
+    came_by_x400 =
+        envelope_body_is_p1((uint8_t)envelope_body_of(slice_of(tool_str(shown, "body"))));
     json_decref(shown);
-    c.fd = io_open(path, O_WRONLY | O_CREAT | O_TRUNC, FILE_MODE);
+    c.fd = io_open(path, O_RDWR | O_CREAT | O_TRUNC, FILE_MODE);
     if (c.fd < 0) {
         return write_failed(t, path, c.fd);
     }
     code = export_content(t, id, &c);
     rc = code == 0 ? io_fsync(c.fd) : 0;
+    p1 = code == 0 && rc == 0 && came_by_x400 ? message_file_p1(c.fd) : NULL;
     io_close(&c.fd);
     if (code != 0 || rc < 0) {
+        json_decref(p1);
         return code != 0 ? code : write_failed(t, path, rc);
     }
     code = tool_show(t, id, &shown);
     if (code != 0) {
+        json_decref(p1);
         return tool_fail(t, code, shown);
     }
     envelope = message_file_from_show(shown, c.bytes, c.crc, true);
     json_decref(shown);
+    if (p1 != NULL && envelope != NULL) {
+        (void)json_object_set_new(envelope, "p1", p1);
+    }
     message_file_envelope(path, envelope_path, sizeof(envelope_path));
     rc = message_file_write(envelope_path, envelope);
     json_decref(envelope);

@@ -431,7 +431,7 @@ envelope_json(const struct repair *r, const struct queue_message *m)
     (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)m->id);
     return json_pack("{s:s,s:s,s:o,s:o,s:s,s:i,s:o,s:I,s:o,s:b,s:o}", "id", id, "store", uuid,
         "sender", tool_text(m->sender), "envid", tool_text(m->envid), "body",
-        m->body == ENVELOPE_BODY_8BITMIME ? "8BITMIME" : "7BIT", "hops", (int)m->hops, "received",
+        envelope_body_name(m->body), "hops", (int)m->hops, "received",
         tool_time(m->received_wall_ms), "received_ms", (json_int_t)m->received_wall_ms, "client",
         tool_text(m->client), "held", 0, "recipients", list);
 }

@@ -143,7 +143,20 @@ waits() { ! empty paris; }
 wait_for 20 "a message that waits" waits
 bh queue bounce --selector all --yes >/dev/null
 wait_for 20 "the report on what was bounced" came alice "report .* subject STUCK-1 failed"
+
+echo "a message out of the queue and back into it"
+ID=AWAY put message small 1 /C=FR/A=BOB/P=L1/S=b/
+wait_for 20 "a message that waits" waits
+id=$(bh queue list --json | field id)
+bh queue export "$id" --output away
+[[ $(field body <away.json) = P1-MESSAGE && $(field p1.identifier <away.json) = AWAY-1 ]] || fail "the envelope: $(cat away.json)"
+tail -c +$(($(field p1.content_at <away.json) + 1)) away | cmp - small || fail "the content is not where it says"
+bh queue remove "$id" >/dev/null
+wait_for 20 "an empty queue" empty paris
+bh queue import away >/dev/null
 bh connector resume bob >/dev/null
+wait_for 20 "the message" came bob "id AWAY-1 "
+same small "$(number bob AWAY-1)"
 wait_for 20 "empty queues" empty paris
 wait_for 20 "empty queues" empty london
 ! came bob "STUCK-1" || fail "what was bounced came"
