@@ -279,13 +279,19 @@ app_x400_route(void *ctx, const struct x400_way *way)
 }
 
 bool
-app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count)
+app_route(void *ctx, const struct queue_message *m, struct slice recipient, uint16_t *via,
+    uint8_t *via_count)
 {
     struct app *a = ctx;
     struct route r;
 
-    /* FUTURE: the connector that it came by and the trace, when the queue keeps them. */
-    if (app_routes_find(a->routes, recipient, OR_ROUTE_NO_CONNECTOR, &r) < 0) {
+    uint16_t came_by = envelope_body_is_p1(m->body)
+                           ? app_connector_index(a->conf, x400_came_by(m->client))
+                           : OR_ROUTE_NO_CONNECTOR;
+
+    /* Not back where it came from. FUTURE: nor to whom its trace names, when the queue keeps it:
+     * until then he finds the loop. */
+    if (app_routes_find(a->routes, recipient, came_by, &r) < 0) {
         return false;
     }
     memcpy(via, r.via, r.via_count * sizeof(*via));

@@ -113,7 +113,8 @@ int app_notify(void *ctx, struct slice to, struct slice content);
 int app_queue_notice(
     struct app *a, enum envelope_body body, struct slice to, struct slice content) MUST_USE;
 struct or_route app_x400_route(void *ctx, const struct x400_way *way);
-bool app_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count);
+bool app_route(void *ctx, const struct queue_message *m, struct slice recipient, uint16_t *via,
+    uint8_t *via_count);
 
 /* app_report.c: what failed of a message that came by X.400 (sched_env.report) */
 int app_report(void *ctx, const struct sched_report *r);

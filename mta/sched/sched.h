@@ -82,8 +82,9 @@ struct sched_env {
     /* Call sched_tick in in_ms (0: in this turn or the next, not inside this call); replaces what
      * was set before. Unused with a loop. */
     void (*set_timer)(void *ctx, uint64_t in_ms);
-    /* Connector indexes for a recipient, in order of preference; false: no route. */
-    bool (*route)(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count);
+    /* Connector indexes for a recipient of m, in order of preference; false: no route. */
+    bool (*route)(void *ctx, const struct queue_message *m, struct slice recipient, uint16_t *via,
+        uint8_t *via_count);
     uint64_t (*wall_ms)(void *ctx);
     /* Queue a notification as a new message from the null sender: content is complete. 0: its
      * commit is in the journal's batch (queue_commit was called) before this returns, so that what

@@ -189,8 +189,10 @@ blocked(const struct sched *s, const struct destination *d)
 }
 
 struct destination *
-destination_choose(struct sched *s, struct slice recipient, struct destination *current)
+destination_choose(
+    struct sched *s, const struct queue_message *m, uint32_t recipient, struct destination *current)
 {
+    struct slice to = m->recipients[recipient].address;
     char text[ADDRESS_DOMAIN_BYTES_MAX];
     struct slice domain;
     uint16_t via[ROUTE_VIA_MAX];
@@ -199,8 +201,7 @@ destination_choose(struct sched *s, struct slice recipient, struct destination *
     struct destination *d = NULL;
     bool here = false;
 
-    if (!domain_of(s, recipient, text, &domain) ||
-        !s->env.route(s->env.ctx, recipient, via, &count)) {
+    if (!domain_of(s, to, text, &domain) || !s->env.route(s->env.ctx, m, to, via, &count)) {
         return s->noroute;
     }
     for (uint8_t i = 0; i < count; i++) {

@@ -315,8 +315,8 @@ bool task_split_doubt(struct sched *s, struct task *t) MUST_USE;
 /* ---- sched_destination.c */
 /* Where a recipient goes now. current: where it waits (NULL or noroute: nowhere yet). Never NULL;
  * sets alternates. */
-struct destination *destination_choose(
-    struct sched *s, struct slice recipient, struct destination *current);
+struct destination *destination_choose(struct sched *s, const struct queue_message *m,
+    uint32_t recipient, struct destination *current);
 struct destination *destination_new(struct connector *c, struct slice name) MUST_USE;
 void destination_check_unused(struct sched *s, struct destination *d); /* may free it */
 void destination_free(struct sched *s, struct destination *d);

@@ -844,7 +844,6 @@ closed_unopened(struct sched_session *ss, const struct transport_result *r)
 {
     struct sched *s = ss->s;
     struct destination *d = ss->dest;
-    struct slice first = ss->addresses[0];
 
     destination_note_error(s, d, r->reply);
     if (r->kind == OUTCOME_FAILED) {
@@ -862,7 +861,7 @@ closed_unopened(struct sched_session *ss, const struct transport_result *r)
         if (!d->down || ss->probe) { /* several at a time that fail are one failure */
             destination_failed(s, d, r->reply);
         }
-        if (may_go_back(ss) && destination_choose(s, first, d) != d) {
+        if (may_go_back(ss) && destination_choose(s, ss->task->entry->m, ss->indexes[0], d) != d) {
             finish(ss, true);
             return;
         }

@@ -394,7 +394,7 @@ route_many(struct sched *s, struct task *t, uint64_t now)
         from->tasks++; /* keeps it while we compare with it */
     }
     for (; i != CHAIN_END; i = next) {
-        struct destination *d = destination_choose(s, e->m->recipients[i].address, from);
+        struct destination *d = destination_choose(s, e->m, i, from);
         struct task **g = group_of(s, d, e->m, i, now);
 
         next = task_after(e, i);
@@ -426,7 +426,7 @@ task_route(struct sched *s, struct task *t)
         route_many(s, t, now);
         return;
     }
-    task_set_dest(s, t, destination_choose(s, t->entry->m->recipients[t->first].address, t->dest));
+    task_set_dest(s, t, destination_choose(s, t->entry->m, t->first, t->dest));
     settle_routed(s, t, now);
 }
 

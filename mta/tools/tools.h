@@ -84,8 +84,8 @@ void message_file_envelope(const char *file, char *out, size_t cap);
 /* From what queue show says; recipients that are final are left out. NULL: out of memory. */
 json_t *message_file_from_show(const json_t *shown, uint64_t bytes, uint32_t crc, bool complete);
 int message_file_write(const char *envelope_file, const json_t *envelope) MUST_USE;
-/* Of a content that came by X.400 what its transfer envelope says, for people, and where in the file
- * the content behind it begins. NULL: it cannot be read. (message_file_p1.c) */
+/* Of a content that came by X.400 what its transfer envelope says, for people, and where in the
+ * file the content behind it begins. NULL: it cannot be read. (message_file_p1.c) */
 json_t *message_file_p1(int fd);
 /* NULL: *fault says why not. */
 json_t *message_file_read(const char *envelope_file, const char **fault);

@@ -87,6 +87,9 @@ void x400_abort(struct x400 *x);
  * egress's.) */
 void x400_cut(struct x400 *x, const struct netaddr *local);
 
+/* Of the client of an envelope that x400 handed in: the connector that it came by; empty: none. */
+struct slice x400_came_by(struct slice client);
+
 struct x400_stats {
     uint64_t accepted, refused_calls, refused_binds; /* connections in */
     uint64_t opened, failed;                         /* associations out */

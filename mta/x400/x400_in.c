@@ -473,6 +473,17 @@ write_report(struct x400_receipt *r)
     return rc;
 }
 
+/* "[192.0.2.1]:4711 (connector)" */
+struct slice
+x400_came_by(struct slice client)
+{
+    size_t at = slice_find(client, '(');
+
+    return at < client.n && client.p[client.n - 1] == ')'
+               ? slice_sub(client, at + 1, client.n - at - 2)
+               : SLICE_NONE;
+}
+
 static int
 commit_message(struct x400_receipt *r)
 {

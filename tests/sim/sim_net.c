@@ -324,9 +324,11 @@ set_timer(void *ctx, uint64_t in_ms)
 }
 
 static bool
-find_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count)
+find_route(void *ctx, const struct queue_message *m, struct slice recipient, uint16_t *via,
+    uint8_t *via_count)
 {
     (void)ctx;
+    (void)m;
     via[0] = 0;
     *via_count = 1;
     return !slice_iends(recipient, SLICE_LIT("@noroute.example"));

@@ -274,10 +274,12 @@ set_timer(void *ctx, uint64_t in_ms)
 }
 
 static bool
-find_route(void *ctx, struct slice recipient, uint16_t *via, uint8_t *via_count)
+find_route(void *ctx, const struct queue_message *m, struct slice recipient, uint16_t *via,
+    uint8_t *via_count)
 {
     struct world *w = ctx;
 
+    (void)m;
     memcpy(via, w->via, sizeof(w->via));
     *via_count = w->via_count;
     return w->via_count > 0 && !slice_iends(recipient, SLICE_LIT("@noroute.example"));

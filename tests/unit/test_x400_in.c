@@ -521,9 +521,21 @@ a_drain_waits_for_the_commit(void)
     rig_stop(&g);
 }
 
-TEST_MAIN("x400_in", TEST(the_end_is_confirmed_only_after_the_sync),
-    TEST(the_stored_form_reads_back), TEST(a_failed_sync_is_reported_and_not_confirmed),
-    TEST(what_intake_does_not_take_is_reported), TEST(octets_that_are_no_p1_are_refused_for_good),
+static void
+the_client_of_an_envelope_tells_the_connector(void)
+{
+    CU_ASSERT_TRUE(
+        slice_eq(x400_came_by(SLICE_LIT("[192.0.2.1]:4711 (paris)")), SLICE_LIT("paris")));
+    CU_ASSERT_EQUAL(x400_came_by(SLICE_LIT("local")).n, 0);
+    CU_ASSERT_EQUAL(x400_came_by(SLICE_LIT("")).n, 0);
+    CU_ASSERT_EQUAL(x400_came_by(SLICE_LIT("(")).n, 0);
+    CU_ASSERT_EQUAL(x400_came_by(SLICE_LIT("()")).n, 0);
+}
+
+TEST_MAIN("x400_in", TEST(the_client_of_an_envelope_tells_the_connector),
+    TEST(the_end_is_confirmed_only_after_the_sync), TEST(the_stored_form_reads_back),
+    TEST(a_failed_sync_is_reported_and_not_confirmed), TEST(what_intake_does_not_take_is_reported),
+    TEST(octets_that_are_no_p1_are_refused_for_good),
     TEST(a_recipient_without_a_way_is_reported_on_before_the_message),
     TEST(a_report_that_is_not_durable_holds_the_confirmation_back),
     TEST(a_message_that_nobody_gets_leaves_its_report),

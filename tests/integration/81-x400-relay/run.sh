@@ -207,7 +207,12 @@ ring() { # NAME CONNECTORS ROUTES
     sed -i "s|^connector = { |&$2 |; s|^route = ( |&$3 |" "/mnt/$1.conf"
     bh reload >/dev/null
 }
-ring paris "$(connector rome paris rome pr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["rome"]; },'
-ring london "$(connector rome london rome lr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["paris1"]; },'
+ring paris "$(connector rome paris rome pr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["rome"]; }, { to = "/C=NL/"; via = ["london1", "rome"]; },'
+ring london "$(connector rome london rome lr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["paris1"]; }, { to = "/C=NL/"; via = ["paris1"]; },'
 ID=RING put message small 1 /C=US/A=NOBODY/S=r/
 wait_for 20 "the report on the loop" came alice "report .* subject RING-1 failed reason 1 diagnostic 3"
+
+echo "never back over the connector it came by, though that is the cheapest: rome is asked, and knows nobody"
+ID=BACK put message small 1 /C=NL/A=NOBODY/S=r/
+wait_for 20 "rome's report" came alice "report .* subject BACK-1 failed reason 1 diagnostic 0"
+grep -q "x400.transfer.in .* BACK-1" rome.log || fail "rome was not asked"
