@@ -257,11 +257,80 @@ on_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
     queue_forget(a->queue, cb, cb_ctx);
 }
 
+/* ---- parts */
+
+static int
+on_secure(
+    struct intake_message *m, struct slice key, struct slice state, intake_commit_fn *cb, void *ctx)
+{
+    return queue_secure(m->in, key, state, cb, ctx);
+}
+
+static void
+on_suspend(struct intake_message *m)
+{
+    queue_suspend(m->in);
+    free(m);
+}
+
+static int
+on_part(void *ctx, uint64_t after, struct intake_part *out)
+{
+    const struct app *a = ctx;
+    const struct queue_message *m;
+
+    if (a->queue == NULL || !queue_parts_known(a->queue)) {
+        return -EAGAIN;
+    }
+    m = queue_part_after(a->queue, after);
+    if (m == NULL) {
+        return 0;
+    }
+    *out = (struct intake_part){ m->id, m->size_bytes, m->sender, m->envid };
+    return 1;
+}
+
+static int
+on_reopen(
+    void *ctx, uint64_t id, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out)
+{
+    struct app *a = ctx;
+    struct intake_message *m;
+    int rc = on_ready(ctx, 0);
+
+    if (rc < 0) {
+        return rc;
+    }
+    m = malloc(sizeof(*m));
+    if (m == NULL) {
+        return -ENOMEM;
+    }
+    m->app = a;
+    rc = queue_reopen(a->queue, id, resume, resume_ctx, &m->in);
+    if (rc < 0) {
+        free(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+static void
+on_drop(void *ctx, uint64_t id)
+{
+    struct app *a = ctx;
+
+    if (a->queue != NULL) {
+        queue_part_drop(a->queue, id);
+    }
+}
+
 struct intake
 app_intake(struct app *a)
 {
     static const struct intake_ops ops = { on_recipient, on_ready, on_checkpoint, on_known,
-        on_known_for, on_settled, on_open, on_write, on_commit, on_abort, on_forget };
+        on_known_for, on_settled, on_open, on_write, on_commit, on_abort, on_forget, on_secure,
+        on_suspend, on_part, on_reopen, on_drop };
 
     return (struct intake){ &ops, a };
 }

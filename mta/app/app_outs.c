@@ -92,6 +92,23 @@ wants_x400(const struct app_conf *c)
     return wants;
 }
 
+/* Of transfers under way, for the queue's next owner. */
+static int
+note_set(void *ctx, struct slice key, struct slice value)
+{
+    struct app *a = ctx;
+
+    return a->queue != NULL ? queue_state_set(a->queue, key, value) : BH_ESTATE;
+}
+
+static struct slice
+note_get(void *ctx, struct slice key)
+{
+    const struct app *a = ctx;
+
+    return a->queue != NULL ? queue_state_get(a->queue, key) : SLICE_NONE;
+}
+
 /* Once begun it stays: without listeners and connectors it does nothing. */
 static int
 x400_begin(struct app *a, const struct app_conf *c)
@@ -100,7 +117,8 @@ x400_begin(struct app *a, const struct app_conf *c)
         .resolver = a->resolver,
         .intake = a->intake,
         .route = app_x400_route,
-        .route_ctx = a };
+        .route_ctx = a,
+        .settings = { note_set, note_get, a } };
     struct x400_mta_options o;
     int rc = 0;
 

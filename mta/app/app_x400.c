@@ -17,6 +17,7 @@ app_x400_mta_options(const struct app_conf *c, struct x400_mta_options *out)
                                       ? MIN(c->sessions_per_client_max, UNBOUND_MAX)
                                       : UNBOUND_MAX,
         .returned_bytes_max = RETURNED_BYTES_MAX,
+        .points = true,
         .times = x400_times_default };
 }
 
@@ -61,6 +62,7 @@ app_x400_connector_options(const struct app_connector *o, struct x400_hop hops[A
         .dialogue = x->two_way ? RTSE_TWA : RTSE_MONOLOGUE,
         .checkpoint = x->checkpoint,
         .window = x->window,
+        .recovery_ms = x->recovery_ms,
         .times = times_of(o),
         .schedule = x->schedule,
         .in_max = x->association_incoming,

@@ -33,6 +33,13 @@ struct intake_known {
     uint64_t size_bytes; /* of content, as the client sent it */
 };
 
+/* A message of which a part came: see secure. Slices live until the next call of intake's. */
+struct intake_part {
+    uint64_t id; /* the message will have it */
+    uint64_t size_bytes;
+    struct slice key, state;
+};
+
 struct intake_message; /* one being received */
 typedef void intake_resume_fn(void *ctx);
 typedef void intake_commit_fn(void *ctx, int status);
@@ -71,6 +78,23 @@ struct intake_ops {
     /* The session that waits for cb is gone: cb will not run. The message stays as it is (durable
      * or not). */
     void (*forget)(void *ctx, intake_commit_fn *cb, void *cb_ctx);
+
+    /* Parts: what came of a long message survives the session's end, and ours. NULL, all of them:
+     * there are none. What may be lost with one is only the work of sending its octets again. */
+    /* cb status 0: all that was written so far is durable, with key (whose it is) and state (what
+     * is needed to go on); it takes the place of what was secured before. Errors and cb as
+     * commit's, but m stays. commit makes the message of it, abort forgets it. */
+    int (*secure)(struct intake_message *m, struct slice key, struct slice state,
+        intake_commit_fn *cb, void *ctx);
+    /* m is consumed; what was secured waits for reopen, here or with the next owner. */
+    void (*suspend)(struct intake_message *m);
+    /* Those that wait, by id; the first behind after. 1, 0: no more; -EAGAIN: not known yet. */
+    int (*part)(void *ctx, uint64_t after, struct intake_part *out);
+    /* Go on with it: the next octet is that at its size_bytes. BH_ENOTFOUND; BH_EBUSY: soon again;
+     * BH_EDAMAGED; else as open. */
+    int (*reopen)(void *ctx, uint64_t id, intake_resume_fn *resume, void *resume_ctx,
+        struct intake_message **out);
+    void (*drop)(void *ctx, uint64_t id); /* nobody will go on with it */
 };
 
 struct intake {

@@ -70,6 +70,8 @@ struct transport_up {
      * delivery (done with DEFERRED; do not send the dot: RSET or close). */
     int (*content)(
         struct sched_session *s, struct slice *out, transport_ready_fn *ready, void *ctx);
+    /* content goes on (or begins) with the octet at offset of the stored message. */
+    void (*seek)(struct sched_session *s, uint64_t offset);
     /* May the final dot go out now? 0; BH_EBUSY: ready is called, then ask again; BH_EFENCED,
      * BH_EQUORUM: never: close the connection. */
     int (*dot)(struct sched_session *s, transport_ready_fn *ready, void *ctx);

@@ -603,11 +603,9 @@ refused(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
     return RTSE_IND_REFUSED;
 }
 
-static enum rtse_ind_kind
-began(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
+static bool
+activity_number(struct slice id, uint32_t *out)
 {
-    bool resumed = p->session.old_activity.n > 0;
-    struct slice id = resumed ? p->session.old_activity : p->session.activity;
     struct ber_cursor c;
     struct ber_value v;
     uint64_t number;
@@ -615,10 +613,22 @@ began(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
     ber_cursor_init(&c, id);
     if (ber_take_tag(&c, BER_UNIVERSAL(BER_INTEGER), &v) <= 0 ||
         ber_to_uint(&v, RTSE_ACTIVITY_MAX, &number) < 0) {
+        return false;
+    }
+    *out = (uint32_t)number;
+    return true;
+}
+
+static enum rtse_ind_kind
+began(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
+{
+    bool resumed = p->session.old_activity.n > 0;
+
+    if (!activity_number(resumed ? p->session.old_activity : p->session.activity, &ind->activity) ||
+        !activity_number(p->session.activity, &ind->renamed)) {
         return protocol(r, "an activity's identifier is no number", ind);
     }
     r->state = RTSE_RECEIVE;
-    ind->activity = (uint32_t)number;
     ind->point = p->session.serial;
     ind->link = p->session.link;
     ind->offset = (uint64_t)ind->point * r->checkpoint * RTSE_CHECKPOINT_UNIT_BYTES;

@@ -112,7 +112,7 @@ enum rtse_ind_kind {
     RTSE_IND_OPENED,    /* open */
     RTSE_IND_REFUSED,   /* reason, user, error; over */
     RTSE_IND_BEGIN,     /* activity: an APDU comes */
-    RTSE_IND_RESUME,    /* activity, point, offset, link: octets follow; or rtse_report */
+    RTSE_IND_RESUME,    /* activity, renamed, point, offset, link: octets follow; or rtse_report */
     RTSE_IND_OCTETS,    /* bytes, of the APDU */
     RTSE_IND_POINT,     /* point: rtse_secured when all before it is durable */
     RTSE_IND_END,       /* the APDU is whole: rtse_secured or rtse_report */
@@ -155,6 +155,8 @@ struct rtse_ind {
     struct rtse_open open; /* slices live until the next call with this rtse */
     struct slice bytes;
     uint32_t activity, point;
+    uint32_t
+        renamed; /* RESUME: what the peer calls the activity from now on, for another recovery */
     uint64_t offset; /* of the octets that follow, in the APDU */
     struct session_reference link;
     unsigned reason;

@@ -201,6 +201,7 @@ struct sched_session {
     uint32_t capacity;
     struct buf text;
     struct queue_reader *reader;
+    uint64_t from; /* where the reader begins; then how much of what it gives is left out */
 };
 
 struct sched {
@@ -354,6 +355,11 @@ void session_close_marked(struct sched *s); /* those of session_close_later */
 /* At once; results that are known count, in doubt is recorded, the rest waits again. */
 void session_break_off(struct sched *s, struct sched_session *ss);
 void session_free(struct sched_session *ss);
+/* sched_content.c: transport_up's content and seek; and its end. */
+int session_content(
+    struct sched_session *ss, struct slice *out, transport_ready_fn *ready, void *ctx);
+void session_seek(struct sched_session *ss, uint64_t offset);
+void session_close_content(struct sched_session *ss);
 /* It is no longer told when its attempt's record is durable. */
 void session_forget_try(struct sched_session *ss);
 

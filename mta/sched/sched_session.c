@@ -49,15 +49,14 @@ session_new(struct sched *s, struct destination *d)
     ss->finished = 0;
     ss->task = NULL;
     ss->reader = NULL;
+    ss->from = 0;
     return ss;
 }
 
 void
 session_free(struct sched_session *ss)
 {
-    if (ss->reader != NULL) {
-        queue_reader_close(ss->reader);
-    }
+    session_close_content(ss);
     free(ss->addresses);
     free(ss->indexes);
     free(ss->results);
@@ -616,10 +615,7 @@ finish(struct sched_session *ss, bool reroute)
     struct queue_message *m = x.e->m;
     uint64_t now = sched_now(s);
 
-    if (ss->reader != NULL) {
-        queue_reader_close(ss->reader);
-        ss->reader = NULL;
-    }
+    session_close_content(ss);
     for (uint32_t i = 0; i < ss->delivery.recipient_count; i++) {
         if (ss->results[i].known) {
             decide(ss, i, now); /* the last to add to ss->text: slices of it hold from here on */
@@ -653,30 +649,6 @@ finish(struct sched_session *ss, bool reroute)
 }
 
 /* ---- transport_up */
-
-static int
-up_content(struct sched_session *ss, struct slice *out, transport_ready_fn *ready, void *ctx)
-{
-    int rc;
-
-    if (ss->task == NULL) {
-        return -EIO;
-    }
-    if (ss->reader == NULL) {
-        rc = queue_reader_open(ss->s->env.queue, ss->task->entry->m, &ss->reader);
-        if (rc < 0) {
-            ss->reader = NULL;
-            ss->ours = true;
-            return rc == BH_EDAMAGED ? rc : -EIO;
-        }
-    }
-    rc = queue_reader_next(ss->reader, out, ready, ctx);
-    if (rc < 0 && rc != BH_EBUSY) {
-        ss->ours = true;
-        log_event(EV_CONTENT_UNREADABLE, LF_ID("id", ss->delivery.id), LF_ERR("error", rc));
-    }
-    return rc;
-}
 
 /* Nothing may go out, or on. */
 static bool
@@ -925,8 +897,8 @@ up_closed(struct sched_session *ss, const struct transport_result *result)
 const struct transport_up *
 sched_transport_up(void)
 {
-    static const struct transport_up up = { up_begin, up_attempted, up_content, up_dot,
-        up_recipient, up_done, up_opened, up_closed };
+    static const struct transport_up up = { up_begin, up_attempted, session_content, session_seek,
+        up_dot, up_recipient, up_done, up_opened, up_closed };
 
     return &up;
 }

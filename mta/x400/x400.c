@@ -47,6 +47,7 @@ x400_new(struct x400 **out, const struct x400_env *env, const struct x400_mta_op
     list_init(&x->receipts);
     loop_timer_init(env->loop, &x->drain_timer, on_drain_timer, x);
     loop_task_init(&x->drain_task, on_drain_task, x);
+    x400_resume_start(x);
     *out = x;
     return 0;
 }
@@ -67,6 +68,7 @@ x400_free(struct x400 *x)
     x->drain_cb = NULL;
     x400_abort(x);
     loop_timer_stop(&x->drain_timer);
+    loop_timer_stop(&x->parts_timer);
     loop_task_cancel(&x->drain_task);
     free(x->expected);
     free(x->expected_by);

@@ -12,8 +12,8 @@
  *           sent and neither was heard.
  * Isolation what one connector waits for no other waits for: associations, limits, deadlines and
  *           passwords are its own. Until a bind no more than unbound_max connections are held.
- * Points    nothing durable holds a half of a message yet (docs/protocols/x400.md, Checkpoints), so
- *           incoming associations agree on none; see x400_mta_options.points.
+ * Points    a transfer that breaks goes on at its last confirmed point, in either direction and on
+ *           whatever node (docs/protocols/x400.md, Checkpoints and the journal).
  */
 #ifndef X400_X400_H
 #define X400_X400_H
@@ -44,6 +44,14 @@ struct x400_way {
 };
 typedef struct or_route x400_route_fn(void *ctx, const struct x400_way *way);
 
+/* Small values that move with the queue: what is known of transfers that go, to resume them. get:
+ * empty if it is unset; lives until the next call. set: value empty: unset. NULL: none are kept. */
+struct x400_settings {
+    int (*set)(void *ctx, struct slice key, struct slice value);
+    struct slice (*get)(void *ctx, struct slice key);
+    void *ctx;
+};
+
 /* Outlives the protocol. */
 struct x400_env {
     struct loop *loop;
@@ -54,6 +62,7 @@ struct x400_env {
     /* What the connectors that route's `via` counts take; NULL: all take all. */
     const struct p1_peer *(*peers)(void *route_ctx, size_t *count);
     void *route_ctx;
+    struct x400_settings settings;
 };
 
 struct x400_mta_options {            /* borrowed during the call */
@@ -64,9 +73,9 @@ struct x400_mta_options {            /* borrowed during the call */
     uint32_t unbound_per_client_max; /* of them, of one address */
     uint64_t returned_bytes_max;     /* content that a non-delivery report of ours returns */
     struct x400_times times;         /* until it is known whose association it is */
-    /* Incoming associations agree on the connector's checkpoints, and a point is confirmed when the
-     * octets before it are with intake. To be set when intake can make a part durable; until then
-     * a size of 0 is agreed on, and what a peer resumes is refused: it begins anew. */
+    /* Incoming associations agree on the connector's checkpoints, a point is confirmed when the
+     * octets before it are durable (intake's secure), and what a peer resumes goes on. Else a size
+     * of 0 is agreed on, and what a peer resumes is refused: it begins anew. */
     bool points;
 };
 int x400_new(
@@ -126,6 +135,7 @@ struct x400_connector_options { /* borrowed during the call */
 
     enum rtse_dialogue dialogue;
     uint32_t checkpoint, window; /* KiB, points */
+    uint64_t recovery_ms;        /* how long a transfer that broke may be resumed; 0: never */
     struct x400_times times;
     struct x400_schedule schedule; /* when we may call; x400_schedule.h */
     uint64_t waiting_ms; /* remote-initiated: how long a delivery waits for a call before it is

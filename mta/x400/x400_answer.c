@@ -121,9 +121,10 @@ accept_it(struct x400_link *l, const struct rtse_open *offer, struct x400_connec
         x400_link_abort(l, "out of memory", -ENOMEM);
         return;
     }
-    answer.checkpoint = l->x->o.points ? MIN(offer->checkpoint, o->checkpoint) : 0;
-    answer.checkpoint =
-        l->x->o.points && offer->checkpoint == 0 ? o->checkpoint : answer.checkpoint;
+    answer.checkpoint = !l->x->o.points ? 0
+                        : offer->checkpoint == 0 || o->checkpoint == 0
+                            ? MAX(offer->checkpoint, o->checkpoint)
+                            : MIN(offer->checkpoint, o->checkpoint);
     answer.window = MIN(offer->window, o->window);
     answer.user = buf_slice(&out);
     x400_link_bind(l, c);

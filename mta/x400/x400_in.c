@@ -44,6 +44,7 @@ intake_of(const struct x400_receipt *r)
 static void
 drop_messages(struct x400_receipt *r)
 {
+    x400_resume_end(r);
     if (r->message != NULL) {
         intake_of(r)->ops->abort(r->message);
     }
@@ -100,7 +101,7 @@ x400_in_begin(struct x400_link *l, uint32_t activity)
     r->connector = l->connector;
     r->conf = x400_conf_ref(l->conf);
     r->at = l;
-    r->activity = activity;
+    r->activity = r->renamed = activity;
     r->arrival_wall_ms = ticks_wall_ms();
     p1_reader_init(&r->reader, l->protocol);
     buf_init(&r->trans, TRANS_BYTES_MAX);
@@ -177,9 +178,10 @@ known(const struct x400_receipt *r)
     return intake_of(r)->ops->known(intake_of(r)->ctx, buf_slice(&r->trans), &k);
 }
 
-static bool
-judge(struct x400_receipt *r)
+bool
+x400_in_judge(struct x400_receipt *r)
 {
+    const struct p1_envelope *e = &r->reader.envelope;
     struct x400 *x = r->x;
     struct routing routing = { .r = r };
     struct x400_judge by = { .domain = &x->o.domain,
@@ -194,13 +196,18 @@ judge(struct x400_receipt *r)
     if (x->env.peers != NULL) {
         by.peers = x->env.peers(x->env.route_ctx, &by.peer_count);
     }
-    return x400_judge(&r->judged, &r->reader.envelope, &by) == 0 && name_it(r) == 0;
+    if (x400_judge(&r->judged, e, &by) < 0 || name_it(r) < 0) {
+        return false;
+    }
+    r->knows = known(r) == 1;
+    r->returning = r->judged.failed > 0 && !r->knows && e->kind == P1_MESSAGE &&
+                   x->o.returned_bytes_max > 0 && p1_report_returns(e);
+    return true;
 }
 
 static void
 envelope_came(struct x400_receipt *r)
 {
-    const struct p1_envelope *e = &r->reader.envelope;
     uint64_t declared = r->reader.content_bytes == BER_INDEFINITE ? 0 : r->reader.content_bytes;
     int rc;
 
@@ -209,21 +216,18 @@ envelope_came(struct x400_receipt *r)
     }
     r->envelope = true;
     rc = intake_of(r)->ops->ready(intake_of(r)->ctx, declared);
-    if (rc < 0 || !judge(r)) {
+    if (rc < 0 || !x400_in_judge(r)) {
         r->why = rc < 0 ? error_text(rc) : "out of memory";
         happens(r, X400_IN_NO_ROOM);
         return;
     }
-    r->knows = known(r) == 1;
-    r->returning = r->judged.failed > 0 && !r->knows && e->kind == P1_MESSAGE &&
-                   r->x->o.returned_bytes_max > 0 && p1_report_returns(e);
     happens(r, r->knows || r->judged.recipient_count == 0 ? X400_IN_NOBODY : X400_IN_ACCEPTED);
 }
 
 /* ---- octets */
 
-static void
-on_resume(void *ctx)
+void
+x400_in_writable(void *ctx)
 {
     struct x400_receipt *r = ctx;
 
@@ -254,7 +258,7 @@ open_message(struct x400_receipt *r)
 {
     const struct intake *intake = intake_of(r);
     struct buf head;
-    int rc = intake->ops->open(intake->ctx, on_resume, r, &r->message, &r->id);
+    int rc = intake->ops->open(intake->ctx, x400_in_writable, r, &r->message, &r->id);
 
     if (rc < 0) {
         r->why = error_text(rc);
@@ -623,6 +627,7 @@ happens(struct x400_receipt *r, enum x400_in_event e)
         open_message(r);
         break;
     case X400_IN_SKIP_REST:
+        x400_resume_skip(r);
         drop_messages(r);
         r->state = X400_IN_SKIP;
         break;
@@ -663,18 +668,21 @@ happens(struct x400_receipt *r, enum x400_in_event e)
 void
 x400_in_octets(struct x400_link *l, struct slice bytes)
 {
-    if (x400_in_row(l->receipt->state, X400_IN_OCTETS) == X400_IN_READ) {
-        read_octets(l->receipt, bytes);
+    struct x400_receipt *r = l->receipt;
+    size_t again = (size_t)MIN(r->again_bytes, (uint64_t)bytes.n);
+
+    r->again_bytes -= again;
+    bytes = slice_skip(bytes, again);
+    if (bytes.n > 0 && x400_in_row(r->state, X400_IN_OCTETS) == X400_IN_READ) {
+        read_octets(r, bytes);
     }
 }
 
-/* A point says no more than that what came has been handed to intake: nobody relies on it, since
- * no transfer is resumed here (x400_mta_options.points). */
 void
 x400_in_point(struct x400_link *l, uint32_t point)
 {
     if (l->receipt->state != X400_IN_REFUSED) {
-        x400_conn_secured(l->conn, l->receipt->activity, point);
+        x400_resume_point(l->receipt, point);
     }
 }
 
@@ -699,8 +707,16 @@ x400_in_end(struct x400_link *l, uint32_t point)
 }
 
 void
-x400_in_stopped(struct x400_link *l)
+x400_in_refuse(struct x400_receipt *r, const char *why, bool busy)
 {
+    r->why = why;
+    happens(r, busy ? X400_IN_NO_ROOM : X400_IN_BAD);
+}
+
+void
+x400_in_stopped(struct x400_link *l, bool keep)
+{
+    l->receipt->keeps = keep;
     happens(l->receipt, X400_IN_STOPPED);
 }
 
@@ -711,5 +727,6 @@ x400_in_lost(struct x400_link *l)
 
     l->receipt = NULL;
     r->at = NULL;
+    r->keeps = true;
     happens(r, X400_IN_LOST);
 }

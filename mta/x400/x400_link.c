@@ -139,6 +139,7 @@ x400_link_end(struct x400_link *l, const struct x400_end *end)
     l->session = NULL;
     l->open = false;
     if (t != NULL) {
+        x400_resume_broken(t);
         t->at = NULL;
         x400_out_lost(t, end);
     }
@@ -285,19 +286,6 @@ on_transfer_over(struct x400_link *l)
 }
 
 static void
-on_resume(struct x400_link *l, const struct rtse_ind *ind)
-{
-    log_event(EV_X400_RESUME_REFUSED, LF_UINT("association", l->id),
-        LF_SLICE("connector", name_of(l)), LF_UINT("activity", ind->activity),
-        LF_UINT("point", ind->point));
-    x400_in_begin(l, ind->activity);
-    if (l->receipt != NULL) {
-        l->receipt->state = X400_IN_REFUSED;
-    }
-    x400_conn_report(l->conn, ind->activity, SESSION_REASON_PROCEDURAL);
-}
-
-static void
 on_receiving(struct x400_link *l, enum rtse_ind_kind kind, const struct rtse_ind *ind)
 {
     if (kind == RTSE_IND_BEGIN) {
@@ -305,7 +293,7 @@ on_receiving(struct x400_link *l, enum rtse_ind_kind kind, const struct rtse_ind
         x400_in_begin(l, ind->activity);
     } else if (kind == RTSE_IND_RESUME) {
         l->pleased = false;
-        on_resume(l, ind);
+        x400_resume_in(l, ind);
     } else if (l->receipt == NULL) {
         return; /* there was no memory for it: it is reported, and will be stopped */
     } else if (kind == RTSE_IND_OCTETS) {
@@ -315,16 +303,19 @@ on_receiving(struct x400_link *l, enum rtse_ind_kind kind, const struct rtse_ind
     } else if (kind == RTSE_IND_END) {
         x400_in_end(l, ind->point);
     } else {
-        x400_in_stopped(l);
+        x400_in_stopped(l, ind->keep);
     }
 }
 
 static void
-on_sending(struct x400_link *l, enum rtse_ind_kind kind, unsigned reason, bool in_doubt)
+on_sending(struct x400_link *l, enum rtse_ind_kind kind, const struct rtse_ind *ind, bool in_doubt)
 {
     struct transport_session *t = l->session;
 
     if (kind == RTSE_IND_CONFIRMED) {
+        if (t != NULL) {
+            x400_resume_confirmed(t);
+        }
         return;
     }
     on_transfer_over(l);
@@ -333,7 +324,7 @@ on_sending(struct x400_link *l, enum rtse_ind_kind kind, unsigned reason, bool i
     } else if (kind == RTSE_IND_SENT) {
         x400_out_sent(t);
     } else {
-        x400_out_failed(t, reason, in_doubt);
+        x400_out_failed(t, ind, in_doubt);
     }
 }
 
@@ -354,7 +345,7 @@ on_rtse(void *ctx, enum rtse_ind_kind kind, const struct rtse_ind *ind, bool in_
     case RTSE_IND_CONFIRMED:
     case RTSE_IND_SENT:
     case RTSE_IND_FAILED:
-        on_sending(l, kind, ind->reason, in_doubt);
+        on_sending(l, kind, ind, in_doubt);
         break;
     case RTSE_IND_PLEASE:
         l->wanted = true;

@@ -15,6 +15,7 @@
 #include "x400/x400.h"
 #include "x400/x400_half.h"
 #include "x400/x400_judge.h"
+#include "x400/x400_resume.h"
 
 struct x400_conf { /* a connector's options as given, copied, shared by what began with them */
     unsigned refs;
@@ -38,6 +39,8 @@ struct x400 {
     struct x400_connector **expected_by;
     size_t expected_count;
     struct x400_stats stats;
+    uint64_t started_wall_ms;
+    struct loop_timer parts_timer; /* x400_resume_in.c */
     bool draining;
     struct loop_timer drain_timer;
     struct loop_task drain_task;
@@ -57,6 +60,7 @@ struct x400_connector {
     bool suspended, retired;
     struct loop_timer opens; /* when the schedule's next window begins */
     struct loop_task reached;
+    struct transport_session *noting[X400_NOTES]; /* x400_resume_out.c: whose the note is now */
     struct x400_connector_view seen;
 };
 
@@ -144,15 +148,47 @@ struct x400_receipt {
     const char *why;
     struct loop_timer timer; /* known is asked again */
     unsigned asked;
+    /* x400_resume_in.c */
+    uint32_t renamed;            /* the activity's number for a recovery */
+    uint32_t last_point, flying; /* that came; that is being secured, 0: none is */
+    bool has_part;               /* something was secured, or is being */
+    bool keeps;                  /* it is left for a recovery */
+    uint64_t again_bytes;        /* of what comes, we have so much already */
 };
 /* What the association says; *_begin makes the receipt. */
 void x400_in_begin(struct x400_link *l, uint32_t activity);
 void x400_in_octets(struct x400_link *l, struct slice bytes);
 void x400_in_point(struct x400_link *l, uint32_t point);
 void x400_in_end(struct x400_link *l, uint32_t point);
-void x400_in_stopped(struct x400_link *l);
+void x400_in_stopped(struct x400_link *l, bool keep);
+void x400_in_refuse(struct x400_receipt *r, const char *why, bool busy); /* reported */
+/* Its envelope is here (again): judged. False: out of memory. */
+bool x400_in_judge(struct x400_receipt *r);
+loop_fn x400_in_writable;                    /* ctx: the receipt */
 void x400_in_lost(struct x400_link *l);      /* the link goes */
 void x400_in_forget(struct x400_receipt *r); /* at once; commits are not waited for */
+
+/* ---- x400_resume_in.c: parts of what comes */
+
+/* RTSE_IND_RESUME. */
+void x400_resume_in(struct x400_link *l, const struct rtse_ind *ind);
+/* A point came: it is confirmed once what is before it is durable. */
+void x400_resume_point(struct x400_receipt *r, uint32_t point);
+/* The message is being given up, or left: nobody waits any more. */
+void x400_resume_end(struct x400_receipt *r);
+/* Nothing is kept from now on, and the transfer goes on: points that wait are confirmed. */
+void x400_resume_skip(struct x400_receipt *r);
+void x400_resume_start(struct x400 *x);
+
+/* ---- x400_resume_out.c: notes of what goes */
+
+/* Go on with a transfer that broke, if there is one: what remains is to be written then. */
+bool x400_resume_out(struct transport_session *t);
+void x400_resume_confirmed(struct transport_session *t); /* a point */
+/* It broke, and may be resumed at its last point. */
+void x400_resume_broken(struct transport_session *t);
+/* done: nothing will be resumed; else the note stays for the next delivery. */
+void x400_resume_leave(struct transport_session *t, bool done);
 
 /* ---- x400_out.c */
 
@@ -180,6 +216,13 @@ struct transport_session {
     uint64_t bytes; /* of the APDU */
     uint64_t content_bytes;
     uint8_t *left_out; /* x400_share.h */
+    /* x400_resume_out.c */
+    uint64_t stored_bytes; /* of what is stored before the content */
+    uint64_t noted_bytes;  /* of the last point that was noted */
+    uint32_t head_crc;
+    unsigned note;      /* which is ours, and 1; 0: none */
+    bool told_left_out; /* to the scheduler */
+    bool resumed, anew; /* it goes on; the peer does not know it any more: it does not */
     struct p1_identifier message;
     unsigned priority;
     enum p1_kind kind;
@@ -196,7 +239,7 @@ void x400_out_opened(struct transport_session *t);
 void x400_out_turn(struct transport_session *t);
 void x400_out_room(struct transport_session *t);
 void x400_out_sent(struct transport_session *t);
-void x400_out_failed(struct transport_session *t, unsigned reason, bool in_doubt);
+void x400_out_failed(struct transport_session *t, const struct rtse_ind *ind, bool in_doubt);
 /* The association is gone; end says why. */
 void x400_out_lost(struct transport_session *t, const struct x400_end *end);
 /* A free association: for a session that waits for one, else app/ hears of it. */

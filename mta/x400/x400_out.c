@@ -57,6 +57,7 @@ soon(struct transport_session *t)
 static void
 set_delivery(struct transport_session *t, const struct delivery *d)
 {
+    x400_resume_leave(t, false);
     t->d = d;
     buf_clear(&t->head);
     buf_release(&t->head);
@@ -64,6 +65,7 @@ set_delivery(struct transport_session *t, const struct delivery *d)
     free(t->left_out);
     t->left_out = NULL;
     t->began = t->headed = t->granted = t->waits = t->in_doubt = false;
+    t->resumed = t->anew = t->told_left_out = false;
     t->head_done = 0;
     t->left = t->bytes = t->content_bytes = 0;
     t->priority = P1_NORMAL;
@@ -130,6 +132,7 @@ fail(struct transport_session *t)
     bool for_good = t->status[0] == '5';
     struct transport_result r = result(t, for_good ? OUTCOME_FAILED : OUTCOME_DEFERRED, t->status);
 
+    x400_resume_leave(t, true);
     log_event(EV_X400_UNFIT, LF_ID("id", t->d->id), LF_SLICE("connector", t->conf->o.name),
         LF_STR("reason", t->text));
     results(t, &r);
@@ -142,6 +145,7 @@ deliver(struct transport_session *t)
 
     t->at->messages_out++;
     x400_record_out(t);
+    x400_resume_leave(t, true);
     text_is(t, "transfer confirmed");
     r = result(t, OUTCOME_DELIVERED, "2.0.0");
     results(t, &r);
@@ -197,6 +201,7 @@ x400_out_end(struct transport_session *t, const struct transport_result *r)
         log_event(EV_X400_IN_DOUBT, LF_ID("id", t->d->id), LF_SLICE("connector", t->conf->o.name),
             LF_SLICE("reason", r->reply));
     }
+    x400_resume_leave(t, false);
     c->up.closed(t->up, r);
     t->d = NULL;
     list_push_back(&c->dead, &t->link);
@@ -559,7 +564,10 @@ tell_left_out(struct transport_session *t)
         .kind = OUTCOME_FAILED, .status = slice_of(code->status), .reply = slice_of(code->text)
     };
 
-    for (uint32_t i = 0; t->left_out != NULL && i < t->d->recipient_count; i++) {
+    bool tell = t->left_out != NULL && !t->told_left_out;
+
+    t->told_left_out = true;
+    for (uint32_t i = 0; tell && i < t->d->recipient_count; i++) {
         if (t->left_out[i] != X400_LEFT_NONE) {
             t->connector->up.recipient(
                 t->up, i, t->left_out[i] == X400_LEFT_UNNAMED ? &unnamed : &downgrade);
@@ -600,6 +608,7 @@ prepare(struct transport_session *t)
             return;
         }
         t->headed = true;
+        t->stored_bytes = bytes;
         t->bytes = t->left = buf_len(&t->head) + t->content_bytes;
         t->small = t->bytes <= SMALL_BYTES;
     }
@@ -611,7 +620,9 @@ prepare(struct transport_session *t)
     tell_left_out(t);
     t->state = X400_OUT_SEND;
     t->at->sending = true;
-    x400_conn_transfer(t->at->conn, t->bytes, t->priority);
+    if (!x400_resume_out(t)) {
+        x400_conn_transfer(t->at->conn, t->bytes, t->priority);
+    }
     happens(t, X400_OUT_ROOM);
 }
 
@@ -769,9 +780,35 @@ x400_out_sent(struct transport_session *t)
     happens(t, X400_OUT_SENT);
 }
 
-void
-x400_out_failed(struct transport_session *t, unsigned reason, bool in_doubt)
+/* The peer does not know what was to be resumed: at once from the beginning. */
+static void
+begin_anew(struct transport_session *t)
 {
+    x400_resume_leave(t, true);
+    t->resumed = t->granted = t->waits = false;
+    t->anew = true;
+    t->head_done = 0;
+    t->left = t->bytes;
+    t->piece = SLICE_NONE;
+    t->connector->up.seek(t->up, t->stored_bytes);
+    ask_turn(t);
+}
+
+void
+x400_out_failed(struct transport_session *t, const struct rtse_ind *ind, bool in_doubt)
+{
+    unsigned reason = ind->reason;
+
+    if (t->resumed && !in_doubt && reason == SESSION_REASON_PROCEDURAL &&
+        t->state != X400_OUT_STOP) {
+        begin_anew(t);
+        return;
+    }
+    if (ind->keep) {
+        x400_resume_broken(t);
+    } else {
+        x400_resume_leave(t, true);
+    }
     if (t->state != X400_OUT_STOP) {
         t->status = "4.4.2";
         (void)snprintf(t->text, sizeof(t->text),

@@ -394,6 +394,13 @@ queue_reader_open(struct queue *q, const struct queue_message *m, struct queue_r
     return 0;
 }
 
+uint64_t
+queue_reader_seek(struct queue_reader *r, uint64_t offset)
+{
+    r->at = (size_t)offset / r->q->piece_bytes * r->q->piece_bytes;
+    return offset - r->at;
+}
+
 int
 queue_reader_next(struct queue_reader *r, struct slice *out, loop_fn *ready, void *ctx)
 {

@@ -31,6 +31,7 @@ struct x400_conn {
     size_t room;
     struct buf out;
     struct netaddr local;
+    struct rtse_recovery recovery, resumed; /* what the test says; what we asked for */
 };
 
 static struct x400_conn fake_conns[FAKE_CONNS_MAX];
@@ -228,6 +229,27 @@ uint32_t
 x400_conn_context(const struct x400_conn *c)
 {
     return c->offer.mode == PRESENTATION_NORMAL ? 5 : 0;
+}
+
+int
+x400_conn_resume(
+    struct x400_conn *c, const struct rtse_recovery *from, uint64_t apdu_bytes, unsigned priority)
+{
+    (void)priority;
+    if (from->checkpoint != c->recovery.checkpoint) {
+        return -EINVAL;
+    }
+    buf_clear(&c->out);
+    c->resumed = *from;
+    c->recovery.point = from->point;
+    c->apdu_bytes = apdu_bytes - rtse_offset(from);
+    return 0;
+}
+
+void
+x400_conn_recovery(const struct x400_conn *c, struct rtse_recovery *out)
+{
+    *out = c->recovery;
 }
 
 void
@@ -443,7 +465,7 @@ struct sched_session {
     struct slice *stored;
     size_t piece_bytes, read;
     int begin, attempted, content, dot; /* 0, BH_EBUSY once, or an error */
-    unsigned begins, attempts, dots;
+    unsigned begins, attempts, dots, seeks;
     transport_ready_fn *ready;
     void *ready_ctx;
     unsigned opened, closed, done;
@@ -506,6 +528,13 @@ fake_up_content(struct sched_session *s, struct slice *out, transport_ready_fn *
 }
 
 static inline void
+fake_up_seek(struct sched_session *s, uint64_t offset)
+{
+    s->read = (size_t)offset;
+    s->seeks++;
+}
+
+static inline void
 fake_up_recipient(struct sched_session *s, uint32_t index, const struct transport_result *r)
 {
     (void)index;
@@ -542,7 +571,7 @@ fake_up_closed(struct sched_session *s, const struct transport_result *r)
 }
 
 static const struct transport_up fake_up = { fake_up_begin, fake_up_attempted, fake_up_content,
-    fake_up_dot, fake_up_recipient, fake_up_done, fake_up_opened, fake_up_closed };
+    fake_up_seek, fake_up_dot, fake_up_recipient, fake_up_done, fake_up_opened, fake_up_closed };
 
 /* ---- a protocol with one connector */
 

@@ -8,9 +8,11 @@
 #include "p1_made.h"
 #include "test_main.h"
 #include "x400/x400.h"
+#include "x400/x400_resume.h"
 #include "x400/x400_trace.h"
 #include <signal.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define PAIR_GUARD_MS    ((uint64_t)60 * 1000)
 #define PAIR_ENTRIES_MAX 256
@@ -19,6 +21,8 @@
 #define PAIR_PIECE       ((size_t)32 * 1024)
 #define PAIR_SESSIONS    8
 #define PAIR_WIRES       16
+#define PAIR_PARTS       16
+#define PAIR_SETTINGS    32
 
 struct pair;
 struct pair_mta;
@@ -36,9 +40,27 @@ struct pair_entry {
 
 struct intake_message {
     struct pair_mta *mta;
+    uint64_t id;
     struct pair_entry entry;
     intake_commit_fn *cb;
     void *ctx;
+};
+
+/* What was secured of a message; durable with the next sync. */
+struct pair_part {
+    bool used, durable;
+    struct intake_message *open; /* it is being gone on with */
+    uint64_t id;
+    char key[X400_PART_KEY_CAP], state[X400_PART_BYTES_MAX];
+    size_t key_bytes, state_bytes;
+    struct pair_entry entry;
+    intake_commit_fn *cb; /* of a part that is not durable yet */
+    void *ctx;
+};
+
+struct pair_setting {
+    char key[X400_NOTE_KEY_CAP], value[X400_NOTE_BYTES_MAX];
+    size_t bytes;
 };
 
 struct sched_session {
@@ -65,6 +87,10 @@ struct pair_mta {
     unsigned out_count, in_count;
     struct intake_message *pending[PAIR_ENTRIES_MAX];
     unsigned pending_count;
+    struct pair_part parts[PAIR_PARTS];
+    struct pair_setting settings[PAIR_SETTINGS];
+    unsigned reopened, suspended, dropped, noted, seeks;
+    bool points, no_sync; /* no_sync: the disk takes its time */
     struct loop_task sync, pump;
     struct sched_session sessions[PAIR_SESSIONS];
     unsigned sessions_max;
@@ -142,7 +168,7 @@ pair_open(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_m
     CHECK(m != NULL);
     m->mta = mta;
     buf_init(&m->entry.stored, PAIR_HEAD_MAX);
-    *id = ++mta->last_id;
+    *id = m->id = ++mta->last_id;
     *out = m;
     return 0;
 }
@@ -169,9 +195,204 @@ pair_write(struct intake_message *m, struct slice bytes)
     return 0;
 }
 
+/* ---- parts */
+
+static inline void
+pair_part_free(struct pair_part *part)
+{
+    buf_fini(&part->entry.stored);
+    part->used = false;
+}
+
+/* Of a message; all, or what is durable. */
+static inline void
+pair_parts_forget(struct pair_mta *mta, uint64_t id, bool all)
+{
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        struct pair_part *part = &mta->parts[i];
+
+        if (part->used && part->id == id && (all || part->durable)) {
+            pair_part_free(part);
+        }
+    }
+}
+
+static inline struct pair_entry
+pair_entry_copy(const struct pair_entry *e)
+{
+    struct pair_entry copy = *e;
+
+    buf_init(&copy.stored, PAIR_HEAD_MAX);
+    CHECK(buf_append(&copy.stored, buf_slice(&e->stored)) == 0);
+    return copy;
+}
+
+static inline int
+pair_secure(
+    struct intake_message *m, struct slice key, struct slice state, intake_commit_fn *cb, void *ctx)
+{
+    struct pair_mta *mta = m->mta;
+
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        struct pair_part *part = &mta->parts[i];
+
+        if (!part->used) {
+            CHECK(key.n <= sizeof(part->key) && state.n <= sizeof(part->state));
+            *part = (struct pair_part){ .used = true, .open = m, .id = m->id, .cb = cb };
+            part->ctx = ctx;
+            part->key_bytes = key.n;
+            part->state_bytes = state.n;
+            memcpy(part->key, key.p, key.n);
+            memcpy(part->state, state.p, state.n);
+            part->entry = pair_entry_copy(&m->entry);
+            loop_call_soon(mta->pair->loop, &mta->sync);
+            return 0;
+        }
+    }
+    CHECK(false);
+    return -ENOMEM;
+}
+
+static inline void
+pair_suspend(struct intake_message *m)
+{
+    m->mta->suspended++;
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        struct pair_part *part = &m->mta->parts[i];
+
+        part->open = part->open == m ? NULL : part->open;
+    }
+    buf_fini(&m->entry.stored);
+    free(m);
+}
+
+static inline int
+pair_part(void *ctx, uint64_t after, struct intake_part *out)
+{
+    struct pair_mta *mta = ctx;
+    const struct pair_part *next = NULL;
+
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        const struct pair_part *part = &mta->parts[i];
+
+        if (part->used && part->durable && part->open == NULL && part->id > after &&
+            (next == NULL || part->id < next->id)) {
+            next = part;
+        }
+    }
+    if (next != NULL) {
+        *out = (struct intake_part){ next->id, next->entry.bytes, { next->key, next->key_bytes },
+            { next->state, next->state_bytes } };
+    }
+    return next != NULL;
+}
+
+static inline int
+pair_reopen(
+    void *ctx, uint64_t id, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out)
+{
+    struct pair_mta *mta = ctx;
+
+    (void)resume;
+    (void)resume_ctx;
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        struct pair_part *part = &mta->parts[i];
+
+        if (part->used && part->id == id && part->open == NULL && part->durable) {
+            struct intake_message *m = calloc(1, sizeof(*m));
+
+            CHECK(m != NULL);
+            m->mta = mta;
+            m->id = id;
+            m->entry = pair_entry_copy(&part->entry);
+            part->open = m;
+            mta->reopened++;
+            *out = m;
+            return 0;
+        }
+    }
+    return BH_ENOTFOUND;
+}
+
+static inline void
+pair_drop(void *ctx, uint64_t id)
+{
+    struct pair_mta *mta = ctx;
+
+    mta->dropped++;
+    pair_parts_forget(mta, id, true);
+}
+
+/* The one that takes another's place, and whoever waits for it. */
+static inline void
+pair_parts_sync(struct pair_mta *mta)
+{
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        struct pair_part *part = &mta->parts[i];
+
+        if (part->used && !part->durable) {
+            intake_commit_fn *cb = part->cb;
+
+            pair_parts_forget(mta, part->id, false);
+            part->durable = true;
+            part->cb = NULL;
+            if (cb != NULL) {
+                cb(part->ctx, 0);
+            }
+        }
+    }
+}
+
+/* ---- settings */
+
+static inline struct pair_setting *
+pair_setting(struct pair_mta *m, struct slice key, bool make)
+{
+    for (unsigned i = 0; i < PAIR_SETTINGS; i++) {
+        struct pair_setting *s = &m->settings[i];
+
+        if (s->bytes > 0 && slice_eq(key, slice_of(s->key))) {
+            return s;
+        }
+    }
+    for (unsigned i = 0; make && i < PAIR_SETTINGS; i++) {
+        if (m->settings[i].bytes == 0) {
+            CHECK(slice_copy(key, m->settings[i].key, sizeof(m->settings[i].key)) == 0);
+            return &m->settings[i];
+        }
+    }
+    CHECK(!make);
+    return NULL;
+}
+
+static inline int
+pair_set(void *ctx, struct slice key, struct slice value)
+{
+    struct pair_setting *s = pair_setting(ctx, key, value.n > 0);
+
+    ((struct pair_mta *)ctx)->noted += value.n > 0;
+    if (s != NULL) {
+        CHECK(value.n <= sizeof(s->value));
+        s->bytes = value.n;
+        memcpy(s->value, value.n > 0 ? value.p : "", value.n);
+    }
+    return 0;
+}
+
+static inline struct slice
+pair_get(void *ctx, struct slice key)
+{
+    const struct pair_setting *s = pair_setting(ctx, key, false);
+
+    return s != NULL ? (struct slice){ s->value, s->bytes } : SLICE_NONE;
+}
+
+/* ---- the end of a message */
+
 static inline void
 pair_abort(struct intake_message *m)
 {
+    pair_parts_forget(m->mta, m->id, true);
     buf_fini(&m->entry.stored);
     free(m);
 }
@@ -182,12 +403,17 @@ pair_on_sync(void *ctx)
 {
     struct pair_mta *mta = ctx;
 
+    if (mta->no_sync) {
+        return;
+    }
+    pair_parts_sync(mta);
     while (mta->pending_count > 0) {
         struct intake_message *m = mta->pending[0];
 
         memmove(mta->pending, mta->pending + 1, --mta->pending_count * sizeof(*mta->pending));
         CHECK(mta->in_count < PAIR_ENTRIES_MAX);
         m->entry.durable = true;
+        pair_parts_forget(mta, m->id, true);
         mta->in[mta->in_count++] = m->entry;
         if (m->cb != NULL) {
             m->cb(m->ctx, 0);
@@ -218,10 +444,14 @@ pair_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
 {
     struct pair_mta *m = ctx;
 
-    (void)cb;
     for (unsigned i = 0; i < m->pending_count; i++) {
-        if (m->pending[i]->ctx == cb_ctx) {
+        if (m->pending[i]->ctx == cb_ctx && m->pending[i]->cb == cb) {
             m->pending[i]->cb = NULL;
+        }
+    }
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        if (m->parts[i].used && m->parts[i].ctx == cb_ctx && m->parts[i].cb == cb) {
+            m->parts[i].cb = NULL;
         }
     }
 }
@@ -319,6 +549,13 @@ pair_up_content(struct sched_session *s, struct slice *out, transport_ready_fn *
     return (int)out->n;
 }
 
+static inline void
+pair_up_seek(struct sched_session *s, uint64_t offset)
+{
+    s->read = offset;
+    s->mta->seeks++;
+}
+
 /* How often the i-th of from is with to. */
 static inline unsigned
 pair_came(const struct pair_mta *from, const struct pair_mta *to, unsigned i)
@@ -389,8 +626,8 @@ pair_up_closed(struct sched_session *s, const struct transport_result *r)
     loop_stop(s->mta->pair->loop);
 }
 
-static const struct transport_up pair_up = { pair_up_yes, pair_up_yes, pair_up_content, pair_up_yes,
-    pair_up_recipient, pair_up_done, pair_up_opened, pair_up_closed };
+static const struct transport_up pair_up = { pair_up_yes, pair_up_yes, pair_up_content,
+    pair_up_seek, pair_up_yes, pair_up_recipient, pair_up_done, pair_up_opened, pair_up_closed };
 
 static inline void
 pair_reached(void *ctx)
@@ -532,6 +769,10 @@ pair_b_accept(void *ctx, int fd, const struct netaddr *peer)
 {
     struct pair_mta *m = ctx;
 
+    if (m->stopped) {
+        (void)close(fd);
+        return;
+    }
     x400_accept(m->x, fd, peer, "p1");
 }
 
@@ -580,6 +821,7 @@ pair_mta_init(struct pair *p, struct pair_mta *m, const char *name, const char *
         .dialogue = RTSE_MONOLOGUE,
         .checkpoint = 30,
         .window = 5,
+        .recovery_ms = PAIR_GUARD_MS,
         .times = x400_times_default };
     pair_selector(&m->o.local.t, name);
     pair_selector(&m->o.remote.t, peer);
@@ -657,18 +899,27 @@ pair_mta_start(struct pair *p, struct pair_mta *m, const char *prmd)
         .write = pair_write,
         .commit = pair_commit,
         .abort = pair_abort,
-        .forget = pair_forget };
+        .forget = pair_forget,
+        .secure = pair_secure,
+        .suspend = pair_suspend,
+        .part = pair_part,
+        .reopen = pair_reopen,
+        .drop = pair_drop };
     const struct x400_connector_env env = { NULL, pair_reached, m };
-    const struct x400_env x = {
-        .loop = p->loop, .net = m->net, .intake = { &ops, m }, .route = pair_route, .route_ctx = m
-    };
+    const struct x400_env x = { .loop = p->loop,
+        .net = m->net,
+        .intake = { &ops, m },
+        .route = pair_route,
+        .route_ctx = m,
+        .settings = { pair_set, pair_get, m } };
     struct x400_mta_options o = { .mta_name = slice_of(m->name),
         .domain = { { true, 2, "GB" }, { true, 1, " " }, { true, 1, "L" } },
         .associations_max = 20,
         .unbound_max = 20,
         .unbound_per_client_max = 20,
         .returned_bytes_max = 4096,
-        .times = x400_times_default };
+        .times = x400_times_default,
+        .points = m->points };
 
     o.domain.prmd.octets[0] = prmd[0];
     (void)env;
@@ -790,6 +1041,11 @@ pair_mta_free(struct pair_mta *m)
     }
     for (unsigned i = 0; i < m->in_count; i++) {
         buf_fini(&m->in[i].stored);
+    }
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        if (m->parts[i].used) {
+            pair_part_free(&m->parts[i]);
+        }
     }
 }
 

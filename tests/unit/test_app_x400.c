@@ -51,7 +51,7 @@ the_mta_is_told_its_names_and_limits(void)
     CU_ASSERT_TRUE(is(p1_text_slice(&o.domain.prmd), "LONDON"));
     CU_ASSERT_EQUAL(o.associations_max, 77);
     CU_ASSERT_EQUAL(o.unbound_per_client_max, 3);
-    CU_ASSERT_FALSE(o.points);
+    CU_ASSERT_TRUE(o.points);
     app_conf_free(c);
 }
 

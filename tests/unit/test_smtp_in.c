@@ -223,7 +223,8 @@ on_settled(void *ctx, struct slice transid)
 }
 
 static const struct intake_ops ops = { on_recipient, on_ready, on_checkpoint, on_known,
-    on_known_for, on_settled, on_open, on_write, on_commit, on_abort, on_forget };
+    on_known_for, on_settled, on_open, on_write, on_commit, on_abort, on_forget, NULL, NULL, NULL,
+    NULL, NULL };
 
 /* ---- the rig */
 

@@ -277,8 +277,8 @@ up_closed(struct sched_session *s, const struct transport_result *r)
     loop_stop(g->loop);
 }
 
-static const struct transport_up up = { up_begin, up_attempted, up_content, up_dot, up_recipient,
-    up_done, up_opened, up_closed };
+static const struct transport_up up = { up_begin, up_attempted, up_content, NULL, up_dot,
+    up_recipient, up_done, up_opened, up_closed };
 
 /* The session is idle. */
 static void

@@ -349,6 +349,12 @@ up_content(struct sched_session *s, struct slice *out, transport_ready_fn *ready
 }
 
 static void
+up_seek(struct sched_session *s, uint64_t offset)
+{
+    s->read = offset;
+}
+
+static void
 result(const struct transport_result *r)
 {
     printf("%s %d %.*s\n",
@@ -402,8 +408,8 @@ up_closed(struct sched_session *s, const struct transport_result *r)
     }
 }
 
-static const struct transport_up up = { up_yes, up_yes, up_content, up_yes, up_recipient, up_done,
-    up_opened, up_closed };
+static const struct transport_up up = { up_yes, up_yes, up_content, up_seek, up_yes, up_recipient,
+    up_done, up_opened, up_closed };
 
 /* ---- both */
 

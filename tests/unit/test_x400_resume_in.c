@@ -1,0 +1,224 @@
+/* Two whole MTAs over loopback with checkpoints: the wire is cut everywhere in a long transfer, and
+ * it goes on where it was; on another node of either side too; and where it cannot it begins anew.
+ */
+#include "x400_pair.h"
+
+#define CONTENT_BYTES ((uint64_t)300 * 1000)
+#define CHECKPOINT    4u /* KiB */
+#define POINT_BYTES   ((uint64_t)CHECKPOINT * RTSE_CHECKPOINT_UNIT_BYTES)
+
+enum failover { NOBODY_MOVES, RECEIVER_MOVES, SENDER_MOVES };
+
+static struct pair p;
+
+static void
+start(enum p1_protocol protocol)
+{
+    pair_init(&p);
+    p.a.o.protocol = p.b.o.protocol = protocol;
+    p.a.o.checkpoint = p.b.o.checkpoint = CHECKPOINT;
+    p.a.points = p.b.points = true;
+    pair_start(&p);
+}
+
+/* Everything of m ends but its queue; then it is there again, as on another node. */
+static void
+moves(struct pair_mta *m)
+{
+    unsigned used = 0;
+
+    pair_mta_stop(m);
+    do {
+        used = m->pending_count;
+        for (unsigned i = 0; i < PAIR_SESSIONS; i++) {
+            used += m->sessions[i].used;
+        }
+    } while (used > 0 && loop_run(p.loop) == 0);
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        if (m->parts[i].used && !m->parts[i].durable) {
+            pair_part_free(&m->parts[i]); /* its sync never came */
+        }
+        m->parts[i].open = NULL;
+    }
+    x400_connector_free(m->c);
+    x400_free(m->x);
+    pair_mta_start(&p, m, m == &p.a ? "L" : "P");
+    m->stopped = false;
+}
+
+static void
+expect_whole(void)
+{
+    const struct pair_entry *e = &p.b.in[0];
+    uint64_t sum = 0;
+    enum p1_kind kind;
+    uint64_t head;
+
+    CU_ASSERT_EQUAL_FATAL(p.b.in_count, 1);
+    CU_ASSERT_EQUAL_FATAL(p1_stored_bytes(buf_slice(&e->stored), &kind, &head), 0);
+    CU_ASSERT_EQUAL(e->bytes, head + CONTENT_BYTES);
+    sum = pair_sum(slice_sub(buf_slice(&e->stored), 0, (size_t)head));
+    for (uint64_t i = 0; i < CONTENT_BYTES; i++) {
+        sum += (unsigned char)p.pattern[i % PAIR_PATTERN];
+    }
+    CU_ASSERT_EQUAL(e->sum, sum);
+}
+
+/* Nothing is left of it in either queue. */
+static void
+expect_nothing_kept(void)
+{
+    struct intake_part part;
+
+    CU_ASSERT_EQUAL(pair_part(&p.b, 0, &part), 0);
+    for (unsigned i = 0; i < PAIR_SETTINGS; i++) {
+        CU_ASSERT_EQUAL(p.a.settings[i].bytes, 0);
+    }
+}
+
+/* Octets on the wire until all was there, with the wire cut behind so many. */
+static uint64_t
+cut_at(uint64_t octets, enum p1_protocol protocol, enum failover moving, bool *resumed)
+{
+    uint64_t total;
+
+    start(protocol);
+    p.cut_at = octets;
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    loop_timer_start(&p.guard, PAIR_GUARD_MS);
+    while (!p.guarded && octets > 0 && p.cuts == 0) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+    if (moving != NOBODY_MOVES && p.cuts > 0) {
+        moves(moving == RECEIVER_MOVES ? &p.b : &p.a);
+    }
+    pair_run(&p);
+    total = p.octets;
+    *resumed = p.b.reopened > 0;
+    expect_whole();
+    expect_nothing_kept();
+    CU_ASSERT_EQUAL(p.a.out[0].failures, 0);
+    pair_stop(&p);
+    return total;
+}
+
+static void
+a_transfer_cut_anywhere_goes_on(void)
+{
+    static const enum p1_protocol protocols[] = { P1_1988_NORMAL, P1_1988_X410 };
+
+    for (size_t k = 0; k < ARRAY_LEN(protocols); k++) {
+        bool resumed;
+        uint64_t whole = cut_at(0, protocols[k], NOBODY_MOVES, &resumed);
+        unsigned count = 0;
+
+        CU_ASSERT_FALSE(resumed);
+        for (uint64_t at = 500; at < whole; at += 9973) {
+            uint64_t total = cut_at(at, protocols[k], NOBODY_MOVES, &resumed);
+
+            count += resumed;
+            if (resumed) { /* at most the window again, and what opening costs */
+                CU_ASSERT_TRUE(total < whole + 8 * POINT_BYTES + 8192);
+            }
+        }
+        CU_ASSERT_TRUE(count > 10);
+    }
+}
+
+static void
+on_another_node_too(void)
+{
+    bool resumed;
+    unsigned count[3] = { 0 };
+
+    for (uint64_t at = 20000; at < CONTENT_BYTES; at += 29989) {
+        for (unsigned moving = RECEIVER_MOVES; moving <= SENDER_MOVES; moving++) {
+            (void)cut_at(at, P1_1988_NORMAL, (enum failover)moving, &resumed);
+            count[moving] += resumed;
+        }
+    }
+    CU_ASSERT_TRUE(count[RECEIVER_MOVES] > 3);
+    CU_ASSERT_TRUE(count[SENDER_MOVES] > 3);
+}
+
+/* Cut again and again, each time some octets later: each goes on where the one before was. */
+static void
+a_transfer_cut_often_goes_on_each_time(void)
+{
+    unsigned cuts = 0;
+
+    start(P1_1988_NORMAL);
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    loop_timer_start(&p.guard, PAIR_GUARD_MS);
+    while (!p.guarded && !p.a.out[0].done) {
+        if (p.cut_at == 0 && p.cuts < 8) {
+            p.cut_at = p.octets + 50000;
+        }
+        CHECK(loop_run(p.loop) == 0);
+    }
+    cuts = p.cuts;
+    pair_run(&p);
+    expect_whole();
+    expect_nothing_kept();
+    CU_ASSERT_TRUE(cuts >= 5);
+    CU_ASSERT_TRUE(p.b.reopened >= 5);
+    CU_ASSERT_TRUE(p.octets < CONTENT_BYTES + 9 * (8 * POINT_BYTES + 8192));
+    pair_stop(&p);
+}
+
+/* The receiver has lost it: it says so, and all of it comes over the same association. */
+static void
+what_is_not_known_any_more_begins_anew(void)
+{
+    start(P1_1988_NORMAL);
+    p.cut_at = 150000;
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    while (p.cuts == 0) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+    moves(&p.b);
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        if (p.b.parts[i].used) {
+            pair_part_free(&p.b.parts[i]);
+        }
+    }
+    pair_run(&p);
+    expect_whole();
+    expect_nothing_kept();
+    CU_ASSERT_EQUAL(p.b.reopened, 0);
+    pair_stop(&p);
+}
+
+/* A point is confirmed only when the disk has it: the sender stops at the window's end. */
+static void
+no_point_is_confirmed_before_it_is_durable(void)
+{
+    uint64_t before;
+
+    start(P1_1988_NORMAL);
+    p.b.no_sync = true;
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    do {
+        before = p.octets;
+        loop_timer_start(&p.guard, 100);
+        while (!p.guarded) {
+            CHECK(loop_run(p.loop) == 0);
+        }
+        p.guarded = false;
+    } while (p.octets != before || before == 0);
+    CU_ASSERT_TRUE(p.octets < 9 * POINT_BYTES);
+    CU_ASSERT_EQUAL(p.a.noted, 0);
+    p.b.no_sync = false;
+    loop_call_soon(p.loop, &p.b.sync);
+    pair_run(&p);
+    expect_whole();
+    pair_stop(&p);
+}
+
+TEST_MAIN("x400_resume_in", TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
+    TEST(a_transfer_cut_often_goes_on_each_time), TEST(what_is_not_known_any_more_begins_anew),
+    TEST(no_point_is_confirmed_before_it_is_durable))
