@@ -87,6 +87,7 @@ struct p1_reporter { /* we */
     uint64_t now_wall_ms;
     uint64_t arrival_wall_ms; /* of the subject here */
     bool return_content;      /* it is all in content; what was not asked for is not returned */
+    bool terse;               /* without supplementary information */
     struct slice content;
 };
 
@@ -101,6 +102,9 @@ struct slice p1_report_destination(const struct p1_envelope *subject);
  * 1: it is there; 0: there is nothing to report; -ENOMEM, BH_ETOOBIG: out's, or it would be more
  * than the next MTA reads (then again, without content). */
 int p1_report_write(struct buf *out, const struct p1_envelope *subject,
+    const struct p1_outcome *outcomes, const struct p1_reporter *by) MUST_USE;
+/* The same into an empty out, with as much as there is room for: without content, then terse. */
+int p1_report_write_fitting(struct buf *out, const struct p1_envelope *subject,
     const struct p1_outcome *outcomes, const struct p1_reporter *by) MUST_USE;
 
 #endif

@@ -240,7 +240,7 @@ write_recipient(struct ber_writer *w, const struct p1_recipient *r, const struct
     if (name_of_history(history(r->extensions, P1_EXT_REDIRECTION_HISTORY), false, &name)) {
         write_name(w, BER_CONTEXT(4), name.whole);
     }
-    write_supplementary(w, o->text);
+    write_supplementary(w, by->terse ? SLICE_NONE : o->text);
     if (p1_find_extension(r->extensions, P1_EXT_REDIRECTION_HISTORY, &x)) {
         ber_write_list(w, BER_CONTEXT(6), x.whole);
     }
@@ -334,4 +334,24 @@ p1_report_write(struct buf *out, const struct p1_envelope *subject,
     }
     /* Room for the traces of the hops to come. */
     return buf_len(out) - before > P1_ENVELOPE_BYTES_MAX - 64 * KIB ? BH_ETOOBIG : 1;
+}
+
+int
+p1_report_write_fitting(struct buf *out, const struct p1_envelope *subject,
+    const struct p1_outcome *outcomes, const struct p1_reporter *by)
+{
+    struct p1_reporter less = *by;
+    int rc = p1_report_write(out, subject, outcomes, &less);
+
+    if (rc == BH_ETOOBIG && less.return_content) {
+        less.return_content = false;
+        buf_clear(out);
+        rc = p1_report_write(out, subject, outcomes, &less);
+    }
+    if (rc == BH_ETOOBIG) {
+        less.terse = true;
+        buf_clear(out);
+        rc = p1_report_write(out, subject, outcomes, &less);
+    }
+    return rc;
 }

@@ -10,7 +10,7 @@ static const uint8_t in_table[X400_IN_EVENT_COUNT][X400_IN_STATE_COUNT] = {
     IN(OCTETS,   READ,        READ,        READ,        DROP,   NEVER,       NEVER),
     IN(ACCEPTED, OPEN,        NEVER,       NEVER,       NEVER,  NEVER,       NEVER),
     IN(NOBODY,   SKIP_REST,   SKIP_REST,   NEVER,       NEVER,  NEVER,       NEVER),
-    IN(BAD,      REPORT_BAD,  REPORT_BAD,  REPORT_BAD,  NEVER,  NEVER,       NEVER),
+    IN(BAD,      REPORT_BAD,  REPORT_BAD,  REPORT_BAD,  NEVER,  NEVER,       REPORT_BAD),
     IN(NO_ROOM,  REPORT_BUSY, REPORT_BUSY, REPORT_BUSY, NEVER,  REPORT_BUSY, REPORT_BUSY),
     IN(END,      NEVER,       ASK_KNOWN,   ASK_KNOWN,   DROP,   NEVER,       NEVER),
     IN(NEW,      NEVER,       NEVER,       NEVER,       NEVER,  WRITE_DOWN,  NEVER),

@@ -380,14 +380,8 @@ make_report(struct x400_receipt *r, struct buf *out)
         .arrival_wall_ms = r->arrival_wall_ms,
         .return_content = r->returning,
         .content = buf_slice(&r->returned) };
-    int rc = p1_report_write(out, &r->reader.envelope, r->judged.outcomes, &by);
 
-    if (rc == BH_ETOOBIG && by.return_content) {
-        buf_clear(out);
-        by.return_content = false;
-        rc = p1_report_write(out, &r->reader.envelope, r->judged.outcomes, &by);
-    }
-    return rc;
+    return p1_report_write_fitting(out, &r->reader.envelope, r->judged.outcomes, &by);
 }
 
 static int
@@ -541,7 +535,10 @@ write_down(struct x400_receipt *r)
     }
     if (rc < 0) {
         r->why = error_text(rc);
-        happens(r, is_known(r, rc) ? X400_IN_KNOWN : X400_IN_NO_ROOM);
+        happens(r, is_known(r, rc)    ? X400_IN_KNOWN
+                   : rc == BH_ETOOBIG ? X400_IN_BAD /* and so each time: its sender is told by the
+                                                       peer */
+                                      : X400_IN_NO_ROOM);
     } else if (r->commits == 0) {
         log_nothing(r);
         happens(r, X400_IN_NOTHING);

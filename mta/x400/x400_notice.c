@@ -78,16 +78,9 @@ write_report(struct buf *out, const struct p1_envelope *e, const struct p1_outco
         .now_wall_ms = n->now_wall_ms,
         .arrival_wall_ms = n->arrival_wall_ms,
         .content = slice_skip(n->stored, (size_t)head_bytes) };
-    int rc;
 
     by.return_content = bytes <= n->returned_bytes_max && by.content.n == bytes;
-    rc = p1_report_write(out, e, outcomes, &by);
-    if (rc == BH_ETOOBIG && by.return_content) {
-        buf_clear(out);
-        by.return_content = false;
-        rc = p1_report_write(out, e, outcomes, &by);
-    }
-    return rc;
+    return p1_report_write_fitting(out, e, outcomes, &by);
 }
 
 static int

@@ -376,6 +376,39 @@ a_redirected_recipient_is_named_with_the_one_first_intended(void)
     p1_reader_fini(&reader);
 }
 
+/* Many recipients: the content is left out first, then what explains the reasons in words. */
+static void
+what_has_no_room_is_left_out(void)
+{
+    struct p1_made m = { .kind = P1_MESSAGE, .indicators = P1_RETURN_CONTENT };
+    struct p1_outcome o = failed(P1_CAUSE_TOO_LONG);
+    size_t bytes[3];
+    struct p1_held subject;
+    struct buf out;
+
+    p1_hold(&subject, m, three, 1, 0);
+    for (size_t i = 0; i < ARRAY_LEN(bytes); i++) {
+        struct p1_reporter by = we;
+        struct p1_report r;
+        struct p1_held h;
+
+        by.return_content = true;
+        by.content = L("hello");
+        buf_init(&h.octets, i == 0 ? P1_STORED_BYTES_MAX : bytes[i - 1] - 1);
+        CU_ASSERT_EQUAL_FATAL(p1_report_write_fitting(&h.octets, &subject.e, &o, &by), 1);
+        bytes[i] = buf_len(&h.octets);
+        p1_held_read(&h);
+        CU_ASSERT_EQUAL_FATAL(
+            p1_report_parse(h.e.report_content, &r, &(const char *){ NULL }, &(uint64_t){ 0 }), 0);
+        CU_ASSERT_EQUAL(r.returns, i == 0);
+        p1_held_fini(&h);
+    }
+    buf_init(&out, bytes[2] - 1);
+    CU_ASSERT_EQUAL(p1_report_write_fitting(&out, &subject.e, &o, &we), BH_ETOOBIG);
+    buf_fini(&out);
+    p1_held_fini(&subject);
+}
+
 static void
 content_that_makes_it_too_big_is_told(void)
 {
@@ -405,4 +438,4 @@ TEST_MAIN("p1_report", TEST(members_of_a_report_are_read),
     TEST(a_report_says_what_became_of_each), TEST(who_is_told_what),
     TEST(there_is_no_report_on_a_report), TEST(after_lists_were_expanded_the_last_one_gets_it),
     TEST(a_redirected_recipient_is_named_with_the_one_first_intended),
-    TEST(content_that_makes_it_too_big_is_told))
+    TEST(what_has_no_room_is_left_out), TEST(content_that_makes_it_too_big_is_told))
