@@ -171,6 +171,7 @@ kill_server() {
     restarted() { [[ $(server_pid) != "$old" ]] && serving; }
     wait_for 20 "a new server of $1" restarted
 }
+process_ended() { ! bh status >/dev/null 2>&1; }
 half_sent() { [[ -n $(find bob -name 'new.*' -size +32k) ]]; }
 
 echo "killed in the middle of a transfer out: it comes, and once"
@@ -189,7 +190,7 @@ touch stall
 STALL=/mnt/stall ID=IN put message large 1 /C=FR/A=BOB/P=L1/S=b/ >in.log &
 sender=$!
 started $sender
-wait_for 20 "half of it sent" grep -q stalled in.log
+wait_for 20 "half of it sent" grep -qs stalled in.log
 kill_server london
 rm stall
 wait_for 40 "it is confirmed" grep -q delivered in.log
@@ -199,6 +200,42 @@ wait_for 40 "the message" came bob "id IN-1 "
 same large "$(number bob IN-1)"
 wait_for 20 "an empty queue" empty london
 [[ $(grep -c "id IN-1 " bob/log) = 1 ]] || fail "it came twice"
+
+echo "a handoff in the middle of a transfer out: the next owner sends it, once"
+touch bob/stall
+ID=HAND put message large 1 /C=FR/A=BOB/P=L1/S=b/
+wait_for 20 "half of the transfer" half_sent
+instance=paris
+bh handoff >/dev/null
+wait_for 10 "its end" process_ended
+start_daemon
+wait_for 10 "paris serves again" serving
+rm bob/stall
+wait_for 40 "the message" came bob "id HAND-1 "
+same large "$(number bob HAND-1)"
+wait_for 20 "an empty queue" empty paris
+[[ $(grep -c "id HAND-1 " bob/log) = 1 ]] || fail "it came twice"
+
+echo "the address leaves with its associations, and comes back"
+ip addr del "${at[paris]}/32" dev lo
+wait_for 10 "its absence is noticed" degraded vip
+cut() { [[ $(bh connector show london1 --json | field associations) = '[]' ]]; }
+wait_for 10 "no association is left" cut
+ID=VIP put message small 1 /C=FR/A=BOB/P=L1/S=b/
+ip addr add "${at[paris]}/32" dev lo
+wait_for 20 "the message" came bob "id VIP-1 "
+
+echo "a connector that is gone takes no call"
+cp paris.conf paris.all
+sed -i 's/^connector = { london1 = /connector = { renamed = /; s/via = \["london1"\]/via = ["renamed"]/' paris.conf
+bh reload >/dev/null
+ID=NAME put message small 1 /C=FR/A=BOB/P=L1/S=b/
+wait_for 20 "the message" came bob "id NAME-1 "
+mv paris.all paris.conf
+bh reload >/dev/null
+ID=AGAIN put message small 1 /C=FR/A=BOB/P=L1/S=b/
+wait_for 20 "the message" came bob "id AGAIN-1 "
+grep -q 'x400.transfer.in .*connector="london1" .* AGAIN-1"' paris.log || fail "the old name is not taken again"
 
 echo "a ring of three: the loop is found, and reported"
 relay rome "$(connector london rome london lr) $(connector paris rome paris pr)" '{ to = "/C=US/"; via = ["london"]; }, { to = "/C=DE/"; via = ["london"]; }'
