@@ -16,6 +16,8 @@ struct slice x400_part_key(
 /* Is it one of connector's? Empty: of any. */
 bool x400_part_is_of(struct slice key, struct slice connector);
 
+/* Parts of one connector that wait to be resumed; of one more the oldest goes. */
+#define X400_PARTS_MAX      64u
 #define X400_PART_BYTES_MAX (P1_RESUME_BYTES_MAX + 64)
 struct x400_part {
     uint32_t point;      /* the last before what is kept */

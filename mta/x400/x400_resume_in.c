@@ -125,11 +125,40 @@ forget(struct x400_receipt *r)
     }
 }
 
+static void
+drop_part(struct x400 *x, uint64_t id, uint64_t size_bytes)
+{
+    log_event(EV_X400_PART_DROPPED, LF_ID("id", id), LF_UINT("size", size_bytes));
+    intake_of(x)->ops->drop(intake_of(x)->ctx, id);
+}
+
+/* Whoever begins and breaks off again and again fills neither memory nor disk, nor the turns of the
+ * loop in which parts are looked through. */
+static void
+make_room(const struct x400_receipt *r)
+{
+    const struct intake *intake = intake_of(r->x);
+    struct intake_part part = { .id = 0 };
+    uint64_t oldest = 0, bytes = 0;
+    unsigned count = 0;
+
+    while (intake->ops->part(intake->ctx, part.id, &part) == 1) {
+        if (x400_part_is_of(part.key, r->conf->o.name)) {
+            bytes = count == 0 ? part.size_bytes : bytes;
+            oldest = count++ == 0 ? part.id : oldest;
+        }
+    }
+    if (count >= X400_PARTS_MAX) {
+        drop_part(r->x, oldest, bytes);
+    }
+}
+
 void
 x400_resume_end(struct x400_receipt *r)
 {
     forget(r);
     if (r->message != NULL && r->keeps && r->has_part) {
+        make_room(r);
         intake_of(r->x)->ops->suspend(r->message);
         r->message = NULL;
     }
@@ -311,8 +340,7 @@ on_sweep(void *ctx)
 
     while (intake->ops->part(intake->ctx, part.id, &part) == 1) {
         if (x400_part_is_of(part.key, SLICE_NONE) && is_over(x, &part, now)) {
-            log_event(EV_X400_PART_DROPPED, LF_ID("id", part.id), LF_UINT("size", part.size_bytes));
-            intake->ops->drop(intake->ctx, part.id);
+            drop_part(x, part.id, part.size_bytes);
         }
     }
     loop_timer_start(&x->parts_timer, SWEEP_MS);

@@ -21,7 +21,7 @@
 #define PAIR_PIECE       ((size_t)32 * 1024)
 #define PAIR_SESSIONS    8
 #define PAIR_WIRES       16
-#define PAIR_PARTS       16
+#define PAIR_PARTS       80
 #define PAIR_SETTINGS    32
 
 struct pair;

@@ -219,6 +219,40 @@ no_point_is_confirmed_before_it_is_durable(void)
     pair_stop(&p);
 }
 
-TEST_MAIN("x400_resume_in", TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
+/* A peer that begins and breaks off as often as it likes: its oldest part makes room. */
+static void
+a_connector_keeps_so_many_parts(void)
+{
+    bool oldest = false, second = false;
+
+    start(P1_1988_NORMAL);
+    p.b.last_id = 2 * X400_PARTS_MAX;
+    for (unsigned i = 0; i < X400_PARTS_MAX; i++) {
+        struct pair_part *part = &p.b.parts[i];
+        struct rtse_recovery whose = { .activity = i };
+
+        *part = (struct pair_part){ .used = true, .durable = true, .id = i + 1 };
+        part->key_bytes = x400_part_key(part->key, p.b.o.name, &whose).n;
+    }
+    p.cut_at = 150000;
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    while (p.b.suspended == 0) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+    for (unsigned i = 0; i < PAIR_PARTS; i++) {
+        oldest = oldest || (p.b.parts[i].used && p.b.parts[i].id == 1);
+        second = second || (p.b.parts[i].used && p.b.parts[i].id == 2);
+    }
+    CU_ASSERT_FALSE(oldest);
+    CU_ASSERT_TRUE(second);
+    pair_run(&p);
+    expect_whole();
+    CU_ASSERT_EQUAL(p.b.reopened, 1);
+    pair_stop(&p);
+}
+
+TEST_MAIN("x400_resume_in", TEST(a_connector_keeps_so_many_parts),
+    TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
     TEST(a_transfer_cut_often_goes_on_each_time), TEST(what_is_not_known_any_more_begins_anew),
     TEST(no_point_is_confirmed_before_it_is_durable))
