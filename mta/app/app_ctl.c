@@ -217,13 +217,14 @@ on_status(void *ctx, struct ctl_request *rq, const json_t *args)
 
     (void)args;
     ctl_reply(rq, 0,
-        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "instance",
-            a->conf->instance, "version", BRIDGEHEAD_VERSION, "state",
+        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}",
+            "instance", a->conf->instance, "version", BRIDGEHEAD_VERSION, "state",
             role_state_name(a->role.state), "reasons", reasons_of(a), "owner", "node",
             a->args->node, "epoch", (json_int_t)(a->queue != NULL ? a->claim.epoch : 0), "since",
             app_ctl_time(a->since_wall_ms), "vips", vips_of(a), "queue", queue_of(a), "journal",
-            journal_of(a), "smtp", smtp_of(a), "connectors", connectors_of(a), "last_failover",
-            app_failover_json(a), "pid", (json_int_t)getpid(), "loaded_percent", loaded_json(a)));
+            journal_of(a), "smtp", smtp_of(a), "x400", app_ctl_x400_stats(a), "connectors",
+            connectors_of(a), "last_failover", app_failover_json(a), "pid", (json_int_t)getpid(),
+            "loaded_percent", loaded_json(a)));
 }
 
 /* What the agent's monitor asks. It never touches the disk: it knows how long the oldest sync has

@@ -8,7 +8,27 @@
 
 #define ASSOCIATIONS_MAX 200 /* one message holds them */
 
-/* ---- connector show */
+/* ---- status, connector show */
+
+json_t *
+app_ctl_x400_stats(const struct app *a)
+{
+    struct x400_stats s;
+
+    if (a->x400 == NULL) {
+        return json_null();
+    }
+    x400_stats(a->x400, &s);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+        "associations", (json_int_t)s.associations, "unbound", (json_int_t)s.unbound, "accepted",
+        (json_int_t)s.accepted, "refused_calls", (json_int_t)s.refused_calls, "refused_binds",
+        (json_int_t)s.refused_binds, "opened", (json_int_t)s.opened, "failed", (json_int_t)s.failed,
+        "messages_in", (json_int_t)s.messages_in, "messages_out", (json_int_t)s.messages_out,
+        "probes_in", (json_int_t)s.probes_in, "probes_out", (json_int_t)s.probes_out, "reports_in",
+        (json_int_t)s.reports_in, "reports_out", (json_int_t)s.reports_out, "reports_made",
+        (json_int_t)s.reports_made, "repeated", (json_int_t)s.repeated, "transfers_refused",
+        (json_int_t)s.transfers_refused);
+}
 
 static void
 add_association(void *ctx, const struct x400_association_view *v)

@@ -111,6 +111,9 @@ says "refused by the peer's transport layer"
 expect 1 "a ping of another name" bh x400 ping misnamed
 says "refused by the peer's"
 expect 13 "a ping of no connector" bh x400 ping nobody
+expect 0 "why an O/R address" bh why /C=FR/A=BOB/P=L3/S=b/
+says paris3
+[[ $(bh status --json | field x400.messages_out) = 4 ]] || fail "status does not count what went out"
 [[ $(bh connector show paris3 --json | field associations.0.mode) = x410 ]] || fail "no association is shown"
 instance=paris
 [[ $(bh connector show london1 --json | field last_refusal.text) = *"MTA name"* ]] ||
