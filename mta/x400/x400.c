@@ -70,6 +70,7 @@ x400_free(struct x400 *x)
     loop_timer_stop(&x->drain_timer);
     loop_timer_stop(&x->parts_timer);
     loop_task_cancel(&x->drain_task);
+    x400_places_fini(&x->places);
     free(x->expected);
     free(x->expected_by);
     free((char *)(uintptr_t)x->o.mta_name.p);

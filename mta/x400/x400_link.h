@@ -16,6 +16,7 @@
 #include "x400/x400_half.h"
 #include "x400/x400_judge.h"
 #include "x400/x400_resume.h"
+#include "x400/x400_share.h"
 
 struct x400_conf { /* a connector's options as given, copied, shared by what began with them */
     unsigned refs;
@@ -39,6 +40,7 @@ struct x400 {
     struct x400_connector **expected_by;
     size_t expected_count;
     struct x400_stats stats;
+    struct x400_places places; /* of the last long envelope that went out */
     uint64_t started_wall_ms;
     struct loop_timer parts_timer; /* x400_resume_in.c */
     bool draining;

@@ -23,7 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SMALL_BYTES (64 * KIB)
+#define SMALL_BYTES      (64 * KIB)
+#define PLACES_BYTES_MIN (16 * KIB) /* some hundred recipients */
 
 static void happens(struct transport_session *t, enum x400_out_event e);
 static void out_task(void *ctx);
@@ -535,7 +536,8 @@ write_head(struct transport_session *t, uint64_t stored_bytes)
         .d = t->d,
         .stored = slice_sub(buf_slice(&t->head), 0, (size_t)stored_bytes),
         .content_bytes = t->d->size_bytes - stored_bytes,
-        .now_wall_ms = ticks_wall_ms() };
+        .now_wall_ms = ticks_wall_ms(),
+        .places = stored_bytes >= PLACES_BYTES_MIN ? &t->connector->x->places : NULL };
     struct x400_share share;
     int rc = x400_share_make(&share, &q);
 

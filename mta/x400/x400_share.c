@@ -1,5 +1,6 @@
 #include "x400/x400_share.h"
 
+#include "core/crc32c.h"
 #include "core/map.h"
 #include "x400/or_address_ber.h"
 #include "x400/p1_1984.h"
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 
 #define TRACE_BYTES_MAX 1024
+#define SUMS            ((uint32_t)1 << 16)
 
 struct asked { /* a recipient of the delivery */
     struct map_node node;
@@ -23,6 +25,7 @@ struct sharing {
     struct p1_envelope e;
     struct map by_address;
     struct asked *asked;
+    uint8_t asked_sums[SUMS / 8];
     uint8_t *bits; /* who is responsible for whom, as p1_relay wants it */
     bool old;      /* the peer is of 1984 */
 };
@@ -41,14 +44,59 @@ unfit(struct x400_share *out, enum p1_cause cause, int rc)
     return rc;
 }
 
+/* ---- places */
+
+void
+x400_places_fini(struct x400_places *p)
+{
+    free(p->sums);
+    *p = (struct x400_places){ .message = 0 };
+}
+
+static uint32_t
+sum_of(struct slice address)
+{
+    return crc32c(0, address.p, address.n) % SUMS;
+}
+
+/* Are they this message's? Else room for them, in *made. */
+static bool
+has_places(const struct sharing *s, uint32_t **made)
+{
+    struct x400_places *p = s->q->places;
+
+    if (p == NULL) {
+        return false;
+    }
+    if (p->sums != NULL && p->message == s->q->d->id && p->count == s->e.recipient_count) {
+        return true;
+    }
+    x400_places_fini(p);
+    *made = calloc(MAX(s->e.recipient_count, 1u), sizeof(**made)); /* without memory: none */
+    *p = (struct x400_places){ s->q->d->id, s->e.recipient_count, *made };
+    return false;
+}
+
+static bool
+is_asked(const struct sharing *s, uint32_t nth)
+{
+    uint32_t sum = s->q->places->sums[nth];
+
+    return (s->asked_sums[sum / 8] >> sum % 8 & 1) != 0;
+}
+
+/* ---- who is asked for */
+
 static int
 index_asked(struct sharing *s)
 {
     const struct delivery *d = s->q->d;
 
     for (uint32_t i = 0; i < d->recipient_count; i++) {
+        uint32_t sum = sum_of(d->recipients[i]);
         int rc;
 
+        s->asked_sums[sum / 8] = (uint8_t)(s->asked_sums[sum / 8] | 1u << sum % 8);
         s->asked[i].address = d->recipients[i];
         rc = map_insert(&s->by_address, &s->asked[i].node, asked_key);
         if (rc < 0 && rc != -EEXIST) {
@@ -68,6 +116,8 @@ match(struct sharing *s)
     char text[OR_ADDRESS_TEXT_BYTES_MAX];
     struct p1_recipient r;
     struct ber_cursor c;
+    uint32_t *sums = NULL;
+    bool places = has_places(s, &sums);
 
     ber_cursor_init(&c, s->e.recipients);
     for (uint32_t i = 0; p1_recipient_next(&c, &r) > 0; i++) {
@@ -76,13 +126,19 @@ match(struct sharing *s)
         struct map_node *n;
         const char *why;
 
-        if ((r.indicators & P1_RESPONSIBLE) == 0 || or_address_read(r.name, &a, &error) < 0 ||
+        if ((places && !is_asked(s, i)) || (r.indicators & P1_RESPONSIBLE) == 0 ||
+            or_address_read(r.name, &a, &error) < 0 ||
             or_address_text(&a, OR_TEXT_SLASH, text, sizeof(text)) < 0) {
             continue;
         }
+        if (sums != NULL) {
+            sums[i] = sum_of(slice_of(text));
+        }
         n = map_find(&s->by_address, slice_of(text), asked_key);
         if (n != NULL && s->old && !p1_1984_recipient_fits(&r, &why)) {
-            CONTAINER_OF(n, struct asked, node)->left_out = X400_LEFT_DOWNGRADE;
+            uint8_t *left_out = &CONTAINER_OF(n, struct asked, node)->left_out;
+
+            *left_out = *left_out == X400_LEFT_NONE ? X400_LEFT_NONE : X400_LEFT_DOWNGRADE;
         } else if (n != NULL) {
             CONTAINER_OF(n, struct asked, node)->left_out = X400_LEFT_NONE;
             s->bits[i / 8] = (uint8_t)(s->bits[i / 8] | 1u << (i % 8));

@@ -9,6 +9,16 @@
 #include "x400/p1_envelope.h"
 #include "x400/x400.h"
 
+/* Which recipients of a stored envelope may have which address, remembered from one delivery of a
+ * message to the next: reading 10,000 addresses is most of the work, and each delivery of such a
+ * message would do it again for its few. Of one message; zeroed: of none. */
+struct x400_places {
+    uint64_t message;
+    uint32_t count;
+    uint32_t *sums; /* by recipient */
+};
+void x400_places_fini(struct x400_places *p);
+
 struct x400_share_query { /* borrowed */
     const struct x400_connector_options *conf;
     const struct p1_domain *domain; /* ours */
@@ -18,6 +28,7 @@ struct x400_share_query { /* borrowed */
     struct slice stored; /* all before the content */
     uint64_t content_bytes;
     uint64_t now_wall_ms;
+    struct x400_places *places; /* asked and made; NULL: it is not worth it */
 };
 enum x400_left_out {
     X400_LEFT_NONE,

@@ -12,6 +12,7 @@ static const struct p1_domain ours = { { true, 2, "GB" }, { true, 1, " " }, { tr
 
 static uint64_t now_wall_ms = P1_NOW;
 static struct slice remote_mta;
+static struct x400_places *places;
 
 static int
 shared(struct x400_share *out, const struct p1_held *h, enum p1_protocol p, uint64_t max,
@@ -30,7 +31,8 @@ shared(struct x400_share *out, const struct p1_held *h, enum p1_protocol p, uint
         .d = &d,
         .stored = buf_slice(&h->octets),
         .content_bytes = 5,
-        .now_wall_ms = now_wall_ms };
+        .now_wall_ms = now_wall_ms,
+        .places = places };
 
     return x400_share_make(out, &q);
 }
@@ -77,6 +79,36 @@ responsibility_goes_for_this_deliverys_addresses(void)
         CU_ASSERT_EQUAL_FATAL(shared(&s, &h, protocols[i], 0, &b, 1), 0);
         CU_ASSERT_EQUAL(responsible(&s, protocols[i], &internal), 2);
     }
+    p1_held_fini(&h);
+}
+
+/* What is remembered of a message is asked for no other one. */
+static void
+a_later_delivery_finds_its_recipients_by_what_an_earlier_one_read(void)
+{
+    const struct slice a = slice_of(to[0]), b = slice_of(to[1]), c = L("/C=FR/A= /P=P/S=C/");
+    struct x400_places remembered = { .message = 0 };
+    struct p1_held h;
+    struct x400_share s;
+    unsigned internal;
+
+    places = &remembered;
+    p1_hold(&h, (struct p1_made){ .kind = P1_MESSAGE }, to, 3, 0);
+    CU_ASSERT_EQUAL_FATAL(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1), 0);
+    CU_ASSERT_EQUAL(responsible(&s, P1_1988_NORMAL, &internal), 5);
+    CU_ASSERT_EQUAL(remembered.count, 3);
+    CU_ASSERT_EQUAL_FATAL(shared(&s, &h, P1_1988_NORMAL, 0, &b, 1), 0);
+    CU_ASSERT_EQUAL(responsible(&s, P1_1988_NORMAL, &internal), 2);
+    CU_ASSERT_EQUAL_FATAL(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1), 0);
+    CU_ASSERT_EQUAL(responsible(&s, P1_1988_NORMAL, &internal), 5);
+    CU_ASSERT_EQUAL(shared(&s, &h, P1_1988_NORMAL, 0, &c, 1), BH_ESYNTAX);
+    remembered.message = 2; /* another's */
+    remembered.sums[1] = remembered.sums[0];
+    CU_ASSERT_EQUAL_FATAL(shared(&s, &h, P1_1988_NORMAL, 0, &b, 1), 0);
+    CU_ASSERT_EQUAL(responsible(&s, P1_1988_NORMAL, &internal), 2);
+    CU_ASSERT_EQUAL(remembered.message, 1);
+    x400_places_fini(&remembered);
+    places = NULL;
     p1_held_fini(&h);
 }
 
@@ -224,6 +256,7 @@ a_stored_envelope_that_is_none_is_damage(void)
 }
 
 TEST_MAIN("x400_share", TEST(responsibility_goes_for_this_deliverys_addresses),
+    TEST(a_later_delivery_finds_its_recipients_by_what_an_earlier_one_read),
     TEST(who_is_not_named_is_told_and_the_others_go), TEST(what_the_peer_cannot_take_says_so),
     TEST(it_is_held_until_its_time_and_the_trace_says_so),
     TEST(behind_its_latest_delivery_time_it_has_expired),
