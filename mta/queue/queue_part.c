@@ -61,10 +61,7 @@ queue_part_found(struct queue *q, struct stored *s)
         return -ENOMEM;
     }
     s->told = true;
-    if (p->now == NULL) {
-        p->now = s;
-        p->commit_lsn = s->commit_lsn;
-    }
+    p->now = p->now != NULL ? p->now : s;
     return 0;
 }
 
@@ -220,6 +217,7 @@ take_up(struct queue_intake *in, struct part *p)
     in->id = p->id;
     in->part = p;
     p->in = in;
+    p->commit_lsn = s->commit_lsn; /* it may have been copied: what follows outlives the copy */
     p->now->stays = true;
     return 0;
 }

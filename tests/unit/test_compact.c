@@ -529,9 +529,53 @@ what_a_dead_owner_did_not_use_is_given_back(void)
     store_end();
 }
 
+/* The next part speaks about the copy: it has to outlive it, or the part would rise from the dead
+ * when its message is long gone (I7). */
+static void
+what_follows_a_part_that_was_copied_outlives_the_copy(void)
+{
+    const struct stored *s;
+    struct queue_intake *in;
+    struct segment *seg;
+    uint64_t at;
+    struct rig r;
+    msg_id id, kept[16];
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(open_tight(&r), 0);
+    leave_first(&r);
+    CU_ASSERT_EQUAL_FATAL(queue_begin(r.q, no_resume, NULL, &in, &id), 0);
+    CU_ASSERT_TRUE(queue_append(in, SLICE_LIT("the first octets")) >= 0);
+    CU_ASSERT_EQUAL_FATAL(queue_secure(in, SLICE_LIT("who"), SLICE_NONE, on_done, &r), 0);
+    (void)loop_run(loop);
+    s = msgindex_find(&r.q->index, id);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    at = s->commit_lsn;
+    queue_suspend(in);
+    for (unsigned i = 0; i < 20 && s->commit_lsn == at; i++) {
+        (void)traffic(&r, 200, 20000, kept);
+        settle(&r);
+    }
+    CU_ASSERT_TRUE_FATAL(s->commit_lsn != at && !s->moving);
+    at = s->commit_lsn;
+    seg = journal_segment(r.q->journal);
+    while (journal_segment(r.q->journal) == seg) {
+        deliver(&r, rig_put(&r, 20000, 'd'));
+    }
+    CU_ASSERT_EQUAL_FATAL(queue_reopen(r.q, id, no_resume, NULL, &in), 0);
+    CU_ASSERT_EQUAL_FATAL(queue_secure(in, SLICE_LIT("who"), SLICE_NONE, on_done, &r), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(segtab_find(&r.q->segments, at / SEGMENT));
+    CU_ASSERT_TRUE(segment_needs(journal_segment(r.q->journal), at / SEGMENT));
+    (void)loop_run(loop);
+    queue_suspend(in);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 TEST_MAIN("compact", TEST(what_a_dead_owner_did_not_use_is_given_back),
     TEST(the_journal_stays_within_its_bound_while_some_mail_waits),
     TEST(all_that_was_said_of_a_message_goes_with_it),
     TEST(a_message_over_many_segments_moves_as_a_whole), TEST(a_backlog_is_retired_not_copied),
     TEST(a_reader_goes_on_while_its_message_moves), TEST(damaged_content_is_never_copied),
-    TEST(mended_damage_never_comes_back), TEST(a_release_and_a_death_end_it_at_any_point))
+    TEST(mended_damage_never_comes_back), TEST(a_release_and_a_death_end_it_at_any_point),
+    TEST(what_follows_a_part_that_was_copied_outlives_the_copy))
