@@ -117,7 +117,7 @@ reserve_count(struct reserve *r, const struct lease *lease)
         }
         rc = store_path(path, r->store, c.bad[i]);
         rc = rc < 0 ? rc : io_unlink(path);
-        rc = rc == -ENOENT ? 0 : rc;
+        rc = rc == -ENOENT || rc == -EISDIR ? 0 : rc; /* a directory is nobody's reserve */
     }
     return rc;
 }
@@ -162,6 +162,7 @@ take_one(const char *store, enum reserve_kind kind, const char *to)
     return rc < 0 ? rc : io_sync_dir(store);
 }
 
+/* 0; -ENOENT: there is none, nor a larger one. */
 static int
 take(const char *store, enum reserve_kind *kind, const char *to)
 {
@@ -171,15 +172,16 @@ take(const char *store, enum reserve_kind *kind, const char *to)
         *kind = (enum reserve_kind)k;
         rc = take_one(store, *kind, to);
     }
-    return rc == -ENOENT ? -ENOSPC : rc;
+    return rc;
 }
 
 int
 reserve_take_owner(const char *store, const char *path)
 {
     enum reserve_kind kind = RESERVE_OWNER;
+    int rc = take(store, &kind, path);
 
-    return take(store, &kind, path);
+    return rc == -ENOENT ? -ENOSPC : rc;
 }
 
 static int
@@ -195,14 +197,21 @@ int
 reserve_take(struct reserve *r, enum reserve_kind kind, char path[STORE_PATH_CAP], uint64_t *bytes)
 {
     int rc = path_of(r, "reserve.new-", ".tmp", path);
+    enum reserve_kind wanted = kind;
 
     r->made++;
     rc = rc < 0 ? rc : take(r->store, &kind, path);
+    if (rc == 0 || rc == -ENOENT) {
+        /* Of the smaller ones there was none: what was counted, an owner from before took late. */
+        for (int k = (int)wanted; k < (rc == 0 ? (int)kind : RESERVE_KINDS); k++) {
+            r->have[k] = 0;
+        }
+    }
     if (rc == 0) {
         r->have[kind] -= r->have[kind] > 0;
         *bytes = r->bytes[kind];
     }
-    return rc;
+    return rc == -ENOENT ? -ENOSPC : rc;
 }
 
 /* ---- making one */

@@ -4,6 +4,7 @@
 #include "test_main.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SEGMENT SEGMENT_BYTES_MIN
@@ -177,7 +178,48 @@ one_in_the_making_can_be_given_up(void)
     store_end();
 }
 
+/* An owner that was frozen takes what his successor has counted. */
+static void
+what_another_took_is_missed_when_it_is_not_found(void)
+{
+    char path[STORE_PATH_CAP];
+    struct reserve stale, now;
+    uint64_t bytes;
+
+    store_begin();
+    begin(&stale, 1, 2 * SEGMENT);
+    make_whole(&stale);
+    begin(&now, 2, 2 * SEGMENT);
+    CU_ASSERT_EQUAL(reserve_take(&stale, RESERVE_SEGMENT, path, &bytes), 0);
+    CU_ASSERT_EQUAL(reserve_take(&now, RESERVE_SEGMENT, path, &bytes), 0);
+    CU_ASSERT_EQUAL(reserve_take(&now, RESERVE_SEGMENT, path, &bytes), -ENOSPC);
+    CU_ASSERT_EQUAL(reserve_bytes(&now), 0);
+    CU_ASSERT_EQUAL(reserve_lacking(&now), 2 * SEGMENT);
+    make_whole(&now);
+    CU_ASSERT_EQUAL(reserve_take(&now, RESERVE_SEGMENT, path, &bytes), 0);
+    CU_ASSERT_EQUAL(reserve_take(&now, RESERVE_SEGMENT, path, &bytes), 0);
+    store_end();
+}
+
+static void
+a_directory_in_its_place_stops_nobody(void)
+{
+    struct lease lease = { .length_ns = 1, .end_ns = UINT64_MAX };
+    char path[STORE_PATH_CAP];
+    struct reserve r;
+
+    store_begin();
+    (void)snprintf(path, sizeof(path), "%s/reserve.owner-00000001-9", dir);
+    CU_ASSERT_EQUAL_FATAL(mkdir(path, 0700), 0);
+    reserve_init(&r, dir, 2, SEGMENT, SEGMENT);
+    CU_ASSERT_EQUAL(reserve_count(&r, &lease), 0);
+    CU_ASSERT_EQUAL(r.have[RESERVE_OWNER], 0);
+    CU_ASSERT_EQUAL(rmdir(path), 0);
+    store_end();
+}
+
 TEST_MAIN("reserve", TEST(it_is_made_once_and_belongs_to_whoever_comes),
     TEST(what_is_too_much_goes), TEST(one_is_taken_by_one),
     TEST(a_larger_one_serves_where_no_small_one_is_left), TEST(a_file_with_holes_is_made_anew),
-    TEST(one_in_the_making_can_be_given_up))
+    TEST(one_in_the_making_can_be_given_up), TEST(what_another_took_is_missed_when_it_is_not_found),
+    TEST(a_directory_in_its_place_stops_nobody))
