@@ -85,6 +85,18 @@ app_imports_abort(struct app *a)
 
 /* ---- one import */
 
+/* Is the message with this id being imported? Then the queue does not have it yet. */
+static bool
+comes_in(const struct app_imports *is, msg_id id)
+{
+    for (size_t i = 0; i < IMPORTS_MAX; i++) {
+        if (is->list[i].of != NULL && is->list[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct import *
 find_free(struct app *a)
 {
@@ -269,7 +281,7 @@ app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args)
     im->held = json_is_true(json_object_get(args, "hold"));
     im->envelope = json_deep_copy(envelope);
     im->texts = json_array();
-    if (queue_intake_again(im->in, origin)) {
+    if (!comes_in(a->imports, origin) && queue_intake_again(im->in, origin)) {
         im->id = origin;
     }
     (void)snprintf(text, sizeof(text), "%llX", (unsigned long long)im->id);

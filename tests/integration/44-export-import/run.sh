@@ -53,6 +53,29 @@ start_daemon
 expect 1 "a duplicate is refused" bh queue import /mnt/out.eml
 says "still in the queue"
 remove "$id"
+# two at once, which --force allows: one of them has the old id
+/usr/bin/python3 - /mnt/out.json >/mnt/both <<'PY' || fail "two imports at once: $(</mnt/both)"
+import ctypes, json, struct, sys
+qb = ctypes.CDLL("libqb.so.100", use_errno=True)
+qb.qb_ipcc_connect.restype = ctypes.c_void_p
+qb.qb_ipcc_connect.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+qb.qb_ipcc_send.argtypes = qb.qb_ipcc_recv.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+qb.qb_ipcc_recv.argtypes += [ctypes.c_int32]
+conn = qb.qb_ipcc_connect(b"bridgehead-relay", 256 * 1024)
+def ask(command, **args):
+    text = json.dumps({"command": command, "args": args}).encode()
+    question = struct.pack("<qiIIi", 1, 24 + len(text), 1, len(text), 0) + text
+    qb.qb_ipcc_send(conn, question, len(question))
+    answer = ctypes.create_string_buffer(256 * 1024)
+    n = qb.qb_ipcc_recv(conn, answer, len(answer), 10000)
+    return json.loads(answer.raw[answer.raw.index(b"{"):n])
+envelope = json.load(open(sys.argv[1]))
+envelope.pop("recipients")
+ids = [ask("queue import open", envelope=envelope, force=True, hold=False) for _ in range(2)]
+print(ids)
+for i in ids: ask("queue import abort", **{"import": i["import"]})
+sys.exit(ids[0]["id"] != envelope["id"].upper() or ids[1]["id"] == ids[0]["id"])
+PY
 expect 0 "import" bh queue import /mnt/out.eml --hold
 says "imported as $id"
 shown "$id" | cmp - /mnt/before || fail "the envelope is another: $(shown "$id")"
