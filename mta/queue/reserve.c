@@ -44,7 +44,8 @@ reserve_init(struct reserve *r, const char *store, uint32_t epoch, uint64_t segm
 
     *r = (struct reserve){ .store = store,
         .epoch = epoch,
-        .bytes = { OWNER_BYTES, MAX(segment_bytes / 64, FIRST_BYTES_MIN), segment_bytes },
+        .bytes = { OWNER_BYTES, segment_block_up(MAX(segment_bytes / 64, FIRST_BYTES_MIN)),
+            segment_bytes },
         .wanted = { starts, starts, (uint32_t)MIN(segments, UINT32_MAX) },
         .fd = -1 };
 }

@@ -218,8 +218,20 @@ a_directory_in_its_place_stops_nobody(void)
     store_end();
 }
 
+/* Who asks for a first segment asks for whole blocks. */
+static void
+its_files_are_whole_blocks(void)
+{
+    struct reserve r;
+
+    reserve_init(&r, "/", 1, 2 * MIB + IO_BLOCK_BYTES, MIB);
+    for (int k = 0; k < RESERVE_KINDS; k++) {
+        CU_ASSERT_EQUAL(r.bytes[k] % IO_BLOCK_BYTES, 0);
+    }
+}
+
 TEST_MAIN("reserve", TEST(it_is_made_once_and_belongs_to_whoever_comes),
     TEST(what_is_too_much_goes), TEST(one_is_taken_by_one),
     TEST(a_larger_one_serves_where_no_small_one_is_left), TEST(a_file_with_holes_is_made_anew),
     TEST(one_in_the_making_can_be_given_up), TEST(what_another_took_is_missed_when_it_is_not_found),
-    TEST(a_directory_in_its_place_stops_nobody))
+    TEST(a_directory_in_its_place_stops_nobody), TEST(its_files_are_whole_blocks))
