@@ -36,6 +36,24 @@ segment_of(struct list *it)
     return CONTAINER_OF(it, struct segment, link);
 }
 
+/* Into the journal, at the round's expense: what it leaves unused behind an END is gone as well. */
+static int
+append(struct queue *q, enum record_type type, uint64_t payload_bytes, struct journal_place *place)
+{
+    const struct segment *now = journal_segment(q->journal);
+    uint64_t end = segment_limit(now, q->segment_bytes), lost = SEGMENT_HEADER_BYTES;
+    uint64_t used = journal_position(q->journal) - now->seq * q->segment_bytes;
+    bool zeroed, is_cut = space_is_ready(q->space, now, &zeroed) && !zeroed;
+    int rc = journal_add(q->journal, type, payload_bytes, place);
+
+    if (rc == 0) {
+        lost += is_cut ? 0 : end - MIN(used, end);
+        q->compaction.appended += RECORD_HEADER_BYTES + payload_bytes;
+        q->compaction.appended += place->segment != now ? lost : 0;
+    }
+    return rc;
+}
+
 /* ---- what is on its way to the disk */
 
 uint64_t
@@ -304,8 +322,7 @@ put_copied_commit(
         return rc;
     }
     bytes = c.commit_bytes + COPIED_ORIGIN_BYTES + st.bytes;
-    rc = c.commit_bytes == 0 ? BH_ETOOBIG
-                             : journal_add(q->journal, RECORD_COPIED_COMMIT, bytes, place);
+    rc = c.commit_bytes == 0 ? BH_ETOOBIG : append(q, RECORD_COPIED_COMMIT, bytes, place);
     if (rc == 0) {
         uint8_t *at = place->payload;
 
@@ -313,7 +330,6 @@ put_copied_commit(
         at = copied_origin_put(at + c.commit_bytes, s->commit_lsn);
         at = put_said(at, s, &st, place->lsn);
         CHECK((uint64_t)(at - place->payload) == bytes);
-        q->compaction.appended += RECORD_HEADER_BYTES + bytes;
         q->compaction.copied_bytes += bytes;
     }
     free((void *)(uintptr_t)c.e.recipients);
@@ -386,7 +402,7 @@ put_content(struct queue *q, struct slice bytes)
     struct compaction *c = &q->compaction;
     struct journal_place place;
     uint64_t n = CONTENT_PREFIX_BYTES + bytes.n;
-    int rc = journal_add(q->journal, RECORD_COPIED_CONTENT, n, &place);
+    int rc = append(q, RECORD_COPIED_CONTENT, n, &place);
 
     if (rc == 0) {
         put_le64(place.payload, c->s->m.id);
@@ -395,7 +411,6 @@ put_content(struct queue *q, struct slice bytes)
         memcpy(place.payload + CONTENT_PREFIX_BYTES, bytes.p, bytes.n);
         place.segment->live++;
         c->chunk_lsn[c->chunk_count++] = place.lsn;
-        c->appended += RECORD_HEADER_BYTES + n;
         c->copied_bytes += n;
     }
     return rc;
@@ -549,8 +564,7 @@ put_retired(struct queue *q, struct segment *seg)
     struct survivors_head head = { seg->seq, seg->epoch, 0, (uint32_t)q->segment_bytes, 0 };
     struct move *m = calloc(1, sizeof(*m));
     struct journal_place place;
-    int rc = m == NULL ? -ENOMEM
-                       : journal_add(q->journal, RECORD_SURVIVORS, SURVIVORS_HEAD_BYTES, &place);
+    int rc = m == NULL ? -ENOMEM : append(q, RECORD_SURVIVORS, SURVIVORS_HEAD_BYTES, &place);
 
     if (rc < 0) {
         free(m);
@@ -560,7 +574,6 @@ put_retired(struct queue *q, struct segment *seg)
     m->seq = seg->seq;
     m->in = place.segment->seq;
     list_push_back(&q->compaction.moves, &m->link);
-    q->compaction.appended += RECORD_HEADER_BYTES + SURVIVORS_HEAD_BYTES;
     return segtab_need(&q->segments, place.segment, seg->seq);
 }
 
@@ -614,8 +627,8 @@ advance(struct queue *q, uint64_t *looked)
     return rc < 0 ? rc : 1;
 }
 
-static uint64_t
-piece_bytes(const struct queue *q)
+uint64_t
+queue_compact_piece_bytes(const struct queue *q)
 {
     return MIN((uint64_t)PIECE_BYTES, q->segment_bytes / 8);
 }
@@ -629,10 +642,10 @@ piece(struct queue *q)
     int rc = journal_reserve_waits(q->journal, 1);
 
     rc = rc < 0 ? rc : 1;
-    while (rc > 0 && c->appended - before + looked < piece_bytes(q)) {
+    while (rc > 0 && c->appended - before + looked < queue_compact_piece_bytes(q)) {
         rc = advance(q, &looked);
     }
-    if (q->failed == 0 && (c->appended > before || looked >= piece_bytes(q))) {
+    if (q->failed == 0 && (c->appended > before || looked >= queue_compact_piece_bytes(q))) {
         c->waiting = true;
         c->pieces++;
         CHECK(journal_wait(q->journal, &w) == 0); /* reserved */
@@ -640,6 +653,20 @@ piece(struct queue *q)
     if (rc <= 0 && rc != BH_EBUSY) {
         c->active = false; /* over; or no memory, or the queue has failed: nothing was lost */
     }
+}
+
+/* A segment that became full may make a round due though nothing died: outcomes fill one alone. */
+static bool
+one_was_closed(struct queue *q)
+{
+    const struct list *before = journal_segment(q->journal)->link.prev;
+    const struct segment *s = CONTAINER_OF(before, const struct segment, link);
+
+    if (before == &q->segments.order || !s->closed || s->seq == q->compaction.closed_seq) {
+        return false;
+    }
+    q->compaction.closed_seq = s->seq;
+    return true;
 }
 
 void
@@ -652,7 +679,7 @@ queue_compact(struct queue *q)
         return;
     }
     if (!c->active) {
-        if (!c->wanted) {
+        if (!one_was_closed(q) && !c->wanted) {
             return;
         }
         c->wanted = false;

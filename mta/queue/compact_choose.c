@@ -59,8 +59,9 @@ struct candidate {
     uint64_t bytes;
 };
 
-struct choice { /* of the first n candidates */
-    uint32_t n;
+struct choice { /* n of the first `end` candidates */
+    uint32_t n, end;
+    bool choosy;
     uint64_t freed, cost;
 };
 
@@ -120,6 +121,24 @@ is_counted(const struct queue *q, const struct segment *s)
     return s->closed && s != q->first;
 }
 
+/* A round went through it and it is still there: what holds it (content of mail that is coming in,
+ * a setting) no round can move. Not chosen again before that has changed, or it would be chosen
+ * each time, since it seems to cost nothing, instead of those that can go. */
+static bool
+is_kept(const struct segment *s)
+{
+    return s->kept_by == 1 + s->live + (uint64_t)s->need_count && s->kept_bytes == s->live_bytes;
+}
+
+static void
+note_kept(struct segment *s)
+{
+    if (s->chosen && s->wanted == WANTED_NO) {
+        s->kept_by = 1 + s->live + (uint64_t)s->need_count;
+        s->kept_bytes = s->live_bytes;
+    }
+}
+
 /* All that could be freed, the least alive first. */
 static uint32_t
 list_candidates(struct queue *q, struct candidate *list)
@@ -135,7 +154,7 @@ list_candidates(struct queue *q, struct candidate *list)
 
         s->wanted = WANTED_NO;
         if (!is_counted(q, s) || s->freeing || s->live_bytes >= bytes * alive_percent / 100 ||
-            !space_regains(q->space, s)) {
+            is_kept(s) || !space_regains(q->space, s)) {
             continue;
         }
         if (s->damaged || is_blocked(q, s)) {
@@ -156,60 +175,87 @@ list_candidates(struct queue *q, struct candidate *list)
     return n;
 }
 
-/* What is freed and written if s goes, too. */
-static void
-add_candidate(struct queue *q, const struct candidate *k, struct choice *sum)
+/* What is written more if k goes, too: less than nothing where it had to be retired else. */
+static int64_t
+added_cost(struct queue *q, const struct candidate *k, bool mark)
 {
     struct segment *s = k->s;
+    uint64_t cost = s->live_bytes + s->commit_bytes * (STATE_FACTOR_PERCENT - 100) / 100;
 
+    cost += MIN(s->guest_count, s->live) * (uint64_t)GUEST_BYTES; /* COMMITs from elsewhere */
     if (s->wanted == WANTED_RETIRE) {
-        sum->cost -= s->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
+        cost -= s->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
     }
-    s->wanted = WANTED_COPY;
-    sum->n++;
-    sum->freed += k->bytes;
-    sum->cost += s->live_bytes + s->commit_bytes * (STATE_FACTOR_PERCENT - 100) / 100;
-    sum->cost += MIN(s->guest_count, s->live) * (uint64_t)GUEST_BYTES; /* COMMITs from elsewhere */
+    s->wanted = mark ? WANTED_COPY : s->wanted;
     for (uint32_t i = 0; i < s->need_count; i++) {
         struct segment *a = segtab_find(&q->segments, s->needs[i]);
 
         if (a->wanted == WANTED_NO && !a->freeing) {
-            a->wanted = WANTED_RETIRE;
-            sum->cost += a->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
+            a->wanted = mark ? WANTED_RETIRE : WANTED_NO;
+            cost += a->commit_bytes * STATE_FACTOR_PERCENT / 100 + IO_BLOCK_BYTES;
         }
     }
+    return (int64_t)cost;
+}
+
+static void
+add_candidate(struct queue *q, const struct candidate *k, struct choice *sum)
+{
+    sum->n++;
+    sum->freed += k->bytes;
+    sum->cost += (uint64_t)added_cost(q, k, true);
 }
 
 /* What a round may write while room is short: there must be a place for it. */
-static uint64_t
-place_bytes(const struct queue *q)
+struct place {
+    uint64_t bytes; /* of a round as any other */
+    uint64_t most;  /* of one that frees twice what it writes: with all of the reserve */
+};
+
+static struct place
+place_of(const struct queue *q)
 {
     const struct segment *now = journal_segment(q->journal);
     uint64_t reserve, room = space_room_bytes(q->space, &reserve);
     uint64_t end = segment_limit(now, q->segment_bytes);
     uint64_t used = journal_position(q->journal) - now->seq * q->segment_bytes;
+    uint64_t rest = end - MIN(used, end);
+    uint64_t segments = room / q->segment_bytes + reserve / q->segment_bytes;
 
-    return end - MIN(used, end) + room + reserve / 2;
+    /* the present one's END and the CENSUS must fit as well; of the others a quarter is for
+     * headers, for what is left unused, and for who writes beside us */
+    return (struct place){ rest + room + reserve / 2,
+        rest - MIN(rest, 2 * (uint64_t)IO_BLOCK_BYTES) + segments * (q->segment_bytes / 4 * 3) };
+}
+
+/* With the padding of its batches. */
+static bool
+has_place(const struct queue *q, const struct choice *c, const struct place *place)
+{
+    uint64_t pieces = c->cost / queue_compact_piece_bytes(q) + 1;
+
+    return c->cost + pieces * IO_BLOCK_BYTES <= place->most;
 }
 
 /* Does it pay? need: what is above the bound. While room is short a round must win a segment, or
- * free twice what it writes, which a full disk can always stand. */
+ * free twice what it writes, for which the whole reserve may be used; but never more than there is.
+ */
 static bool
-is_enough(const struct queue *q, const struct choice *c, uint64_t need, uint64_t place)
+is_enough(const struct queue *q, const struct choice *c, uint64_t need, const struct place *place)
 {
     if (!q->is_short) {
         return c->freed >= c->cost + need;
     }
     if (c->freed >= c->cost * 2 && (q->low || c->freed >= c->cost + q->segment_bytes / 4)) {
-        return true;
+        return has_place(q, c, place);
     }
-    return c->freed >= c->cost + q->segment_bytes && c->cost <= place;
+    return c->freed >= c->cost + q->segment_bytes && c->cost <= place->bytes;
 }
 
 /* Is this better than what was found so far? */
 static bool
 is_better(const struct queue *q, const struct choice *c, const struct choice *best, uint64_t need,
-    uint64_t place)
+    const struct place *place)
 {
     if (c->freed <= c->cost || !is_enough(q, c, need, place)) {
         return false;
@@ -218,37 +264,62 @@ is_better(const struct queue *q, const struct choice *c, const struct choice *be
            c->freed / KIB * (best->cost / KIB + 1) > best->freed / KIB * (c->cost / KIB + 1);
 }
 
-/* Mark what the round is to go through; false: nothing, or it does not pay. */
-static bool
-choose(struct queue *q, uint64_t need)
+/* Go through the first `end` candidates; choosy: those that alone would cost more than they free,
+ * for what must be retired with them, are passed by. Takes them (best NULL), or finds the best end.
+ */
+static struct choice
+go_through(struct queue *q, const struct candidate *list, uint32_t end, bool choosy, uint64_t need,
+    struct choice *best)
 {
-    struct candidate *list = calloc(q->segments.count, sizeof(*list));
-    struct choice sum = { 0 }, best = { 0 };
-    uint64_t place = place_bytes(q);
-    uint32_t n;
+    struct choice sum = { .choosy = choosy };
+    struct place place = place_of(q);
 
-    if (list == NULL) {
-        return false;
-    }
-    n = list_candidates(q, list);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < end; i++) {
+        if (choosy && added_cost(q, &list[i], false) >= (int64_t)list[i].bytes) {
+            continue;
+        }
         add_candidate(q, &list[i], &sum);
-        if (is_better(q, &sum, &best, need, place)) {
-            best = sum;
+        sum.end = i + 1;
+        list[i].s->chosen = best == NULL;
+        if (best != NULL && is_better(q, &sum, best, need, &place)) {
+            *best = sum;
         }
     }
-    for (uint32_t i = 0; i < n; i++) { /* once more, up to the best */
+    return sum;
+}
+
+static void
+unmark(struct queue *q, const struct candidate *list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
         list[i].s->wanted = WANTED_NO;
     }
     LIST_FOR(it, &q->segments.order)
     {
         struct segment *s = segment_of(it);
 
-        s->wanted = s->wanted == WANTED_RETIRE || best.n == 0 ? WANTED_NO : s->wanted;
+        s->wanted = s->wanted == WANTED_RETIRE ? WANTED_NO : s->wanted;
     }
-    for (uint32_t i = 0; i < best.n; i++) {
-        add_candidate(q, &list[i], &sum);
-        list[i].s->chosen = true;
+}
+
+/* Mark what the round is to go through; false: nothing, or it does not pay. */
+static bool
+choose(struct queue *q, uint64_t need)
+{
+    struct candidate *list = calloc(q->segments.count, sizeof(*list));
+    struct choice best = { 0 };
+    uint32_t n;
+
+    if (list == NULL) {
+        return false;
+    }
+    n = list_candidates(q, list);
+    (void)go_through(q, list, n, false, need, &best);
+    unmark(q, list, n);
+    (void)go_through(q, list, n, true, need, &best);
+    unmark(q, list, n);
+    if (best.n > 0) {
+        (void)go_through(q, list, best.end, best.choosy, need, NULL); /* once more, up to it */
     }
     q->compaction.freed = best.freed;
     q->compaction.gain = best.freed - best.cost;
@@ -285,10 +356,30 @@ choose_mended(struct queue *q)
     return false;
 }
 
-/* Is there more than there may be, or too little room for more? A round that won less than half of
- * what was promised (records fill segments badly, or something holds them that is no message) is
- * not repeated before as much as a segment more is dead. What it won: those of its segments that
- * are gone, less what it wrote, the padding of its batches included. */
+/* About to go, or only waiting for a CENSUS that does not list it. */
+static bool
+is_going(const struct queue *q, const struct segment *s)
+{
+    return s->freeing || ((q->census_waits || q->reap_wanted) && s != q->first && segment_dead(s));
+}
+
+/* What the last round won: those of its segments that are gone, less what it wrote, with the
+ * padding of its batches and what it left unused behind ENDs. If that is less than half of what was
+ * promised (records fill segments badly, or something holds them that is no message), there is no
+ * further round before as much more is dead as it wrote in vain: so rounds end. */
+static void
+judge_last(struct queue *q, uint64_t left, uint64_t dead)
+{
+    struct compaction *c = &q->compaction;
+    uint64_t wrote = c->appended + c->pieces * (uint64_t)IO_BLOCK_BYTES;
+
+    if (left + wrote + c->gain / 2 > c->freed) {
+        c->resume_at = dead + MIN(wrote, q->segment_bytes / (q->low ? 4 : 1));
+    }
+    c->freed = c->gain = c->appended = c->pieces = 0;
+}
+
+/* Is there more than there may be, or too little room for more? */
 static bool
 round_is_due(struct queue *q, uint64_t *need, uint64_t *dead_bytes)
 {
@@ -297,7 +388,7 @@ round_is_due(struct queue *q, uint64_t *need, uint64_t *dead_bytes)
 
     LIST_FOR(it, &q->segments.order)
     {
-        if (segment_of(it)->freeing) {
+        if (is_going(q, segment_of(it))) {
             return false; /* asked again when it is gone, and what waits for it with it */
         }
     }
@@ -312,13 +403,11 @@ round_is_due(struct queue *q, uint64_t *need, uint64_t *dead_bytes)
             bytes += size;
             dead += size - MIN(size, s->live_bytes);
             left += s->chosen ? size : 0;
+            note_kept(s);
             s->chosen = false;
         }
     }
-    if (left + c->appended + c->pieces * (uint64_t)IO_BLOCK_BYTES + c->gain / 2 > c->freed) {
-        c->resume_at = dead + q->segment_bytes / (q->low ? 4 : 1);
-    }
-    c->freed = c->gain = c->appended = c->pieces = 0;
+    judge_last(q, left, dead);
     if (dead < c->resume_at) {
         return false;
     }

@@ -27,16 +27,17 @@ enum wait_kind {
 
 /* What compact.c is at. */
 struct compaction {
-    uint64_t seq;       /* the segment in hand, or the next one */
-    uint32_t guest;     /* in its guests */
-    bool active;        /* in a round */
-    bool waiting;       /* for a batch to be durable */
-    bool reading;       /* for the pool */
-    bool wanted;        /* something became free or dead: is a round due? */
+    uint64_t seq;        /* the segment in hand, or the next one */
+    uint32_t guest;      /* in its guests */
+    bool active;         /* in a round */
+    bool waiting;        /* for a batch to be durable */
+    bool reading;        /* for the pool */
+    bool wanted;         /* something became free or dead: is a round due? */
+    uint64_t closed_seq; /* the newest full segment that this was asked for */
     uint64_t resume_at; /* not before so much is dead: the last round did not free what it should */
     uint64_t freed,
         gain;          /* of the last round: what was to go, and that less what it was to write */
-    uint64_t appended; /* by it so far, … */
+    uint64_t appended; /* by it so far, with what is unused behind an END, … */
     uint32_t pieces;   /* … in so many batches */
     struct stored *s;  /* the message that is being copied, … */
     struct queue_reader *reader;
@@ -191,6 +192,7 @@ void queue_state_refresh(struct queue *q, const struct segment *seg);
 /* compact_choose.c. What a round is to do with a segment (segment.wanted). */
 enum { WANTED_NO, WANTED_COPY, WANTED_RETIRE };
 /* Is a round due, and does one pay? If so its segments are marked. */
+uint64_t queue_compact_piece_bytes(const struct queue *q);
 bool queue_compact_choose(struct queue *q) MUST_USE;
 /* All segments' bytes on disk; *live: what of them messages that live need. */
 uint64_t queue_journal_bytes(const struct queue *q, uint64_t *live);

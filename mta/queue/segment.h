@@ -83,11 +83,12 @@ struct segment {
     bool mended;            /* a REPAIRED record elsewhere says that its damage is dealt with */
     bool mended_tried;      /* compact_choose.c's own: what lives in it was to be copied out */
     bool freeing;
-    bool left_out;   /* by the last CENSUS of an earlier epoch: whose owner may be deleting it */
-    bool has_state;  /* a STATE record of this epoch was put here, whether it counts or not */
-    uint8_t wanted;  /* compact.c's own, … */
-    bool chosen;     /* … and to be gone after its last round */
-    uint64_t *needs; /* sorted: segments (by seq) that must be gone before this one */
+    bool left_out;  /* by the last CENSUS of an earlier epoch: whose owner may be deleting it */
+    bool has_state; /* a STATE record of this epoch was put here, whether it counts or not */
+    uint8_t wanted; /* compact.c's own, … */
+    bool chosen;    /* … and to be gone after its last round, … */
+    uint64_t kept_by, kept_bytes; /* … which found it held by what it cannot move: see is_kept() */
+    uint64_t *needs;              /* sorted: segments (by seq) that must be gone before this one */
     uint32_t need_count, need_capacity;
 };
 

@@ -107,6 +107,10 @@ static const struct {
     const char *what;
 } cases[] = {
     { RUN_CUTS, 125420001700, 0, "a setting that was unset came back when its segment was tidied" },
+    { RUN_CUTS, 90020, 0, "compaction of a short disk did not end" },
+    { RUN_CUTS, 90011, 0, "deferrals used the reserve up, and no round was begun for them" },
+    { RUN_ROOM, 15, 0, "a segment that no round could free was chosen each time" },
+    { RUN_ROOM, 78, 0, "a dead segment that twelve others held hid those that would pay" },
     { RUN_FAULTS, 39, 0, "an end of the daemon right behind a failed renewal" },
     { RUN_MEMORY, 205129000403, 0, "no memory for the notice of a bounce that hit a lost answer" },
 };
