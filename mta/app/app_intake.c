@@ -358,8 +358,8 @@ app_route(void *ctx, const struct queue_message *m, struct slice recipient, uint
                            ? app_connector_index(a->conf, x400_came_by(m->client))
                            : OR_ROUTE_NO_CONNECTOR;
 
-    /* Not back where it came from. FUTURE: nor to whom its trace names, when the queue keeps it:
-     * until then he finds the loop. */
+    /* Not back where it came from. Nor to whom its trace names: that x400_share sees, and the
+     * message waits. */
     if (app_routes_find(a->routes, recipient, came_by, &r) < 0) {
         return false;
     }
