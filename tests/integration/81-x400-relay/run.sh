@@ -46,7 +46,11 @@ number() { awk -v id="$2" '$5 == id { print $3 }' "/mnt/$1/log" | head -1; } # W
 empty() { [[ $(bridgehead --config "/mnt/$1.conf" status --json | field queue.messages) = 0 ]]; }
 
 mkdir alice bob
-head -c 3000 /dev/urandom >small
+# an OCTET STRING: tshark takes the content for an IPM, and random octets may look like one that is cut short
+{
+    printf '\004\202\013\264'
+    head -c 2996 /dev/urandom
+} >small
 head -c 10000000 /dev/urandom >large
 "$driver" receive /mnt/alice "${at[alice]}" "${port[alice]}" "$(spec alice alice london in)" &
 started $!
@@ -239,6 +243,39 @@ bh reload >/dev/null
 ID=AGAIN put message small 1 /C=FR/A=BOB/P=L1/S=b/
 wait_for 20 "the message" came bob "id AGAIN-1 "
 grep -q 'x400.transfer.in .*connector="london1" .* AGAIN-1"' paris.log || fail "the old name is not taken again"
+
+echo "killed at either end of a transfer between two of us: it goes on at its last point"
+if tc qdisc add dev lo root tbf rate 16mbit burst 256kb latency 500ms 2>tc.err; then
+    passed() { # BYTES: of the transfer from london to paris, as london sees it
+        instance=london
+        [[ $(bh connector show paris1 --json | field associations.0.done_bytes 2>/dev/null || echo 0) -gt $1 ]]
+    }
+    resumed() { # NAME DIRECTION COUNT KEPT: so many that had at least so much
+        [[ $(sed -nE "s/.* x400.transfer.resumed .*direction=\"?$2\"? .*kept=([0-9]+).*/\\1/p" "$1.log" |
+            awk -v kept="$4" '$1 >= kept' | wc -l) -ge $3 ]]
+    }
+    instance=london
+    bh connector suspend paris1 >/dev/null
+    tc qdisc del dev lo root
+    ID=GOON put message large 1 /C=FR/A=BOB/P=L1/S=b/
+    tc qdisc add dev lo root tbf rate 16mbit burst 256kb latency 500ms
+    bh connector resume paris1 >/dev/null
+    wait_for 20 "two megabytes of it" passed 2000000
+    kill_server paris
+    wait_for 20 "the transfer resumed at paris" resumed paris in 1 1500000
+    wait_for 20 "five megabytes of it" passed 5000000
+    kill_server london
+    wait_for 20 "the transfer resumed by london" resumed london out 1 4000000
+    wait_for 20 "the transfer resumed at paris again" resumed paris in 1 4000000
+    tc qdisc del dev lo root
+    wait_for 40 "the message" came bob "id GOON-1 "
+    same large "$(number bob GOON-1)"
+    wait_for 20 "empty queues" empty london
+    wait_for 20 "empty queues" empty paris
+    [[ $(grep -c "id GOON-1 " bob/log) = 1 ]] || fail "it came twice"
+else
+    echo "no slow link here: $(cat tc.err)"
+fi
 
 echo "a ring of three: the loop is found, and reported"
 relay rome "$(connector london rome london lr) $(connector paris rome paris pr)" '{ to = "/C=US/"; via = ["london"]; }, { to = "/C=DE/"; via = ["london"]; }'
