@@ -198,8 +198,9 @@ verify() {
     "$support/checker" --sent /mnt/sent --sink /mnt/sink --vip $vip --wait 20 "$@" || fail "a promise was broken"
 }
 
-# By its name, not by its command line: that goes first when a process ends, before its sockets do. What is only to be reaped holds none.
-no_daemon() { ! pgrep -x -r D,R,S,T,t,I bridgeheadd >/dev/null; }
+# By its name, not by its command line: that goes first when a process ends, before its sockets do. A server is called exe until it
+# has begun. What is only to be reaped holds nothing.
+no_daemon() { ! pgrep -x -r D,R,S,T,t,I 'bridgeheadd|exe' >/dev/null; }
 degraded() { bh status --json | field reasons | grep -q "$1"; }
 serving_state() { status_is serving; }
 drained() { [[ $(bh status --json | field queue.messages) = 0 ]]; }
