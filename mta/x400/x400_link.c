@@ -139,7 +139,7 @@ x400_link_end(struct x400_link *l, const struct x400_end *end)
     l->session = NULL;
     l->open = false;
     if (t != NULL) {
-        x400_resume_broken(t);
+        x400_resume_broken(t, end->how != X400_LOST && end->how != X400_STOPPED);
         t->at = NULL;
         x400_out_lost(t, end);
     }

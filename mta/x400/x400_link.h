@@ -187,8 +187,8 @@ void x400_resume_start(struct x400 *x);
 /* Go on with a transfer that broke, if there is one: what remains is to be written then. */
 bool x400_resume_out(struct transport_session *t);
 void x400_resume_confirmed(struct transport_session *t); /* a point */
-/* It broke, and may be resumed at its last point. */
-void x400_resume_broken(struct transport_session *t);
+/* It broke, and may be resumed at its last point; not if the peer ended it for the resumption. */
+void x400_resume_broken(struct transport_session *t, bool by_peer);
 /* done: nothing will be resumed; else the note stays for the next delivery. */
 void x400_resume_leave(struct transport_session *t, bool done);
 
@@ -222,8 +222,9 @@ struct transport_session {
     uint64_t stored_bytes; /* of what is stored before the content */
     uint64_t noted_bytes;  /* of the last point that was noted */
     uint32_t head_crc;
-    unsigned note;      /* which is ours, and 1; 0: none */
-    bool told_left_out; /* to the scheduler */
+    unsigned note;                         /* which is ours, and 1; 0: none */
+    bool told_left_out;                    /* to the scheduler */
+    uint64_t resumed_bytes, since_wall_ms; /* where it went on; when that was noted */
     bool resumed, anew; /* it goes on; the peer does not know it any more: it does not */
     struct p1_identifier message;
     unsigned priority;

@@ -116,17 +116,22 @@ note(struct transport_session *t)
         .noted_wall_ms = ticks_wall_ms() };
     char key[X400_NOTE_KEY_CAP];
     struct buf value;
+    uint64_t bytes;
 
     x400_conn_recovery(t->at->conn, &n.from);
     if (n.from.point == 0 || (t->note == 0 && !find_free(t))) {
         return;
+    }
+    bytes = rtse_offset(&n.from);
+    if (t->resumed && bytes <= t->resumed_bytes) {
+        n.noted_wall_ms = t->since_wall_ms; /* who never gets further ends some time */
     }
     buf_init(&value, X400_NOTE_BYTES_MAX);
     if (x400_note_write(&value, &n) == 0) {
         /* Without it the transfer begins anew if it breaks. */
         (void)!s->set(s->ctx, key_of(t, key, t->note - 1), buf_slice(&value));
     }
-    t->noted_bytes = rtse_offset(&n.from);
+    t->noted_bytes = bytes;
     buf_fini(&value);
 }
 
@@ -153,9 +158,17 @@ x400_resume_confirmed(struct transport_session *t)
 }
 
 void
-x400_resume_broken(struct transport_session *t)
+x400_resume_broken(struct transport_session *t, bool by_peer)
 {
-    if (is_noted(t)) {
+    struct rtse_recovery now;
+
+    if (!is_noted(t)) {
+        return;
+    }
+    x400_conn_recovery(t->at->conn, &now);
+    if (by_peer && t->resumed && rtse_offset(&now) <= t->resumed_bytes) {
+        x400_resume_leave(t, true); /* some abort where they should report */
+    } else {
         note(t);
     }
 }
@@ -205,6 +218,8 @@ x400_resume_out(struct transport_session *t)
     }
     from = rtse_offset(&n.from);
     t->resumed = true;
+    t->resumed_bytes = from;
+    t->since_wall_ms = n.noted_wall_ms;
     t->left = t->bytes - from;
     t->head_done = (size_t)MIN(from, (uint64_t)head.n);
     if (from > head.n) {
