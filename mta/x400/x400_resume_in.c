@@ -220,7 +220,6 @@ restore(struct x400_receipt *r, const struct intake_part *part, const struct x40
     r->reader = reader;
     r->content_bytes = reader.content_done;
     r->arrival_wall_ms = p->arrival_wall_ms;
-    r->last_point = p->point;
     r->envelope = true;
     if (reader.wrapped != wrapped ||
         part->size_bytes != buf_len(&r->reader.gathered) + reader.content_done) {
@@ -266,6 +265,8 @@ take_up(struct x400_receipt *r, const struct rtse_ind *ind)
         return rc;
     }
     r->again_bytes = r->reader.ber.at - ind->offset;
+    /* The sender's, not ours, which may be further: its next points wait to be confirmed. */
+    r->last_point = ind->point;
     return 0;
 }
 
