@@ -252,7 +252,51 @@ a_connector_keeps_so_many_parts(void)
     pair_stop(&p);
 }
 
+/* What was confirmed last is not known to the sender, and the disk of the receiver takes its time:
+ * the points that come again are confirmed too. */
+static void
+points_that_come_again_are_confirmed(void)
+{
+    struct x400_note n;
+    struct buf value;
+    uint64_t before;
+
+    start(P1_1988_NORMAL);
+    p.cut_at = 150000;
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    while (p.cuts == 0) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+    moves(&p.a);
+    CU_ASSERT_EQUAL_FATAL(
+        x400_note_read((struct slice){ p.a.settings[0].value, p.a.settings[0].bytes }, &n), 0);
+    CU_ASSERT_TRUE_FATAL(n.from.point > 20);
+    n.from.point -= 12;
+    buf_init(&value, X400_NOTE_BYTES_MAX);
+    CU_ASSERT_EQUAL(x400_note_write(&value, &n), 0);
+    memcpy(p.a.settings[0].value, buf_slice(&value).p, buf_len(&value));
+    buf_fini(&value);
+    p.b.no_sync = true;
+    pair_pump(&p.a);
+    do {
+        before = p.octets;
+        loop_timer_start(&p.guard, 100);
+        while (!p.guarded) {
+            CHECK(loop_run(p.loop) == 0);
+        }
+        p.guarded = false;
+    } while (p.octets != before);
+    CU_ASSERT_EQUAL(p.b.reopened, 1);
+    p.b.no_sync = false;
+    loop_call_soon(p.loop, &p.b.sync);
+    pair_run(&p);
+    expect_whole();
+    expect_nothing_kept();
+    pair_stop(&p);
+}
+
 TEST_MAIN("x400_resume_in", TEST(a_connector_keeps_so_many_parts),
     TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
     TEST(a_transfer_cut_often_goes_on_each_time), TEST(what_is_not_known_any_more_begins_anew),
-    TEST(no_point_is_confirmed_before_it_is_durable))
+    TEST(points_that_come_again_are_confirmed), TEST(no_point_is_confirmed_before_it_is_durable))
