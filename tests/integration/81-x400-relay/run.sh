@@ -265,7 +265,7 @@ if tc qdisc add dev lo root tbf rate 16mbit burst 256kb latency 500ms 2>tc.err; 
     wait_for 20 "the transfer resumed at paris" resumed paris in 1 1500000
     wait_for 20 "five megabytes of it" passed 5000000
     kill_server london
-    wait_for 20 "the transfer resumed by london" resumed london out 1 4000000
+    wait_for 20 "the transfer resumed by london" resumed london out 1 3000000
     wait_for 20 "the transfer resumed at paris again" resumed paris in 1 4000000
     tc qdisc del dev lo root
     wait_for 40 "the message" came bob "id GOON-1 "
