@@ -44,6 +44,7 @@ came() { grep -qsE -- "$2" "/mnt/$1/log"; }
 same() { cmp "$1" "/mnt/bob/bob.$2.content" || fail "content $2 is not what was sent"; }
 number() { awk -v id="$2" '$5 == id { print $3 }' "/mnt/$1/log" | head -1; } # WHO ID: its file
 empty() { [[ $(bridgehead --config "/mnt/$1.conf" status --json | field queue.messages) = 0 ]]; }
+logged() { grep -qs -- "$2" "/mnt/$1.log"; } # WHO PATTERN: a thread of its own writes it, a little later
 
 mkdir alice bob
 # an OCTET STRING: tshark takes the content for an IPM, and random octets may look like one that is cut short
@@ -86,7 +87,7 @@ through() {
     ID=M$1 put message small 1 "/C=FR/A=BOB/P=L$1/S=b/"
     wait_for 20 "message M$1" came bob "id M$1-1 "
     same small "$(number bob "M$1-1")"
-    grep -q "x400.transfer.in .*connector=\"london$1\" .* M$1-1\"" paris.log || fail "M$1 did not come over connector london$1"
+    wait_for 10 "word of M$1 over connector london$1" logged paris "x400.transfer.in .*connector=\"london$1\" .* M$1-1\""
 }
 
 echo "a message over each of four connectors, in every mode"
@@ -178,7 +179,6 @@ kill_server() {
     restarted() { [[ $(server_pid) != "$old" ]] && serving; }
     wait_for 20 "a new server of $1" restarted
 }
-process_ended() { ! bh status >/dev/null 2>&1; }
 half_sent() { [[ -n $(find bob -name 'new.*' -size +32k) ]]; }
 
 echo "killed in the middle of a transfer out: it comes, and once"
@@ -213,8 +213,11 @@ touch bob/stall
 ID=HAND put message large 1 /C=FR/A=BOB/P=L1/S=b/
 wait_for 20 "half of the transfer" half_sent
 instance=paris
+server=$(server_pid)
+keeper=$(keeper_pid)
 bh handoff >/dev/null
-wait_for 10 "its end" process_ended
+wait_for 10 "the server's end" process_gone "$server"
+wait_for 10 "the keeper's end" process_gone "$keeper"
 start_daemon
 wait_for 10 "paris serves again" serving
 rm bob/stall
@@ -242,7 +245,7 @@ mv paris.all paris.conf
 bh reload >/dev/null
 ID=AGAIN put message small 1 /C=FR/A=BOB/P=L1/S=b/
 wait_for 20 "the message" came bob "id AGAIN-1 "
-grep -q 'x400.transfer.in .*connector="london1" .* AGAIN-1"' paris.log || fail "the old name is not taken again"
+wait_for 10 "the old name to be taken again" logged paris 'x400.transfer.in .*connector="london1" .* AGAIN-1"'
 
 echo "killed at either end of a transfer between two of us: it goes on at its last point"
 if tc qdisc add dev lo root tbf rate 16mbit burst 256kb latency 500ms 2>tc.err; then
@@ -292,4 +295,4 @@ wait_for 20 "the report on the loop" came alice "report .* subject RING-1 failed
 echo "never back over the connector it came by, though that is the cheapest: rome is asked, and knows nobody"
 ID=BACK put message small 1 /C=NL/A=NOBODY/S=r/
 wait_for 20 "rome's report" came alice "report .* subject BACK-1 failed reason 1 diagnostic 0"
-grep -q "x400.transfer.in .* BACK-1" rome.log || fail "rome was not asked"
+wait_for 10 "word that rome was asked" logged rome "x400.transfer.in .* BACK-1"
