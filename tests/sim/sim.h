@@ -24,6 +24,10 @@
 #define WALL_BEGIN_MS  1795250000000u
 #define RESERVE_BYTES  (4 * SEGMENT)
 #define SEGMENTS_EMPTY 4 /* a drained store has no more */
+/* Nor more segments' worth on the disk, with slack: two fewer than journal/ may have (journal.md
+ * 7b), spares and all, and two for snapshots, owner files and the reserve's small ones; and the
+ * reserve. */
+#define SEGMENTS_KEPT 12
 
 struct promise { /* about one recipient */
     bool final_asked, final_sure, failed_asked;

@@ -496,8 +496,7 @@ drain(struct sim *s)
         sim_violation(s, NULL, "dead segments stay");
     } else if (s->low) {
         sim_violation(s, NULL, "an empty store has no room");
-    } else if (fake_disk_used(s->disk) >
-               RESERVE_BYTES + (SEGMENTS_EMPTY + 6 + s->slack) * SEGMENT) {
+    } else if (fake_disk_used(s->disk) > RESERVE_BYTES + (SEGMENTS_KEPT + s->slack) * SEGMENT) {
         sim_violation(s, NULL, "an empty store takes too much of the disk");
     }
 }
