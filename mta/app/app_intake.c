@@ -157,29 +157,43 @@ on_settled(void *ctx, struct slice transid)
     }
 }
 
+/* May one come in now, and is there memory for it? Its queue_intake is the caller's to begin. */
 static int
-on_open(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
-    uint64_t *id)
+message_new(struct app *a, struct intake_message **out)
 {
-    struct app *a = ctx;
-    struct intake_message *m;
-    int rc = on_ready(ctx, 0);
+    int rc = on_ready(a, 0);
 
     if (rc < 0) {
         return rc;
     }
-    m = malloc(sizeof(*m));
-    if (m == NULL) {
+    *out = malloc(sizeof(**out));
+    if (*out == NULL) {
         return -ENOMEM;
     }
-    m->app = a;
-    rc = queue_begin(a->queue, resume, resume_ctx, &m->in, id);
+    (*out)->app = a;
+    return 0;
+}
+
+static int
+begun(struct intake_message *m, int rc, struct intake_message **out)
+{
     if (rc < 0) {
         free(m);
         return rc;
     }
     *out = m;
     return 0;
+}
+
+static int
+on_open(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
+    uint64_t *id)
+{
+    struct app *a = ctx;
+    struct intake_message *m;
+    int rc = message_new(a, &m);
+
+    return rc < 0 ? rc : begun(m, queue_begin(a->queue, resume, resume_ctx, &m->in, id), out);
 }
 
 static int
@@ -296,23 +310,9 @@ on_reopen(
 {
     struct app *a = ctx;
     struct intake_message *m;
-    int rc = on_ready(ctx, 0);
+    int rc = message_new(a, &m);
 
-    if (rc < 0) {
-        return rc;
-    }
-    m = malloc(sizeof(*m));
-    if (m == NULL) {
-        return -ENOMEM;
-    }
-    m->app = a;
-    rc = queue_reopen(a->queue, id, resume, resume_ctx, &m->in);
-    if (rc < 0) {
-        free(m);
-        return rc;
-    }
-    *out = m;
-    return 0;
+    return rc < 0 ? rc : begun(m, queue_reopen(a->queue, id, resume, resume_ctx, &m->in), out);
 }
 
 static void
