@@ -68,13 +68,10 @@ p1_trace_next(struct ber_cursor *c, bool internal, struct p1_trace *out)
 {
     struct ber_value v, m;
     struct ber_cursor in;
-    int rc = ber_take(c, &v);
+    int rc = p1_take(c, BER_UNIVERSAL(BER_SEQUENCE), "trace that is no list of SEQUENCEs", &v);
 
     if (rc <= 0) {
         return rc;
-    }
-    if (v.tag != BER_UNIVERSAL(BER_SEQUENCE) || !v.constructed) {
-        return p1_fail(c, &v, BH_ESYNTAX, "trace that is no list of SEQUENCEs");
     }
     *out = (struct p1_trace){ .whole = v.whole };
     in = ber_inside(c, &v);
@@ -171,13 +168,10 @@ p1_extension_next(struct ber_cursor *c, struct p1_extension *out)
     struct ber_cursor in;
     uint64_t bits = 0;
     size_t count = 0;
-    int rc = ber_take(c, &v);
+    int rc = p1_take(c, BER_UNIVERSAL(BER_SEQUENCE), "an extension that is no SEQUENCE", &v);
 
     if (rc <= 0) {
         return rc;
-    }
-    if (v.tag != BER_UNIVERSAL(BER_SEQUENCE) || !v.constructed) {
-        return p1_fail(c, &v, BH_ESYNTAX, "an extension that is no SEQUENCE");
     }
     *out = (struct p1_extension){ .whole = v.whole };
     in = ber_inside(c, &v);
@@ -300,13 +294,10 @@ p1_recipient_next(struct ber_cursor *c, struct p1_recipient *out)
     struct ber_value v, m;
     struct ber_cursor in;
     unsigned seen = 0;
-    int rc = ber_take(c, &v);
+    int rc = p1_take(c, BER_UNIVERSAL(BER_SET), "a recipient that is no SET", &v);
 
     if (rc <= 0) {
         return rc;
-    }
-    if (v.tag != BER_UNIVERSAL(BER_SET) || !v.constructed) {
-        return p1_fail(c, &v, BH_ESYNTAX, "a recipient that is no SET");
     }
     *out = (struct p1_recipient){ .members = v.body };
     in = ber_inside(c, &v);

@@ -19,6 +19,15 @@ p1_pass(struct ber_cursor *c, const struct ber_cursor *inner, int rc)
 }
 
 int
+p1_take(struct ber_cursor *c, ber_tag tag, const char *error, struct ber_value *out)
+{
+    int rc = ber_take(c, out);
+
+    return rc <= 0 || (out->tag == tag && out->constructed) ? rc
+                                                            : p1_fail(c, out, BH_ESYNTAX, error);
+}
+
+int
 p1_read_text(struct ber_cursor *c, const struct ber_value *v, size_t bytes_max, struct p1_text *out,
     const char *error)
 {

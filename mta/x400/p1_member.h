@@ -11,6 +11,10 @@ int p1_fail(struct ber_cursor *c, const struct ber_value *v, int rc, const char 
 /* The same failure told by the cursor around. */
 int p1_pass(struct ber_cursor *c, const struct ber_cursor *inner, int rc);
 
+/* The next value of a list whose elements are all of this tag and constructed; error: that it is
+ * not. 1; 0 at the end; <0. */
+int p1_take(struct ber_cursor *c, ber_tag tag, const char *error, struct ber_value *out) MUST_USE;
+
 int p1_read_text(struct ber_cursor *c, const struct ber_value *v, size_t bytes_max,
     struct p1_text *out, const char *error) MUST_USE;
 int p1_read_time(struct ber_cursor *c, const struct ber_value *v, struct p1_text *out) MUST_USE;

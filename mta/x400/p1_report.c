@@ -162,13 +162,10 @@ p1_reported_next(struct ber_cursor *c, struct p1_reported *out)
     struct ber_value v, m;
     struct ber_cursor in;
     unsigned seen = 0;
-    int rc = ber_take(c, &v);
+    int rc = p1_take(c, BER_UNIVERSAL(BER_SET), "a reported recipient that is no SET", &v);
 
     if (rc <= 0) {
         return rc;
-    }
-    if (v.tag != BER_UNIVERSAL(BER_SET) || !v.constructed) {
-        return p1_fail(c, &v, BH_ESYNTAX, "a reported recipient that is no SET");
     }
     memset(out, 0, offsetof(struct p1_reported, store));
     out->members = v.body;
