@@ -168,6 +168,10 @@ void work_turn(struct sim *s);  /* of the loop, with the lease renewed and timer
 void work_settle(struct sim *s);
 void work_pass(struct sim *s, uint64_t ms);
 void work_deliver_all(struct sim *s);
+/* Each recipient of m that may still have one gets this outcome. */
+void work_outcomes(struct sim *s, const struct message *m, enum outcome_kind kind);
+/* Time for what runs beside mail: compaction, snapshots, the reserve. */
+void work_rest(struct sim *s);
 int work_commit(struct sim *s, struct queue_intake *in, uint32_t number, struct slice sender,
     const struct envelope_recipient *to);
 /* To the recipients that sim_net.c knows. */

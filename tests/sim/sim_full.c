@@ -6,12 +6,10 @@
 #include "sim.h"
 #include <stdio.h>
 
-#define MESSAGES      60
-#define BYTES_MAX     9000
-#define OWNERS        3 /* one after the other, on a full disk */
-#define BATCHES       6 /* of outcomes, by each */
-#define PASS_MS       200
-#define TURNS_A_BATCH 40
+#define MESSAGES  60
+#define BYTES_MAX 9000
+#define OWNERS    3 /* one after the other, on a full disk */
+#define BATCHES   6 /* of outcomes, by each */
 
 static void
 nothing(void *ctx)
@@ -44,34 +42,15 @@ put_one(struct sim *s)
 }
 
 static void
-end_or_defer(struct sim *s, const struct message *m, bool end)
-{
-    struct queue_message *qm = queue_find(s->q, m->id);
-
-    for (uint32_t i = 0; qm != NULL && i < RECIPIENTS; i++) {
-        struct queue_outcome o = { .recipient = i,
-            .kind = end ? OUTCOME_REMOVED : OUTCOME_DEFERRED,
-            .next_wall_ms = s->wall_ms + 60000,
-            .reply = SLICE_LIT("450 4.2.1 come again") };
-
-        if (!m->to[i].final_asked) {
-            (void)!queue_record(s->q, qm, &o, 1);
-        }
-    }
-}
-
-static void
 work_on(struct sim *s)
 {
     for (unsigned b = 0; b < BATCHES && s->failure == 0; b++) {
         for (unsigned i = 0; i < 3; i++) {
-            end_or_defer(s, &s->messages[dice(s, s->count)], dice(s, 2) == 0);
+            enum outcome_kind kind = dice(s, 2) == 0 ? OUTCOME_REMOVED : OUTCOME_DEFERRED;
+
+            work_outcomes(s, &s->messages[dice(s, s->count)], kind);
         }
-        work_pass(s, PASS_MS);
-        work_settle(s);
-        for (unsigned turns = 0; turns < TURNS_A_BATCH && s->failure == 0; turns++) {
-            work_turn(s);
-        }
+        work_rest(s);
     }
     if (s->failure != 0) {
         sim_violation(s, NULL, "stopped on a full disk");
@@ -132,7 +111,7 @@ with_room_again(struct sim *s)
     struct queue_stats st;
 
     for (uint32_t i = 0; i < s->count && s->failure == 0; i++) {
-        end_or_defer(s, &s->messages[i], true);
+        work_outcomes(s, &s->messages[i], OUTCOME_REMOVED);
         if (i % 4 == 0) {
             work_settle(s);
         }

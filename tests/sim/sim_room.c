@@ -5,13 +5,11 @@
 #include "sim.h"
 #include <stdio.h>
 
-#define LIVES         24
-#define LIVE_PERCENT  45 /* of the disk */
-#define SEGMENTS_MIN  48
-#define BYTES_MAX     9000
-#define BATCH         6
-#define PASS_MS       200
-#define TURNS_A_BATCH 40
+#define LIVES        24
+#define LIVE_PERCENT 45 /* of the disk */
+#define SEGMENTS_MIN 48
+#define BYTES_MAX    9000
+#define BATCH        6
 
 static void
 nothing(void *ctx)
@@ -57,23 +55,11 @@ live_bytes(const struct sim *s)
     return st.live_bytes;
 }
 
-/* Any of them, not the oldest first. */
-static void
-end_or_defer_one(struct sim *s, bool end)
+/* Not the oldest first. */
+static const struct message *
+any(struct sim *s)
 {
-    const struct message *m = &s->messages[dice(s, s->count)];
-    struct queue_message *qm = queue_find(s->q, m->id);
-
-    for (uint32_t i = 0; qm != NULL && i < RECIPIENTS; i++) {
-        struct queue_outcome o = { .recipient = i,
-            .kind = end ? OUTCOME_DELIVERED : OUTCOME_DEFERRED,
-            .next_wall_ms = s->wall_ms + 60000,
-            .reply = SLICE_LIT("450 4.2.1 come again") };
-
-        if (!m->to[i].final_asked) {
-            (void)!queue_record(s->q, qm, &o, 1);
-        }
-    }
+    return &s->messages[dice(s, s->count)];
 }
 
 /* Some mail comes, some is deferred, and as much goes as must, so that no more than half lives. */
@@ -88,16 +74,12 @@ live_once(struct sim *s, uint64_t live_max)
                 put_one(s);
             }
         }
-        end_or_defer_one(s, false);
+        work_outcomes(s, any(s), OUTCOME_DEFERRED);
         work_settle(s);
         for (unsigned tries = 0; tries < s->count && dice(s, 8) > 0; tries++) {
-            end_or_defer_one(s, true);
+            work_outcomes(s, any(s), OUTCOME_DELIVERED);
         }
-        work_pass(s, PASS_MS);
-        work_settle(s);
-        for (unsigned turns = 0; turns < TURNS_A_BATCH && s->failure == 0; turns++) {
-            work_turn(s);
-        }
+        work_rest(s);
     }
 }
 

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PIECE_MAX 60000
+#define PIECE_MAX  60000
+#define REST_MS    200
+#define REST_TURNS 40
 
 struct commit_call {
     struct sim *s;
@@ -467,6 +469,33 @@ work_early(struct sim *s)
     default:
         work_turn(s);
         break;
+    }
+}
+
+void
+work_outcomes(struct sim *s, const struct message *m, enum outcome_kind kind)
+{
+    struct queue_message *qm = queue_find(s->q, m->id);
+
+    for (uint32_t i = 0; qm != NULL && i < RECIPIENTS; i++) {
+        struct queue_outcome o = { .recipient = i,
+            .kind = kind,
+            .next_wall_ms = s->wall_ms + 60000,
+            .reply = SLICE_LIT("450 4.2.1 come again") };
+
+        if (!m->to[i].final_asked) {
+            (void)!queue_record(s->q, qm, &o, 1);
+        }
+    }
+}
+
+void
+work_rest(struct sim *s)
+{
+    work_pass(s, REST_MS);
+    work_settle(s);
+    for (unsigned turns = 0; turns < REST_TURNS && s->failure == 0; turns++) {
+        work_turn(s);
     }
 }
 
