@@ -22,5 +22,5 @@ for from in all peers; do
     lab wait idle
 done
 load_stop
-# shellcheck disable=SC2086
-verify $cuts
+# shellcheck disable=SC2046,SC2086
+verify $cuts $(quorum_losses)
