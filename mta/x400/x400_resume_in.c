@@ -9,6 +9,8 @@
  *            octets are lost and no message.
  * Resuming   The sender goes on at a point of ours or before it: what we have is dropped. The part
  *            is secured once more under the name that a second recovery will ask for.
+ *            It may do so before we hear that its association is gone (a host without power says
+ *            nothing): then that one is ended, and leaves its part.
  * Giving up  rtse.recovery after it was last secured, or after we started, a part goes; also one of
  *            a connector that is gone, and one that cannot be read.
  */
@@ -205,6 +207,24 @@ whose_is(const struct x400_link *l, const struct rtse_ind *ind, struct rtse_reco
     memcpy(out->common, out->common_n > 0 ? ind->link.common.p : "", out->common_n);
 }
 
+/* The association over which it came until now is still here, half open: it ends, and is found. */
+static int
+find_held(const struct x400_receipt *r, struct slice key, struct intake_part *out)
+{
+    LIST_FOR(it, &r->x->receipts)
+    {
+        struct x400_receipt *o = CONTAINER_OF(it, struct x400_receipt, link);
+        char text[X400_PART_KEY_CAP];
+        struct rtse_recovery whose;
+
+        if (o != r && o->at != NULL && o->has_part && slice_eq(key_of(o, text, &whose), key)) {
+            x400_link_abort(o->at, "the peer resumed its transfer over another association", 0);
+            return find(r->x, key, out);
+        }
+    }
+    return 0;
+}
+
 /* The envelope is judged again: routes may be others here. 0; BH_ENOTFOUND: it is to begin anew. */
 static int
 restore(struct x400_receipt *r, const struct intake_part *part, const struct x400_part *p)
@@ -237,13 +257,16 @@ take_up(struct x400_receipt *r, const struct rtse_ind *ind)
 {
     const struct intake *intake = intake_of(r->x);
     struct rtse_recovery whose;
-    char key[X400_PART_KEY_CAP];
+    char text[X400_PART_KEY_CAP];
     struct intake_part part;
     struct x400_part p;
+    struct slice key;
     int rc;
 
     whose_is(r->at, ind, &whose);
-    rc = find(r->x, x400_part_key(key, r->conf->o.name, &whose), &part);
+    key = x400_part_key(text, r->conf->o.name, &whose);
+    rc = find(r->x, key, &part);
+    rc = rc == 0 ? find_held(r, key, &part) : rc;
     if (rc <= 0 || !r->x->o.points) {
         return rc == 0 ? BH_ENOTFOUND : rc < 0 ? rc : BH_ESTATE;
     }

@@ -119,6 +119,7 @@ struct pair {
     struct pair_wire wires[PAIR_WIRES];
     uint64_t octets, cut_at; /* 0: never */
     bool black_hole;
+    bool half_open; /* who is called does not hear of a cut */
     unsigned cuts;
     struct loop_timer guard;
     bool guarded;
@@ -663,11 +664,16 @@ pair_wire_bytes(struct pair_wire *w, struct conn *to, struct slice bytes)
     if (p->cut_at > 0 && p->octets + bytes.n >= p->cut_at) {
         p->cut_at = 0;
         p->cuts++;
-        pair_wire_break(w);
+        if (p->half_open) {
+            conn_close(w->from, 0);
+            w->from = NULL;
+        } else {
+            pair_wire_break(w);
+        }
         return;
     }
     p->octets += bytes.n;
-    if (p->black_hole) {
+    if (p->black_hole || w->from == NULL) {
         return;
     }
     if (to == NULL) {
@@ -701,7 +707,9 @@ pair_wire_drained(void *ctx)
 {
     struct pair_wire *w = ctx;
 
-    conn_set_reading(w->from, true);
+    if (w->from != NULL) {
+        conn_set_reading(w->from, true);
+    }
     if (w->to != NULL) {
         conn_set_reading(w->to, true);
     }

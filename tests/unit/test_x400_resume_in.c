@@ -168,6 +168,27 @@ a_transfer_cut_often_goes_on_each_time(void)
     pair_stop(&p);
 }
 
+/* Who sent lost its power, say: the receiver has not heard that the association is gone when the
+ * transfer is resumed over the next one. */
+static void
+a_half_open_association_lets_go_of_its_part(void)
+{
+    for (uint64_t at = 100000; at < CONTENT_BYTES; at += 49999) {
+        start(P1_1988_NORMAL);
+        p.half_open = true;
+        p.cut_at = at;
+        (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+        pair_pump(&p.a);
+        pair_run(&p);
+        expect_whole();
+        expect_nothing_kept();
+        CU_ASSERT_EQUAL(p.cuts, 1);
+        CU_ASSERT_EQUAL(p.b.reopened, 1);
+        CU_ASSERT_TRUE(p.octets < CONTENT_BYTES + 8 * POINT_BYTES + 16384);
+        pair_stop(&p);
+    }
+}
+
 /* The receiver has lost it: it says so, and all of it comes over the same association. */
 static void
 what_is_not_known_any_more_begins_anew(void)
@@ -298,5 +319,6 @@ points_that_come_again_are_confirmed(void)
 
 TEST_MAIN("x400_resume_in", TEST(a_connector_keeps_so_many_parts),
     TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
-    TEST(a_transfer_cut_often_goes_on_each_time), TEST(what_is_not_known_any_more_begins_anew),
-    TEST(points_that_come_again_are_confirmed), TEST(no_point_is_confirmed_before_it_is_durable))
+    TEST(a_transfer_cut_often_goes_on_each_time), TEST(a_half_open_association_lets_go_of_its_part),
+    TEST(what_is_not_known_any_more_begins_anew), TEST(points_that_come_again_are_confirmed),
+    TEST(no_point_is_confirmed_before_it_is_durable))
