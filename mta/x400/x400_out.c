@@ -764,16 +764,22 @@ x400_out_opened(struct transport_session *t)
     happens(t, X400_OUT_OPENED);
 }
 
+/* Once it was broken off there is no content: not even the piece in hand, whose buffer is somebody
+ * else's by now. What is still to be done is out_task's. */
 void
 x400_out_turn(struct transport_session *t)
 {
-    happens(t, X400_OUT_HAS_TURN);
+    if (!t->aborting) {
+        happens(t, X400_OUT_HAS_TURN);
+    }
 }
 
 void
 x400_out_room(struct transport_session *t)
 {
-    happens(t, X400_OUT_ROOM);
+    if (!t->aborting) {
+        happens(t, X400_OUT_ROOM);
+    }
 }
 
 void

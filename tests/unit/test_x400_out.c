@@ -497,20 +497,27 @@ a_connector_that_may_not_call_defers(void)
     rig_stop(&g);
 }
 
-/* The scheduler breaks a delivery off: in doubt only if all of it was sent. */
+/* The scheduler breaks a delivery off: in doubt only if all of it was sent. Whatever the
+ * association says before it ends, nothing more is written: the content is not ours any more. */
 static void
 an_abort_ends_the_association_with_its_transfer(void)
 {
     for (unsigned all = 0; all < 2; all++) {
         struct rig g;
         struct x400_conn *c;
+        size_t before;
 
         rig_init(&g, 1, 200000);
         c = &fake_conns[0];
         c->room = all ? 400000 : 4000;
         (void)opened(&g);
         CU_ASSERT_EQUAL(buf_len(&c->out) == c->apdu_bytes, all == 1);
+        before = buf_len(&c->out);
         g.transport.ops->close(g.s.transport, true);
+        c->room += 4000;
+        c->user->on_room(c->ctx);
+        CU_ASSERT_EQUAL(buf_len(&c->out), before);
+        CU_ASSERT_EQUAL(c->stopped, 0);
         run_a_while(g.w.loop);
         CU_ASSERT_TRUE(c->freed);
         CU_ASSERT_EQUAL(g.s.end_kind, OUTCOME_DEFERRED);
