@@ -189,6 +189,9 @@ bool x400_resume_out(struct transport_session *t);
 void x400_resume_confirmed(struct transport_session *t); /* a point */
 /* It broke, and may be resumed at its last point; not if the peer ended it for the resumption. */
 void x400_resume_broken(struct transport_session *t, bool by_peer);
+/* The peer said "not now", and kept what it has: after a resumption that got no further, under the
+ * name that we resumed by. */
+void x400_resume_reported(struct transport_session *t);
 /* done: nothing will be resumed; else the note stays for the next delivery. */
 void x400_resume_leave(struct transport_session *t, bool done);
 
@@ -225,6 +228,7 @@ struct transport_session {
     unsigned note;                         /* which is ours, and 1; 0: none */
     bool told_left_out;                    /* to the scheduler */
     uint64_t resumed_bytes, since_wall_ms; /* where it went on; when that was noted */
+    struct rtse_recovery resumed_from;
     bool resumed, anew; /* it goes on; the peer does not know it any more: it does not */
     struct p1_identifier message;
     unsigned priority;

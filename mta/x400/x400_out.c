@@ -813,7 +813,7 @@ x400_out_failed(struct transport_session *t, const struct rtse_ind *ind, bool in
         return;
     }
     if (ind->keep) {
-        x400_resume_broken(t, false);
+        x400_resume_reported(t);
     } else {
         x400_resume_leave(t, true);
     }

@@ -105,10 +105,11 @@ find_free(struct transport_session *t)
 /* ---- making it */
 
 static void
-note(struct transport_session *t)
+note_as(struct transport_session *t, const struct rtse_recovery *from)
 {
     const struct x400_settings *s = settings_of(t);
-    struct x400_note n = { .message = t->d->id,
+    struct x400_note n = { .from = *from,
+        .message = t->d->id,
         .recipients = recipients_of(t->d),
         .apdu_bytes = t->bytes,
         .head_bytes = buf_len(&t->head),
@@ -118,7 +119,6 @@ note(struct transport_session *t)
     struct buf value;
     uint64_t bytes;
 
-    x400_conn_recovery(t->at->conn, &n.from);
     if (n.from.point == 0 || (t->note == 0 && !find_free(t))) {
         return;
     }
@@ -133,6 +133,15 @@ note(struct transport_session *t)
     }
     t->noted_bytes = bytes;
     buf_fini(&value);
+}
+
+static void
+note(struct transport_session *t)
+{
+    struct rtse_recovery now;
+
+    x400_conn_recovery(t->at->conn, &now);
+    note_as(t, &now);
 }
 
 static bool
@@ -171,6 +180,18 @@ x400_resume_broken(struct transport_session *t, bool by_peer)
     } else {
         note(t);
     }
+}
+
+void
+x400_resume_reported(struct transport_session *t)
+{
+    struct rtse_recovery now;
+
+    if (!is_noted(t)) {
+        return;
+    }
+    x400_conn_recovery(t->at->conn, &now);
+    note_as(t, t->resumed && rtse_offset(&now) <= t->resumed_bytes ? &t->resumed_from : &now);
 }
 
 void
@@ -219,6 +240,7 @@ x400_resume_out(struct transport_session *t)
     from = rtse_offset(&n.from);
     t->resumed = true;
     t->resumed_bytes = from;
+    t->resumed_from = n.from;
     t->since_wall_ms = n.noted_wall_ms;
     t->left = t->bytes - from;
     t->head_done = (size_t)MIN(from, (uint64_t)head.n);

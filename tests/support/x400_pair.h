@@ -90,7 +90,8 @@ struct pair_mta {
     struct pair_part parts[PAIR_PARTS];
     struct pair_setting settings[PAIR_SETTINGS];
     unsigned reopened, suspended, dropped, noted, seeks;
-    bool points, no_sync; /* no_sync: the disk takes its time */
+    unsigned parts_unknown; /* so often: the queue is being loaded */
+    bool points, no_sync;   /* no_sync: the disk takes its time */
     struct loop_task sync, pump;
     struct sched_session sessions[PAIR_SESSIONS];
     unsigned sessions_max;
@@ -273,6 +274,10 @@ pair_part(void *ctx, uint64_t after, struct intake_part *out)
     struct pair_mta *mta = ctx;
     const struct pair_part *next = NULL;
 
+    if (mta->parts_unknown > 0) {
+        mta->parts_unknown--;
+        return -EAGAIN;
+    }
     for (unsigned i = 0; i < PAIR_PARTS; i++) {
         const struct pair_part *part = &mta->parts[i];
 

@@ -189,6 +189,27 @@ a_half_open_association_lets_go_of_its_part(void)
     }
 }
 
+/* The receiver is still loading its queue: "not now"; then it knows the transfer by its old name.
+ */
+static void
+a_resumption_that_came_too_early_comes_again(void)
+{
+    start(P1_1988_NORMAL);
+    p.cut_at = 150000;
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    while (p.cuts == 0) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+    p.b.parts_unknown = 2;
+    pair_run(&p);
+    expect_whole();
+    expect_nothing_kept();
+    CU_ASSERT_EQUAL(p.b.parts_unknown, 0);
+    CU_ASSERT_EQUAL(p.b.reopened, 1);
+    pair_stop(&p);
+}
+
 /* The receiver has lost it: it says so, and all of it comes over the same association. */
 static void
 what_is_not_known_any_more_begins_anew(void)
@@ -320,5 +341,6 @@ points_that_come_again_are_confirmed(void)
 TEST_MAIN("x400_resume_in", TEST(a_connector_keeps_so_many_parts),
     TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
     TEST(a_transfer_cut_often_goes_on_each_time), TEST(a_half_open_association_lets_go_of_its_part),
+    TEST(a_resumption_that_came_too_early_comes_again),
     TEST(what_is_not_known_any_more_begins_anew), TEST(points_that_come_again_are_confirmed),
     TEST(no_point_is_confirmed_before_it_is_durable))
