@@ -7,7 +7,8 @@
  *
  * SPEC is NAME,MODE,OUR-MTA,OUR-TSEL,PEERS-MTA,PEERS-TSEL. KIND: message or probe. What came is
  * DIR/NAME.N (as it is stored), DIR/NAME.N.content, and a line of DIR/log. The file DIR/stall or
- * $STALL: at most 64 KiB of each content are taken or sent while it is there. */
+ * $STALL: at most 64 KiB of each content are taken or sent while it is there. A transfer that came
+ * again and is known makes a line "again". $SOURCE: the address to call from (127.0.0.1). */
 #include "core/ticks.h"
 #include "net/egress.h"
 #include "net/listener.h"
@@ -81,6 +82,27 @@ on_ready(void *ctx, uint64_t size_bytes)
     return pending == NULL ? 0 : BH_ESTATE;
 }
 
+static FILE *
+open_log(void)
+{
+    char path[512];
+    FILE *log;
+
+    (void)snprintf(path, sizeof(path), "%s/log", dir);
+    log = fopen(path, "a");
+    CHECK(log != NULL);
+    return log;
+}
+
+static void
+list_again(struct slice transid)
+{
+    FILE *log = open_log();
+
+    fprintf(log, "again %.*s\n", SLICE_FMT(transid));
+    (void)fclose(log);
+}
+
 static int
 on_known(void *ctx, struct slice transid, struct intake_known *out)
 {
@@ -88,6 +110,7 @@ on_known(void *ctx, struct slice transid, struct intake_known *out)
     *out = (struct intake_known){ 1, 0 };
     for (unsigned i = 0; i < came_count; i++) {
         if (slice_eq(transid, slice_of(came[i]))) {
+            list_again(transid);
             return 1;
         }
     }
@@ -177,9 +200,7 @@ list_it(struct intake_message *m, const struct envelope *e, const char *name, un
     CHECK(content != NULL &&
           fwrite(octets + head, 1, (size_t)(m->bytes - head), content) == m->bytes - head);
     (void)fclose(content);
-    (void)snprintf(path, sizeof(path), "%s/log", dir);
-    log = fopen(path, "a");
-    CHECK(log != NULL);
+    log = open_log();
     fprintf(log, "%s %s %u id %.*s trace %u for", name, kinds[e->body], n,
         SLICE_FMT(p1_text_slice(&p1.id.local)), (unsigned)p1.trace_count);
     for (uint32_t i = 0; i < e->recipient_count; i++) {
@@ -473,12 +494,13 @@ begin(const struct p1_domain *domain)
         .unbound_per_client_max = 20,
         .times = { 30000, 30000, 60000, 60000, { 1000, 1000, 1000 }, 60000, 60000, 30000, 5000 } };
     struct x400_env env = { .intake = { &ops, NULL }, .route = on_way };
+    const char *source = getenv("SOURCE");
     struct vip_watch *watch;
     struct egress *egress;
 
     (void)signal(SIGPIPE, SIG_IGN);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    must(netaddr_parse(SLICE_LIT("127.0.0.1"), &own), "127.0.0.1");
+    must(netaddr_parse(slice_of(source != NULL ? source : "127.0.0.1"), &own), "$SOURCE");
     must(loop_new(&loop), "the loop");
     must(vip_watch_new(&watch, loop, &own, 1, NULL, NULL), "the addresses");
     must(egress_new(&egress, loop, watch), "connections");
