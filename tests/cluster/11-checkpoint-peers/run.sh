@@ -9,29 +9,18 @@
 RATE=${RATE:-400} # some ten are in doubt at a fault: slowsync.c
 # shellcheck source=SCRIPTDIR/../support/case.sh
 . "$(dirname "$0")/../support/case.sh"
+# shellcheck source=SCRIPTDIR/../support/far.sh
+. "$SUPPORT/far.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 
 only_bridgehead
-FAR=10.77.0.202
 FIXED=(far server far cut-far far both)
 ANY=(far far far far server both cut cut-far server-far move-far)
 RANDOM=${SEED:-$RANDOM}
-PREFIX=${LAB_PREFIX:-/usr}
 cuts=''
 
-# ---- the second Bridgehead: on remote, its files in $CASE_OUT/far, which that host knows as /mnt, as any account may
+# ---- the second Bridgehead
 
-far() { lab exec remote "$PREFIX/bin/bridgehead" --config /mnt/far.conf "$@"; }
-far_serves() { far probe >/dev/null 2>&1; }
-far_start() {
-    local limit=$((SECONDS + 20))
-
-    lab exec remote env LD_PRELOAD=/mnt/slowsync.so "$PREFIX/sbin/bridgeheadd" --config /mnt/far.conf || fail "the second Bridgehead does not start"
-    until far_serves; do
-        [ "$SECONDS" -lt "$limit" ] || fail "the second Bridgehead does not serve"
-        sleep 0.05
-    done
-}
 far_config() { # CHECKPOINT
     cat >"$CASE_OUT/far/far.conf" <<CONF
 hostname = "far.lab.example";
@@ -47,15 +36,11 @@ retry = { schedule = ["1s"]; destination = ["200ms"]; };
 CONF
 }
 far_up() {
-    mkdir -m 777 "$CASE_OUT/far"
-    far_config true
+    far_prepare true
     cc -shared -fPIC -O2 -o "$CASE_OUT/far/slowsync.so" "$here/slowsync.c" -ldl || fail "needs a C compiler"
-    install -m 666 /dev/null "$CASE_OUT/far/far.log"
-    lab exec remote sh -c 'mount --bind "$1" /mnt && mount -t tmpfs none /run && mount -t tmpfs -o mode=1777 none /dev/shm &&
-        mkdir /mnt/store' sh "$CASE_OUT/far"
-    far store init >/dev/null
-    far_start
+    far_slow
 }
+far_slow() { far_start LD_PRELOAD=/mnt/slowsync.so; }
 # Keeper and server at once.
 far_kill() {
     lab exec remote sh -c 'keeper=$(cat /run/bridgehead/far/pid); server=$(pgrep -P "$keeper")
@@ -99,7 +84,7 @@ strike() { # FAULT: the cluster's, the second one's, or both's at once
     fi
     case $1 in *far)
         struck "$(far_kill)"
-        far_start
+        far_slow
         ;;
     esac
     [ -n "$fault" ] || return 0
@@ -145,7 +130,7 @@ say "ok: $kill faults, nothing lost, nothing taken in twice"
 
 far stop
 far_config false
-far_start
+far_slow
 lab exec client "$SUPPORT/sender" --to "$VIP" --tag c --out "$CASE_OUT/control" --rate "$RATE" --until "$CASE_OUT/stop-control" &
 control=$!
 case_jobs="$case_jobs $control"
