@@ -13,6 +13,8 @@
 #include "net/conn.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -673,6 +675,20 @@ conn_new(struct conn **out, struct loop *l, int fd, const struct conn_user *user
     }
     *out = c;
     return 0;
+}
+
+void
+conn_keep_alive(struct conn *c)
+{
+    static const int on = 1, idle_s = 15, interval_s = 5, count = 6;
+    int fd;
+
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+    }
 }
 
 static void

@@ -36,6 +36,9 @@ struct conn_user {
  * something and closed. */
 int conn_new(
     struct conn **out, struct loop *l, int fd, const struct conn_user *user, void *ctx) MUST_USE;
+/* The kernel asks after the peer's host when nothing was heard for 15 s: one that died, or whose
+ * address another has now, is an end (-ECONNRESET, -ETIMEDOUT) though neither side has to send. */
+void conn_keep_alive(struct conn *c);
 void conn_set_reading(struct conn *c, bool on);
 void conn_send(struct conn *c, struct slice bytes); /* copied */
 size_t conn_queued(const struct conn *c);           /* bytes not yet taken by the kernel */

@@ -619,6 +619,7 @@ int
 x400_conn_begin(struct x400_conn *c, struct conn *tcp)
 {
     c->tcp = tcp;
+    conn_keep_alive(tcp);
     c->local = *conn_local(tcp);
     c->remote = *conn_peer(tcp);
     trace_begin(c);

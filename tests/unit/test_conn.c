@@ -4,12 +4,14 @@
 #include "test_main.h"
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* One conn under test on a loop, and the raw, blocking socket of its peer. */
 struct rig {
+    int fd; /* of conn */
     struct loop *loop;
     struct conn *conn;
     int peer;
@@ -103,6 +105,7 @@ rig_start(struct rig *r)
     memset(r, 0, sizeof(*r));
     r->stop_at_bytes = 1;
     tcp_pair(pair);
+    r->fd = pair[0];
     r->peer = pair[1];
     CU_ASSERT_EQUAL_FATAL(loop_new(&r->loop), 0);
     CU_ASSERT_EQUAL_FATAL(conn_new(&r->conn, r->loop, pair[0], &user, r), 0);
@@ -136,6 +139,31 @@ peer_reset(struct rig *r)
     CU_ASSERT_EQUAL(setsockopt(r->peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
     close(r->peer);
     r->peer = -1;
+}
+
+static int
+option(int fd, int level, int which)
+{
+    int value = -1;
+    socklen_t n = sizeof(value);
+
+    CU_ASSERT_EQUAL(getsockopt(fd, level, which, &value, &n), 0);
+    return value;
+}
+
+static void
+the_kernel_asks_after_a_silent_peer_if_wanted(void)
+{
+    struct rig r;
+
+    rig_start(&r);
+    CU_ASSERT_EQUAL(option(r.fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    conn_keep_alive(r.conn);
+    CU_ASSERT_EQUAL(option(r.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    CU_ASSERT_EQUAL(option(r.fd, IPPROTO_TCP, TCP_KEEPIDLE), 15);
+    CU_ASSERT_EQUAL(option(r.fd, IPPROTO_TCP, TCP_KEEPINTVL), 5);
+    CU_ASSERT_EQUAL(option(r.fd, IPPROTO_TCP, TCP_KEEPCNT), 6);
+    rig_stop(&r);
 }
 
 static void
@@ -546,8 +574,8 @@ it_knows_both_addresses(void)
     rig_stop(&r);
 }
 
-TEST_MAIN("conn", TEST(bytes_go_up_and_the_end_after_them),
-    TEST(what_is_sent_in_one_turn_arrives_in_one_piece),
+TEST_MAIN("conn", TEST(the_kernel_asks_after_a_silent_peer_if_wanted),
+    TEST(bytes_go_up_and_the_end_after_them), TEST(what_is_sent_in_one_turn_arrives_in_one_piece),
     TEST(a_paused_connection_reads_neither_bytes_nor_end),
     TEST(more_than_the_kernel_takes_waits_and_arrives_in_order),
     TEST(on_drained_may_send_the_next_piece), TEST(the_user_may_close_in_any_callback),
