@@ -118,9 +118,9 @@ x400_start() { # one|own: the far one, and who receives
     mkdir "$CASE_OUT/bob" "$CASE_OUT/carol"
     far_prepare "$1"
     far_start
-    lab exec client "$DRIVER" receive "$CASE_OUT/carol" "$CLIENT" 2103 "$(spec carol cluster)" &
+    lab exec client "$DRIVER" receive "$CASE_OUT/carol" "$CLIENT" 2103 "$(spec carol cluster)" 2>"$CASE_OUT/carol.err" &
     case_jobs="$case_jobs $!"
-    lab exec remote "$DRIVER" receive "$CASE_OUT/bob" 127.0.0.1 2102 "$(spec bob far)" &
+    lab exec remote "$DRIVER" receive "$CASE_OUT/bob" 127.0.0.1 2102 "$(spec bob far)" 2>"$CASE_OUT/bob.err" &
     case_jobs="$case_jobs $!"
     : >>"$CASE_OUT/bob/log"
     : >>"$CASE_OUT/carol/log"
