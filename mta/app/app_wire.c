@@ -76,6 +76,12 @@ sched_connectors(const struct app_out *outs, const struct app_conf *c)
             .recipients_per_transaction = n->recipients,
             .down_after_ms = n->down_after_ms,
             .in_doubt_hold = n->in_doubt_hold };
+        if (n->x400 != NULL) {
+            list[i].open_interval_ms = n->x400->open_interval_ms;
+            list[i].open_retries = n->x400->open_retries;
+            list[i].transfer_interval_ms = n->x400->transfer_interval_ms;
+            list[i].transfer_retries = n->x400->transfer_retries;
+        }
     }
     return list;
 }

@@ -291,7 +291,8 @@ static struct outcome_entry
 entry_of(const struct stored *s, const struct queue_outcome *o)
 {
     const struct queue_recipient *r = &s->m.recipients[o->recipient];
-    bool tried = o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED && !o->settled;
+    bool tried =
+        o->kind != OUTCOME_REMOVED && o->kind != OUTCOME_EXPANDED && !o->settled && !o->untried;
     bool still = o->kind == OUTCOME_DEFERRED && r->in_doubt && !o->settled && !o->answered;
 
     return (struct outcome_entry){

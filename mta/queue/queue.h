@@ -234,6 +234,7 @@ struct queue_outcome {
     bool in_doubt; /* false does not end a doubt of before, but for `settled` */
     bool settled;  /* DEFERRED by an operator: no attempt, and no doubt any more */
     bool answered; /* DEFERRED by a peer who knows the transaction that was in doubt */
+    bool untried;  /* DEFERRED without having asked the peer: no attempt */
 };
 /* Applied to the index at once, durable with the next batch. count > 0. Ordered after everything
  * queued before it in the journal: a DSN committed first is durable no later than the failure it

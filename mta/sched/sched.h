@@ -17,6 +17,8 @@
  * can be reached, mail goes there instead, that delivery and all that waits included; new mail
  * returns to the first connector once it is back, what has moved stays where it is.
  * A session that is lost before it carried anything counts as well, from the third in a row.
+ * What can be gone on with where it stopped (resume_ms) is tried well within that time, whatever
+ * the schedules say, and so is its destination.
  *
  * Order on disk. A failure that is to be reported is recorded after its notification was queued, in
  * one journal: a crash between the two repeats the notification, never loses it (notice.c).
@@ -50,6 +52,13 @@ struct sched_connector {
                                dead stranger is no fault of the connector */
     bool in_doubt_hold;     /* a recipient in doubt waits for the operator: sched_hold (released) or
                                sched_retry settle it */
+    /* Its own times in the place of the options' schedules; 0: theirs. open: between attempts to
+     * open a session, and of whom such an attempt was for; transfer: of who was deferred in one. */
+    uint64_t open_interval_ms, transfer_interval_ms;
+    /* 0: by age alone. open: from so many failed attempts in a row on, what has waited through them
+     * and is routed nowhere else fails. transfer: further attempts of one recipient. Counted by
+     * this scheduler; the second survives it. Attempts that a reason of ours ended are none. */
+    uint32_t open_retries, transfer_retries;
 };
 
 struct sched_options {

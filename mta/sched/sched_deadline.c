@@ -70,6 +70,7 @@ sched_set_deadline(struct sched *s, struct entry *e, uint64_t from_ms)
 struct failing {
     struct sched *s;
     struct entry *e;
+    const struct task *only; /* NULL: all that wait */
     const char *status, *text;
     bool expired;
     struct notice *notice;
@@ -130,9 +131,10 @@ fail_recipient(struct failing *f, uint32_t i)
 
 /* The operator's word is waited for: that stops the clock, of a message or of who is in doubt. */
 static bool
-fails(const struct task *t, bool expired)
+fails(const struct failing *f, const struct task *t)
 {
-    return task_waits(t) && !(expired && t->state == TASK_HELD);
+    return (f->only == NULL || t == f->only) && task_waits(t) &&
+           !(f->expired && t->state == TASK_HELD);
 }
 
 static void
@@ -144,7 +146,7 @@ fail_tasks(struct failing *f)
         uint32_t i = t->first;
 
         next = t->next; /* new ones come at the head */
-        if (!fails(t, f->expired) || t == f->told || t == f->left) {
+        if (!fails(f, t) || t == f->told || t == f->left) {
             continue;
         }
         task_leave(f->s, t);
@@ -158,45 +160,61 @@ fail_tasks(struct failing *f)
     }
 }
 
+static bool
+fail_all(struct failing *f)
+{
+    struct sched *s = f->s;
+    uint32_t count = 0;
+
+    for (const struct task *t = f->e->tasks; t != NULL; t = t->next) {
+        count += fails(f, t) ? t->count : 0;
+    }
+    if (count == 0) {
+        return true;
+    }
+    f->outcomes = calloc(count, sizeof(*f->outcomes));
+    f->notice = notice_new(s, f->e, count);
+    if (f->outcomes == NULL || f->notice == NULL) {
+        free(f->outcomes);
+        if (f->notice != NULL) {
+            notice_free(s, f->notice);
+        }
+        return false;
+    }
+    fail_tasks(f);
+    if (f->told != NULL) {
+        notice_attach(s, f->notice, f->told); /* live until then: the message stays */
+    } else {
+        notice_free(s, f->notice);
+    }
+    if (f->left != NULL) {
+        task_park(s, f->left);
+    }
+    if (f->outcome_count > 0) {
+        sched_record(s, f->e->m, f->outcomes, f->outcome_count);
+    }
+    free(f->outcomes);
+    if (f->told != NULL) {
+        notice_start(s, f->notice);
+    }
+    return true;
+}
+
 bool
 sched_fail_waiting(
     struct sched *s, struct entry *e, const char *status, const char *text, bool expired)
 {
     struct failing f = { .s = s, .e = e, .status = status, .text = text, .expired = expired };
-    uint32_t count = 0;
 
-    for (const struct task *t = e->tasks; t != NULL; t = t->next) {
-        count += fails(t, expired) ? t->count : 0;
-    }
-    if (count == 0) {
-        return true;
-    }
-    f.outcomes = calloc(count, sizeof(*f.outcomes));
-    f.notice = notice_new(s, e, count);
-    if (f.outcomes == NULL || f.notice == NULL) {
-        free(f.outcomes);
-        if (f.notice != NULL) {
-            notice_free(s, f.notice);
-        }
-        return false;
-    }
-    fail_tasks(&f);
-    if (f.told != NULL) {
-        notice_attach(s, f.notice, f.told); /* live until then: the message stays */
-    } else {
-        notice_free(s, f.notice);
-    }
-    if (f.left != NULL) {
-        task_park(s, f.left);
-    }
-    if (f.outcome_count > 0) {
-        sched_record(s, e->m, f.outcomes, f.outcome_count);
-    }
-    free(f.outcomes);
-    if (f.told != NULL) {
-        notice_start(s, f.notice);
-    }
-    return true;
+    return fail_all(&f);
+}
+
+bool
+sched_fail_task(struct sched *s, struct task *t, const char *status, const char *text)
+{
+    struct failing f = { .s = s, .e = t->entry, .only = t, .status = status, .text = text };
+
+    return fail_all(&f);
 }
 
 /* ---- the deadlines */

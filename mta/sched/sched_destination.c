@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- life */
@@ -111,6 +112,10 @@ connector_set(struct connector *c, const struct sched_connector *o)
         MIN(MAX(o->recipients_per_transaction, 1u), (uint32_t)SCHED_RECIPIENTS_MAX);
     c->down_after_ms = o->down_after_ms;
     c->in_doubt_hold = o->in_doubt_hold;
+    c->open_interval_ms = o->open_interval_ms;
+    c->transfer_interval_ms = o->transfer_interval_ms;
+    c->open_retries = o->open_retries;
+    c->transfer_retries = o->transfer_retries;
 }
 
 void
@@ -371,8 +376,38 @@ destination_note_error(struct sched *s, struct destination *d, struct slice why)
     d->last_error = slice_dup((struct slice){ why.p, n }); /* NULL: then it isn't shown */
 }
 
+uint64_t
+destination_delay_ms(const struct retry_schedule *schedule, uint64_t interval_ms, uint32_t attempts,
+    uint64_t seed, uint64_t resume_ms)
+{
+    const struct retry_schedule own = { { interval_ms }, 1 };
+    uint64_t delay_ms = retry_delay_ms(interval_ms != 0 ? &own : schedule, attempts, seed);
+    uint64_t soon_ms = MAX(resume_ms / RESUME_PARTS, (uint64_t)ASK_SOON_MS);
+
+    return resume_ms != 0 ? MIN(delay_ms, soon_ms) : delay_ms;
+}
+
+bool
+destination_gives_up(
+    struct sched *s, const struct destination *d, const struct queue_message *m, uint32_t recipient)
+{
+    const struct connector *c = d->connector;
+    uint16_t via[ROUTE_VIA_MAX];
+    uint8_t count = 0;
+
+    if (c == NULL || c->suspended || c->open_retries == 0 || d->unopened < c->open_retries) {
+        return false;
+    }
+    /* Intervals are spread by a tenth: what came since the first of so many attempts waits on. */
+    if (m->received_wall_ms + (c->open_retries - 1) * (c->open_interval_ms / 10 * 9) >
+        sched_now(s)) {
+        return false;
+    }
+    return s->env.route(s->env.ctx, m, m->recipients[recipient].address, via, &count) && count == 1;
+}
+
 void
-destination_failed(struct sched *s, struct destination *d, struct slice why)
+destination_failed(struct sched *s, struct destination *d, const struct transport_result *r)
 {
     struct connector *c = d->connector;
     uint64_t now = sched_now(s), delay_ms;
@@ -380,19 +415,20 @@ destination_failed(struct sched *s, struct destination *d, struct slice why)
     d->failures++;
     d->window = 1;
     d->lost = 0;
-    delay_ms = retry_delay_ms(&s->o.backoff, d->failures, hash_bytes(name_of(d)));
+    delay_ms = destination_delay_ms(
+        &s->o.backoff, c->open_interval_ms, d->failures, hash_bytes(name_of(d)), r->resume_ms);
     destination_nap(s, d, now + delay_ms);
     if (!d->down) {
         d->down = true;
         c->down_dests++;
         log_event(EV_DESTINATION_DOWN, LF_STR("connector", c->name),
             LF_SLICE("destination", name_of(d)), LF_MS("again_in", delay_ms),
-            LF_SLICE("error", why));
+            LF_SLICE("error", r->reply));
     }
     if (c->failing_since_ms == 0) {
         c->failing_since_ms = now;
     }
-    if (d->alternates) {
+    if (d->alternates || (c->open_retries > 0 && d->unopened >= c->open_retries)) {
         destination_move(s, d);
     }
 }
@@ -403,6 +439,7 @@ destination_reached(struct sched *s, struct destination *d)
     struct connector *c = d->connector;
 
     c->failing_since_ms = 0;
+    d->unopened = 0;
     if (d->down) {
         d->down = false;
         c->down_dests--;
@@ -450,6 +487,23 @@ destination_move(struct sched *s, struct destination *d)
     }
 }
 
+/* Nobody could be reached for so long that it fails? Where there is no room for its notice, or no
+ * memory, the next failed attempt asks again. */
+static bool
+gave_up(struct sched *s, struct destination *d, struct task *t)
+{
+    char text[ERROR_TEXT_CAP + 128];
+
+    for (uint32_t i = t->first; i != CHAIN_END; i = task_after(t->entry, i)) {
+        if (!destination_gives_up(s, d, t->entry->m, i)) {
+            return false;
+        }
+    }
+    (void)snprintf(text, sizeof(text), "%u attempts in a row to reach the next hop failed: %s",
+        d->unopened, d->last_error != NULL ? d->last_error : "no reason is known");
+    return sched_deadlines_run(s) && sched_fail_task(s, t, "4.4.1", text);
+}
+
 /* Those of one urgency. */
 static uint32_t
 move_some_of(struct sched *s, struct destination *d, enum sched_urgency u, uint32_t budget)
@@ -459,6 +513,9 @@ move_some_of(struct sched *s, struct destination *d, enum sched_urgency u, uint3
 
         budget--;
         d->move_left[u]--;
+        if (gave_up(s, d, t)) {
+            continue;
+        }
         task_leave(s, t);
         task_route(s, t); /* to the end of some line: perhaps, after a full turn, in this order */
     }

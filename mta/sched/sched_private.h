@@ -40,6 +40,7 @@
 #define RETRY_SOON_MS                                                                              \
     (60 * UINT64_C(1000))     /* after a failure of ours: no memory, no space for a DSN */
 #define ASK_SOON_MS      1000 /* what is in doubt, of a peer who can tell */
+#define RESUME_PARTS     8 /* of the time in which a transfer goes on: the next try, at least 1 s */
 #define NOROUTE_CHECK_MS (UINT64_C(5) * 60 * UINT64_C(1000))
 #define TIMER_MAX_MS     (60 * UINT64_C(1000)) /* so that a step of the wall clock is noticed */
 #define REPLY_BYTES_MAX  512
@@ -116,6 +117,7 @@ struct destination {
     uint32_t sessions, opening, idle_count, window;
     uint32_t failures; /* in a row, for the back-off; 0 after a finished delivery */
     uint32_t lost;     /* sessions lost before anything was carried, in a row */
+    uint32_t unopened; /* attempts in a row that opened no session, for open_retries */
     uint32_t ready_of[SCHED_URGENCIES], move_left[SCHED_URGENCIES];
     uint64_t next_try_ms;   /* no session is opened before */
     uint64_t grow_after_ms; /* the window stays until then */
@@ -140,6 +142,8 @@ struct connector {
     uint32_t concurrency, limit, per_transaction;
     uint64_t down_after_ms;
     bool in_doubt_hold;
+    uint64_t open_interval_ms, transfer_interval_ms; /* see struct sched_connector */
+    uint32_t open_retries, transfer_retries;
     struct map dests;
     struct list waiting; /* destinations that wait for one of `limit` sessions */
     struct list idle;    /* sessions, last used first */
@@ -157,10 +161,11 @@ struct result { /* of one recipient of a delivery */
     bool known, in_doubt;
     bool soon;     /* in doubt, and the peer can be asked */
     bool answered; /* the peer knows the transaction that was in doubt */
-    uint8_t kind;  /* enum outcome_kind */
+    bool untried;
+    uint8_t kind; /* enum outcome_kind */
     uint16_t code;
     struct span status, reply, remote, source; /* reply: "450 4.2.1 text" */
-    uint64_t next_ms;
+    uint64_t resume_ms, next_ms;
 };
 
 /* The record that says so of a delivery (journal.md section 6a). */
@@ -275,6 +280,9 @@ void sched_set_deadline(struct sched *s, struct entry *e, uint64_t from_ms);
  * added. False: no memory, nothing happened. The message may be gone afterwards. */
 bool sched_fail_waiting(
     struct sched *s, struct entry *e, const char *status, const char *text, bool expired) MUST_USE;
+/* The same for one task (READY) of e; text is copied. */
+bool sched_fail_task(
+    struct sched *s, struct task *t, const char *status, const char *text) MUST_USE;
 /* They are looked at: not while stopped or draining, nor with too many notices unwritten. */
 bool sched_deadlines_run(const struct sched *s);
 /* Work off the deadlines that are due, at most budget. */
@@ -324,7 +332,14 @@ void destination_free(struct sched *s, struct destination *d);
 void destination_wake(struct sched *s, struct destination *d); /* look at it in sched_settle */
 void destination_pump(struct sched *s, struct destination *d);
 /* A session to it could not be opened, or was lost empty: down, with back-off. */
-void destination_failed(struct sched *s, struct destination *d, struct slice why);
+void destination_failed(struct sched *s, struct destination *d, const struct transport_result *r);
+/* So often in a row no session could be opened that this recipient fails. */
+bool destination_gives_up(struct sched *s, const struct destination *d,
+    const struct queue_message *m, uint32_t recipient);
+/* The connector's own interval (0: it has none), else the schedule's step; well within resume_ms,
+ * if there is something to resume. */
+uint64_t destination_delay_ms(const struct retry_schedule *schedule, uint64_t interval_ms,
+    uint32_t attempts, uint64_t seed, uint64_t resume_ms);
 void destination_reached(struct sched *s, struct destination *d);
 /* A delivery ended by the peer's answers. */
 void destination_proved(struct sched *s, struct destination *d);

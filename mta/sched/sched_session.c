@@ -355,7 +355,9 @@ note_result(struct sched_session *ss, uint32_t index, const struct transport_res
         .code = (uint16_t)r->code,
         .in_doubt = r->in_doubt != 0,
         .soon = r->in_doubt != 0 && r->can_ask,
-        .answered = r->answered };
+        .answered = r->answered,
+        .untried = r->untried || (!ss->opened && ss->dest->connector->open_interval_ms != 0),
+        .resume_ms = r->resume_ms };
     if (r->kind == OUTCOME_DELIVERED || r->kind == OUTCOME_EXPANDED) {
         log_event(EV_DELIVERED, LF_ID("id", ss->delivery.id),
             LF_SLICE("rcpt", ss->addresses[index]), LF_STR("connector", ss->dest->connector->name),
@@ -378,6 +380,54 @@ held_in_doubt(
     return ss->dest->connector->in_doubt_hold && (r->in_doubt || rcpt->in_doubt);
 }
 
+/* The sentence before what the last try gave. */
+static void
+becomes_failed(struct sched_session *ss, struct result *r, const char *status, const char *why)
+{
+    char text[REPLY_BYTES_MAX];
+    struct slice last = text_at(ss, r->reply);
+    int n = snprintf(text, sizeof(text), "%s %s; the last try gave: %.*s", status, why,
+        (int)MIN(last.n, (size_t)400), last.p);
+
+    r->kind = OUTCOME_FAILED;
+    r->code = 0;
+    r->status = keep(ss, slice_of(status));
+    r->reply = keep(ss, (struct slice){ text, (size_t)n });
+}
+
+/* Was it tried as often as the connector says? What is in doubt may have arrived: its age ends it.
+ */
+static const char *
+gave_up(struct sched_session *ss, uint32_t index)
+{
+    const struct connector *c = ss->dest->connector;
+    const struct queue_message *m = ss->task->entry->m;
+    const struct queue_recipient *rcpt = &m->recipients[ss->indexes[index]];
+    const struct result *r = &ss->results[index];
+
+    if (r->in_doubt || rcpt->in_doubt) {
+        return NULL;
+    }
+    if (!ss->opened && destination_gives_up(ss->s, ss->dest, m, ss->indexes[index])) {
+        return "so many attempts in a row to reach the next hop failed";
+    }
+    return c->transfer_retries > 0 && !r->untried && rcpt->attempts >= c->transfer_retries
+               ? "the limit of attempts is reached"
+               : NULL;
+}
+
+/* When it is tried again. */
+static uint64_t
+again_ms(const struct sched_session *ss, const struct queue_recipient *rcpt, const struct result *r)
+{
+    const struct connector *c = ss->dest->connector;
+    uint64_t delay_ms = destination_delay_ms(&ss->s->o.retry,
+        ss->opened ? c->transfer_interval_ms : c->open_interval_ms, (uint32_t)rcpt->attempts + 1,
+        ss->delivery.id, r->resume_ms);
+
+    return r->soon ? MIN(delay_ms, (uint64_t)ASK_SOON_MS) : delay_ms;
+}
+
 /* What an undelivered result becomes: too old is a failure, and the operator's word goes first. */
 static void
 decide(struct sched_session *ss, uint32_t index, uint64_t now)
@@ -397,22 +447,17 @@ decide(struct sched_session *ss, uint32_t index, uint64_t now)
         r->code = 0;
         r->status = keep(ss, SLICE_LIT("5.0.0"));
         r->reply = keep(ss, SLICE_LIT("5.0.0 bounced by the operator"));
-    } else if (r->kind == OUTCOME_DEFERRED && !e->m->held && !held_in_doubt(ss, r, rcpt) &&
-               now >= sched_expiry(s, e->m)) {
-        char text[REPLY_BYTES_MAX];
-        struct slice last = text_at(ss, r->reply);
-        int n = snprintf(text, sizeof(text), "4.4.7 delivery time expired; the last try gave: %.*s",
-            (int)MIN(last.n, (size_t)400), last.p);
+    } else if (r->kind == OUTCOME_DEFERRED && !e->m->held && !held_in_doubt(ss, r, rcpt)) {
+        const char *why = gave_up(ss, index);
 
-        r->kind = OUTCOME_FAILED;
-        r->code = 0;
-        r->status = keep(ss, SLICE_LIT("4.4.7"));
-        r->reply = keep(ss, (struct slice){ text, (size_t)n });
+        if (now >= sched_expiry(s, e->m)) {
+            becomes_failed(ss, r, "4.4.7", "delivery time expired");
+        } else if (why != NULL) {
+            becomes_failed(ss, r, "4.4.1", why);
+        }
     }
     if (r->kind == OUTCOME_DEFERRED) {
-        uint64_t delay_ms = retry_delay_ms(&s->o.retry, (uint32_t)rcpt->attempts + 1, e->m->id);
-
-        r->next_ms = now + (r->soon ? MIN(delay_ms, (uint64_t)ASK_SOON_MS) : delay_ms);
+        r->next_ms = now + again_ms(ss, rcpt, r);
     }
 }
 
@@ -489,6 +534,7 @@ end_deferred(struct ending *x, uint32_t index, uint64_t due_ms)
     o->reply = text_at(x->ss, r->reply);
     o->in_doubt = r->in_doubt;
     o->answered = r->answered;
+    o->untried = r->untried;
     x->ss->s->deferrals++;
     log_event(EV_DEFERRED, LF_ID("id", x->ss->delivery.id),
         LF_SLICE("rcpt", x->ss->addresses[index]),
@@ -831,7 +877,8 @@ closed_unopened(struct sched_session *ss, const struct transport_result *r)
         }
     } else {
         if (!d->down || ss->probe) { /* several at a time that fail are one failure */
-            destination_failed(s, d, r->reply);
+            d->unopened += !r->untried;
+            destination_failed(s, d, r);
         }
         if (may_go_back(ss) && destination_choose(s, ss->task->entry->m, ss->indexes[0], d) != d) {
             finish(ss, true);
@@ -855,7 +902,7 @@ closed_busy(struct sched_session *ss, const struct transport_result *r)
         return;
     }
     if (!ss->ours && ss->finished == 0 && ++d->lost >= LOST_IN_A_ROW) {
-        destination_failed(s, d, r->reply);
+        destination_failed(s, d, r);
     }
     finish_with(ss, r);
 }

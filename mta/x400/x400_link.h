@@ -194,6 +194,8 @@ void x400_resume_broken(struct transport_session *t, bool by_peer);
 void x400_resume_reported(struct transport_session *t);
 /* done: nothing will be resumed; else the note stays for the next delivery. */
 void x400_resume_leave(struct transport_session *t, bool done);
+/* How long the delivery in hand can be resumed yet; 0: there is nothing of it. */
+uint64_t x400_resume_left_ms(const struct transport_session *t);
 
 /* ---- x400_out.c */
 
@@ -227,6 +229,7 @@ struct transport_session {
     uint32_t head_crc;
     unsigned note;                         /* which is ours, and 1; 0: none */
     bool told_left_out;                    /* to the scheduler */
+    bool untried;                          /* it is deferred for a reason of ours */
     uint64_t resumed_bytes, since_wall_ms; /* where it went on; when that was noted */
     struct rtse_recovery resumed_from;
     bool resumed, anew; /* it goes on; the peer does not know it any more: it does not */

@@ -40,6 +40,8 @@ result(const struct transport_session *t, enum outcome_kind kind, const char *st
 
     r.remote = slice_of(t->remote);
     r.source = slice_of(t->source);
+    r.untried = t->untried;
+    r.resume_ms = kind == OUTCOME_DEFERRED ? x400_resume_left_ms(t) : 0;
     return r;
 }
 
@@ -66,7 +68,7 @@ set_delivery(struct transport_session *t, const struct delivery *d)
     free(t->left_out);
     t->left_out = NULL;
     t->began = t->headed = t->granted = t->waits = t->in_doubt = false;
-    t->resumed = t->anew = t->told_left_out = false;
+    t->resumed = t->anew = t->told_left_out = t->untried = false;
     t->head_done = 0;
     t->left = t->bytes = t->content_bytes = 0;
     t->priority = P1_NORMAL;
@@ -131,9 +133,12 @@ static void
 fail(struct transport_session *t)
 {
     bool for_good = t->status[0] == '5';
-    struct transport_result r = result(t, for_good ? OUTCOME_FAILED : OUTCOME_DEFERRED, t->status);
+    struct transport_result r;
 
     x400_resume_leave(t, true);
+    t->untried = !for_good;
+    r = result(t, for_good ? OUTCOME_FAILED : OUTCOME_DEFERRED, t->status);
+    r.resume_ms = 0; /* another time is what it waits for */
     log_event(EV_X400_UNFIT, LF_ID("id", t->d->id), LF_SLICE("connector", t->conf->o.name),
         LF_STR("reason", t->text));
     results(t, &r);
@@ -265,6 +270,7 @@ static void
 not_opened(struct transport_session *t, const char *status, const char *text)
 {
     t->status = status;
+    t->untried = true;
     text_is(t, text);
     end_with(t, OUTCOME_DEFERRED, false);
 }
@@ -401,6 +407,7 @@ on_waited(void *ctx)
     struct transport_session *t = ctx;
 
     t->status = "4.4.1";
+    t->untried = true; /* it was for the peer to call */
     end_with(t, OUTCOME_DEFERRED, false);
 }
 
@@ -455,6 +462,7 @@ ours(struct transport_session *t, int rc)
             LF_ERR("error", rc));
     }
     t->status = "4.3.0";
+    t->untried = true;
     text_is(t, error_text(rc));
     happens(t, X400_OUT_OURS);
     return rc;

@@ -60,20 +60,29 @@ take(struct transport_session *t, unsigned i)
     t->note = i + 1;
 }
 
-/* The note of this delivery, if there is one. */
+/* The number of this delivery's note, which nobody is at; X400_NOTES: it has none. */
+static unsigned
+number_of(const struct transport_session *t, struct x400_note *out)
+{
+    uint64_t recipients = recipients_of(t->d);
+    unsigned i = 0;
+
+    while (i < X400_NOTES && (t->connector->noting[i] != NULL || !read_note(t, i, out) ||
+                                 out->message != t->d->id || out->recipients != recipients)) {
+        i++;
+    }
+    return i;
+}
+
 static bool
 find(struct transport_session *t, struct x400_note *out)
 {
-    uint64_t recipients = recipients_of(t->d);
+    unsigned i = number_of(t, out);
 
-    for (unsigned i = 0; i < X400_NOTES; i++) {
-        if (t->connector->noting[i] == NULL && read_note(t, i, out) && out->message == t->d->id &&
-            out->recipients == recipients) {
-            take(t, i);
-            return true;
-        }
+    if (i < X400_NOTES) {
+        take(t, i);
     }
-    return false;
+    return i < X400_NOTES;
 }
 
 /* An empty one, else the oldest that nobody is at. */
@@ -213,13 +222,32 @@ x400_resume_leave(struct transport_session *t, bool done)
 
 /* ---- following it */
 
-static bool
-fits(const struct transport_session *t, const struct x400_note *n)
+static uint64_t
+age_ms(const struct x400_note *n)
 {
     uint64_t now = ticks_wall_ms();
 
+    return now - MIN(n->noted_wall_ms, now);
+}
+
+static bool
+fits(const struct transport_session *t, const struct x400_note *n)
+{
     return n->head_bytes == buf_len(&t->head) && n->head_crc == t->head_crc &&
-           n->apdu_bytes == t->bytes && now - MIN(n->noted_wall_ms, now) <= t->conf->o.recovery_ms;
+           n->apdu_bytes == t->bytes && age_ms(n) <= t->conf->o.recovery_ms;
+}
+
+uint64_t
+x400_resume_left_ms(const struct transport_session *t)
+{
+    struct x400_note n;
+    bool noted = false;
+
+    if (settings_of(t)->get == NULL || t->conf->o.recovery_ms == 0 || t->d == NULL) {
+        return 0;
+    }
+    noted = t->note != 0 ? read_note(t, t->note - 1, &n) : number_of(t, &n) < X400_NOTES;
+    return noted ? t->conf->o.recovery_ms - MIN(age_ms(&n), t->conf->o.recovery_ms) : 0;
 }
 
 bool

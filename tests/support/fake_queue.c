@@ -194,7 +194,7 @@ apply(struct queue *q, struct queue_message *m, const struct queue_outcome *o)
     drop(r->last_reply);
     r->last_reply = copy(o->reply);
     if (o->kind == OUTCOME_DEFERRED) {
-        r->attempts += !o->settled;
+        r->attempts = (uint16_t)(r->attempts + (!o->settled && !o->untried));
         r->next_wall_ms = o->next_wall_ms;
     } else {
         m->live_count--;

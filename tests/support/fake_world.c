@@ -94,6 +94,8 @@ end(struct transport_session *t, enum outcome_kind kind, const char *status, con
 {
     struct transport_result r = { .kind = kind,
         .in_doubt = t->host->mode == HOST_DOUBT && t->d != NULL,
+        .untried = t->host->untried,
+        .resume_ms = t->host->resume_ms,
         .status = slice_of(status),
         .reply = slice_of(reply) };
 
@@ -343,6 +345,7 @@ report(void *ctx, const struct sched_report *r)
         const struct sched_failure *f = &r->failures[i];
 
         CHECK(buf_printf(&out, "%.*s %.*s;", SLICE_FMT(f->address), SLICE_FMT(f->status)) == 0);
+        (void)snprintf(w->reported_text, sizeof(w->reported_text), "%.*s", SLICE_FMT(f->text));
     }
     w->reports++;
     fake_queue_note(w->q, 'n');

@@ -36,6 +36,8 @@ struct host {
     uint32_t session_max; /* beyond: 421; 0: no limit */
     uint32_t sessions, peak, greeted;
     uint64_t opens, delivered, attempts; /* attempts: recipients answered */
+    uint8_t untried;                     /* of ends without an answer */
+    uint64_t resume_ms;
 };
 
 struct world {
@@ -56,7 +58,8 @@ struct world {
     uint64_t notices;
     char *notice;                      /* the last one */
     uint64_t reports;                  /* on messages that came by X.400 */
-    char *reported;                    /* the last one: content|address status text;... */
+    char *reported;                    /* the last one: content|address status;... */
+    char reported_text[512];           /* of its last failure */
     uint64_t expires_wall_ms;          /* of messages that came by X.400; 0: as the options say */
     uint64_t report_wants;             /* of its content */
     bool requeue_notices;              /* notices become messages */

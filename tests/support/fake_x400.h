@@ -474,7 +474,7 @@ struct sched_session {
     char status[16][16], reply[16][256];
     unsigned results;
     enum outcome_kind end_kind;
-    bool end_in_doubt;
+    bool end_in_doubt, end_untried;
     char end_reply[256], end_status[16];
     struct transport_session *transport;
 };
@@ -566,6 +566,7 @@ fake_up_closed(struct sched_session *s, const struct transport_result *r)
     s->closed++;
     s->end_kind = r->kind;
     s->end_in_doubt = r->in_doubt != 0;
+    s->end_untried = r->untried != 0;
     CHECK(slice_copy(r->status, s->end_status, sizeof(s->end_status)) == 0);
     CHECK(slice_copy(r->reply, s->end_reply, sizeof(s->end_reply)) == 0);
 }

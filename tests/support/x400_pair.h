@@ -91,7 +91,8 @@ struct pair_mta {
     struct pair_setting settings[PAIR_SETTINGS];
     unsigned reopened, suspended, dropped, noted, seeks;
     unsigned parts_unknown; /* so often: the queue is being loaded */
-    bool points, no_sync;   /* no_sync: the disk takes its time */
+    uint64_t resume_ms;   /* of the last delivery that ended without being delivered */
+    bool points, no_sync; /* no_sync: the disk takes its time */
     struct loop_task sync, pump;
     struct sched_session sessions[PAIR_SESSIONS];
     unsigned sessions_max;
@@ -594,6 +595,7 @@ pair_result(struct sched_session *s, const struct transport_result *r)
     e->doubts += r->in_doubt != 0;
     e->in_hand = false;
     s->entry = NULL;
+    s->mta->resume_ms = e->done ? s->mta->resume_ms : r->resume_ms;
     loop_stop(s->mta->pair->loop);
 }
 

@@ -71,5 +71,128 @@ a_new_route_moves_mail_of_every_class(void)
     world_free(w);
 }
 
+/* ---- a connector with its own times */
+
+static struct world *
+with_times(enum host_mode mode, uint32_t open_retries, uint32_t transfer_retries)
+{
+    struct world *w = world_new();
+
+    w->connectors[0].open_interval_ms = 10 * MINUTE;
+    w->connectors[0].transfer_interval_ms = 2 * MINUTE;
+    w->connectors[0].open_retries = open_retries;
+    w->connectors[0].transfer_retries = transfer_retries;
+    w->connectors[1] = w->connectors[0];
+    w->connectors[1].name = "other";
+    w->connector_count = 2;
+    world_start(w);
+    (void)world_host(w, "h.example", mode);
+    return w;
+}
+
+static void
+intervals_are_the_connectors_own(void)
+{
+    struct world *w = with_times(HOST_REFUSE, 0, 0);
+    struct host *h = &w->hosts[0];
+
+    put(w, "u0@h.example", SCHED_ORDINARY);
+    (void)world_run(w, w->now + 10 * HOUR, NULL);
+    CU_ASSERT(h->opens >= 50 && h->opens <= 67); /* 60, each 10 min +- 10 %, and its own time */
+    h->mode = HOST_DEFER;
+    (void)world_run(w, w->now + HOUR, NULL);
+    h->attempts = 0;
+    (void)world_run(w, w->now + 10 * HOUR, NULL);
+    CU_ASSERT(h->attempts >= 270 && h->attempts <= 334); /* 300 */
+    CU_ASSERT_EQUAL(w->reports, 0);
+    world_free(w);
+}
+
+static void
+what_can_be_resumed_is_tried_within_that_time(void)
+{
+    static const enum host_mode modes[] = { HOST_REFUSE, HOST_LOSE };
+
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        struct world *w = with_times(modes[i], 0, 0);
+
+        w->hosts[0].resume_ms = MINUTE;
+        put(w, "u0@h.example", SCHED_ORDINARY);
+        (void)world_run(w, w->now + MINUTE, NULL);
+        CU_ASSERT(w->hosts[0].opens >= 5 && w->hosts[0].opens <= 61);
+        world_free(w);
+    }
+}
+
+static void
+so_many_attempts_to_open_return_what_waited_through_them(void)
+{
+    struct world *w = with_times(HOST_REFUSE, 4, 0);
+
+    put(w, "u0@h.example", SCHED_ORDINARY);
+    put(w, "u1@h.example", SCHED_URGENT);
+    (void)world_run(w, w->now + 25 * MINUTE, NULL);
+    CU_ASSERT_EQUAL(w->reports, 0);
+    put(w, "u2@h.example", SCHED_ORDINARY); /* it came late */
+    (void)world_run(w, w->now + 20 * MINUTE, NULL);
+    CU_ASSERT_EQUAL(w->reports, 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->reported, " 4.4.1;"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->reported_text, "attempts in a row"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->reported_text, "connection refused"));
+    (void)world_run(w, w->now + 40 * MINUTE, NULL);
+    CU_ASSERT_EQUAL(w->reports, 3);
+    CU_ASSERT_TRUE(world_empty(w));
+    CU_ASSERT_EQUAL(w->q->violations, 0);
+    world_free(w);
+}
+
+/* Not what has another connector, nor while the connector may not call, nor once it is back. */
+static void
+what_is_no_attempt_or_has_another_way_is_not_returned(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct world *w = with_times(HOST_REFUSE, 4, i == 2 ? 2 : 0);
+
+        w->hosts[0].untried = i == 0 || i == 2;
+        w->hosts[0].mode = i == 2 ? HOST_LOSE : HOST_REFUSE;
+        w->via[1] = 1;
+        w->via_count = i == 1 ? 2 : 1;
+        put(w, "u0@h.example", SCHED_ORDINARY);
+        put(w, "u1@h.example", SCHED_ORDINARY);
+        (void)world_run(w, w->now + 5 * HOUR, NULL);
+        CU_ASSERT_EQUAL(w->reports, 0);
+        w->hosts[0].untried = 0;
+        w->hosts[0].mode = HOST_OK;
+        CU_ASSERT_TRUE(world_run(w, w->now + HOUR, world_empty));
+        CU_ASSERT_EQUAL(w->reports, 0);
+        world_free(w);
+    }
+}
+
+static void
+so_many_further_transfers_return_a_message(void)
+{
+    struct world *w = with_times(HOST_DEFER, 0, 2);
+
+    put(w, "u0@h.example", SCHED_ORDINARY);
+    CU_ASSERT_TRUE(world_run(w, w->now + HOUR, world_empty));
+    CU_ASSERT_EQUAL(w->hosts[0].attempts, 3);
+    CU_ASSERT_EQUAL(w->reports, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->reported_text, "4.4.1 the limit of attempts is reached"));
+    /* attempts to open are none of them */
+    w->hosts[0].mode = HOST_REFUSE;
+    put(w, "u1@h.example", SCHED_ORDINARY);
+    (void)world_run(w, w->now + 2 * HOUR, NULL);
+    CU_ASSERT_EQUAL(w->reports, 1);
+    w->hosts[0].mode = HOST_DOUBT; /* nor is what may have arrived ended by their number */
+    (void)world_run(w, w->now + 2 * HOUR, NULL);
+    CU_ASSERT_EQUAL(w->reports, 1);
+    world_free(w);
+}
+
 TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its_order),
-    TEST(a_new_route_moves_mail_of_every_class))
+    TEST(a_new_route_moves_mail_of_every_class), TEST(intervals_are_the_connectors_own),
+    TEST(what_can_be_resumed_is_tried_within_that_time),
+    TEST(so_many_attempts_to_open_return_what_waited_through_them),
+    TEST(what_is_no_attempt_or_has_another_way_is_not_returned),
+    TEST(so_many_further_transfers_return_a_message))

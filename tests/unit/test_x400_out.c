@@ -472,10 +472,12 @@ another_association_is_opened_only_when_it_may(void)
         run_a_while(g.w.loop);
         CU_ASSERT_EQUAL(fake_conn_count, way == 0 ? 2 : 1);
         CU_ASSERT_EQUAL(second.closed, way != 0);
+        CU_ASSERT_EQUAL(way == 0 || second.end_untried, true);
         if (way == 0) {
             fake_ends(&fake_conns[1], X400_REFUSED, OSI_TRANSPORT, false);
             CU_ASSERT_EQUAL(second.closed, 1);
             CU_ASSERT_STRING_EQUAL(second.end_status, "4.4.1");
+            CU_ASSERT_FALSE(second.end_untried);
         }
         sent(&g, c);
         fake_ends(c, X400_CLOSED, OSI_SESSION, false);

@@ -96,6 +96,9 @@ cut_at(uint64_t octets, enum p1_protocol protocol, enum failover moving, bool *r
     pair_run(&p);
     total = p.octets;
     *resumed = p.b.reopened > 0;
+    if (moving == NOBODY_MOVES) { /* the scheduler was told to come back in time for it */
+        CU_ASSERT_EQUAL(p.a.resume_ms > 0, *resumed);
+    }
     expect_whole();
     expect_nothing_kept();
     CU_ASSERT_EQUAL(p.a.out[0].failures, 0);

@@ -18,7 +18,7 @@ connector() {
     echo "$name = { protocol = \"x400\"; next_hop = [\"[${at[$peer]}]:${port[$peer]}\"];
         local = { mta = \"${us^^}\"; tsel = \"$us.$link\"; };
         remote = { mta = \"${peer^^}\"; tsel = \"$peer.$link\"; };
-        open = { interval = \"1s\"; }; $more };"
+        open = { interval = \"1s\"; }; transfer = { interval = \"1s\"; }; $more };"
 }
 # relay NAME CONNECTORS ROUTES [LINE...]
 relay() {
