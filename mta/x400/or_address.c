@@ -428,18 +428,24 @@ hash_of(struct slice s, uint32_t hash)
 }
 
 uint32_t
-or_address_hash(const struct or_address *a)
+or_address_hash_some(const struct or_address *a, uint32_t which)
 {
     uint32_t sum = 0; /* so that the order of DDAs does not matter */
 
     for (enum or_attribute w = OR_C; w < OR_ATTRIBUTE_COUNT; w++) {
         uint32_t start = UINT32_C(2166136261) + (or_is_dda(w) ? (uint32_t)OR_DDA1 : (uint32_t)w);
 
-        if (or_is_there(a, w)) {
+        if ((which & UINT32_C(1) << w) != 0 && or_is_there(a, w)) {
             sum += hash_of(counting(a, w), hash_of(or_address_dda_type(a, w), start));
         }
     }
     return sum;
+}
+
+uint32_t
+or_address_hash(const struct or_address *a)
+{
+    return or_address_hash_some(a, UINT32_MAX);
 }
 
 uint64_t

@@ -103,6 +103,9 @@ int or_address_text(const struct or_address *a, enum or_text form, char *out, si
 /* DDAs in any order; those of one type in theirs. */
 bool or_address_equal(const struct or_address *a, const struct or_address *b);
 uint32_t or_address_hash(const struct or_address *a); /* the same for addresses that are equal */
+/* Of these attributes alone (1 << attribute): the same for an address and a pattern that it matches
+ * and that has all of them exactly. */
+uint32_t or_address_hash_some(const struct or_address *a, uint32_t which);
 bool or_address_match(const struct or_address *a, const struct or_address *pattern);
 /* Of two patterns that match one address, the one with more weight is the more specific: more
  * attributes, then more of them exact, then longer beginnings before "*", then those that stand

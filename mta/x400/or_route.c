@@ -12,7 +12,16 @@ struct space {
     struct or_address address;
     uint64_t weight;
     uint32_t hash;
+    uint32_t exact;  /* which of DOMAIN it has, and not as a beginning: its class */
+    uint32_t domain; /* the hash of those */
+    uint32_t next;   /* of the same bucket: index + 1; 0: none */
 };
+
+/* Spaces are found by the attributes that most of them differ in: for each class that there is, the
+ * bucket of what the address has in these attributes. */
+#define DOMAIN      (1u << OR_C | 1u << OR_A | 1u << OR_P)
+#define DOMAIN_ENDS (DOMAIN + 1)
+#define BUCKETS     1024u /* a power of 2 */
 
 /* Rows in the order in which they are looked through: of the heaviest space first, those of one
  * space together and by cost. */
@@ -20,6 +29,8 @@ struct or_route_table {
     struct space **spaces;
     struct row *rows;
     uint32_t space_count, row_count, row_capacity, space_capacity;
+    uint32_t buckets[BUCKETS]; /* index + 1; 0: empty */
+    bool classes[DOMAIN_ENDS]; /* those that there are */
     char mta[OR_ROUTE_CONNECTORS_MAX][OR_ROUTE_MTA_BYTES_MAX];
     uint8_t mta_bytes[OR_ROUTE_CONNECTORS_MAX];
 };
@@ -84,6 +95,25 @@ grow(void **array, uint32_t count, uint32_t *capacity, size_t size)
     return 0;
 }
 
+static uint32_t
+bucket_of(uint32_t exact, uint32_t domain)
+{
+    return (domain ^ domain >> 16 ^ exact) % BUCKETS;
+}
+
+static void
+index_space(struct or_route_table *t, struct space *s, uint32_t index)
+{
+    uint32_t *bucket;
+
+    s->exact = s->address.there & ~s->address.prefix & DOMAIN;
+    s->domain = or_address_hash_some(&s->address, s->exact);
+    bucket = &t->buckets[bucket_of(s->exact, s->domain)];
+    s->next = *bucket;
+    *bucket = index + 1;
+    t->classes[s->exact] = true;
+}
+
 /* The index of this space, new or old; or a negative code. */
 static int64_t
 find_or_add_space(struct or_route_table *t, const struct or_address *address)
@@ -111,6 +141,7 @@ find_or_add_space(struct or_route_table *t, const struct or_address *address)
     s->weight = or_address_weight(address);
     s->hash = hash;
     t->spaces[t->space_count] = s;
+    index_space(t, s, t->space_count);
     return t->space_count++;
 }
 
@@ -189,22 +220,57 @@ leads_back(const struct or_route_table *t, const struct or_route_query *q, uint1
     return false;
 }
 
+/* Index + 1 of the heaviest space that matches, of equal ones of the first; 0: none does. */
+static uint32_t
+find_space(const struct or_route_table *t, const struct or_address *to)
+{
+    uint32_t best = 0;
+
+    for (uint32_t exact = 0; exact < DOMAIN_ENDS; exact++) {
+        uint32_t domain;
+
+        if (!t->classes[exact]) {
+            continue;
+        }
+        domain = or_address_hash_some(to, exact);
+        for (uint32_t i = t->buckets[bucket_of(exact, domain)]; i != 0;
+             i = t->spaces[i - 1]->next) {
+            const struct space *s = t->spaces[i - 1];
+            uint64_t least = best != 0 ? t->spaces[best - 1]->weight : 0;
+
+            if (s->exact == exact && s->domain == domain &&
+                (best == 0 || s->weight > least || (s->weight == least && i < best)) &&
+                or_address_match(to, &s->address)) {
+                best = i;
+            }
+        }
+    }
+    return best;
+}
+
 /* The rows of the most specific space that matches are those from *first to before the result. */
 static uint32_t
 find_rows(const struct or_route_table *t, const struct or_address *to, uint32_t *first)
 {
-    uint32_t i = 0, end;
+    const struct row least = { .space = find_space(t, to) - 1 };
+    uint32_t low = 0, end = t->row_count;
 
-    while (i < t->row_count && !or_address_match(to, &t->spaces[t->rows[i].space]->address)) {
-        uint32_t space = t->rows[i].space;
+    if (least.space == UINT32_MAX) {
+        *first = 0;
+        return 0;
+    }
+    while (low < end) { /* the first that is not before a row of no cost */
+        uint32_t middle = low + (end - low) / 2;
 
-        while (i < t->row_count && t->rows[i].space == space) {
-            i++;
+        if (before(t, &t->rows[middle], &least)) {
+            low = middle + 1;
+        } else {
+            end = middle;
         }
     }
-    for (end = i; end < t->row_count && t->rows[end].space == t->rows[i].space; end++) {
+    for (end = low; end < t->row_count && t->rows[end].space == least.space; end++) {
     }
-    *first = i;
+    *first = low;
     return end;
 }
 

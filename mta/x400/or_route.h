@@ -22,7 +22,8 @@
 
 #include "x400/or_address.h"
 
-/* Rows are looked through one by one, some ten nanoseconds each; a space takes 2 KiB. */
+/* Found by country, ADMD and PRMD; spaces that share those are looked through one by one, some ten
+ * nanoseconds each. A space takes 2 KiB. */
 #define OR_ROUTE_ROWS_MAX       4000
 #define OR_ROUTE_CONNECTORS_MAX 1000
 #define OR_ROUTE_COST_MAX       1000

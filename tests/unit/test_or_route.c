@@ -285,7 +285,61 @@ each_of_thousands_of_spaces_is_found(void)
     or_route_table_free(t);
 }
 
-TEST_MAIN("or_route", TEST(the_most_specific_space_wins_whatever_the_order),
+/* The heaviest of all that match, found one by one, is what the index finds. */
+static void
+the_index_finds_what_looking_through_all_finds(void)
+{
+    static const char *const c[] = { "", "C=GB", "C=gb", "C=FR", "C=DE", "C=*" };
+    static const char *const a[] = { "", ";A=TEST", ";A=Te*", ";A= ", ";A=*", ";A=x  y" };
+    static const char *const p[] = { "", ";P=ONE", ";P=O*", ";P=two", ";P=*" };
+    static const char *const o[] = { "", ";O=Org", ";O=O*", ";OU1=U" };
+    static const char *const to[] = { "C=GB;A=test;P=One;O=org", "C=FR;A= ;P=TWO", "C=GB;A=X Y;S=s",
+        "C=DE;A=x;P=three;O=Other;OU1=u", "C=gb;A=TEXT;P=One", "C=GB;X121=123" };
+    enum { ALL = 6 * 6 * 5 * 4 };
+    static struct or_address spaces[ALL];
+    static uint16_t connectors[ALL];
+    struct or_route_table *t;
+    unsigned count = 0;
+
+    CU_ASSERT_EQUAL_FATAL(or_route_table_new(&t), 0);
+    for (unsigned i = 0; i < ALL; i++) { /* in an order that is none */
+        unsigned n = i * 331 % ALL;
+        char text[80];
+
+        (void)snprintf(
+            text, sizeof(text), "%s%s%s%s", c[n % 6], a[n / 6 % 6], p[n / 36 % 5], o[n / 180]);
+        if (or_address_parse_pattern(
+                slice_of(text[0] == ';' ? text + 1 : text), &spaces[count], &error) < 0) {
+            CU_FAIL(text);
+            continue;
+        }
+        connectors[count] = (uint16_t)(i % 900);
+        if (or_route_add(t, &spaces[count], connectors[count], 1, &error) == 0) {
+            count++;
+        }
+    }
+    CU_ASSERT(count > ALL / 2);
+    for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+        struct or_address address;
+        struct or_route_query q = { .to = &address, .came_by = NONE };
+        unsigned best = count;
+
+        CU_ASSERT_EQUAL_FATAL(or_address_parse(slice_of(to[i]), &address, &error), 0);
+        for (unsigned n = 0; n < count; n++) {
+            if (or_address_match(&address, &spaces[n]) &&
+                (best == count ||
+                    or_address_weight(&spaces[n]) > or_address_weight(&spaces[best]))) {
+                best = n;
+            }
+        }
+        CU_ASSERT_FATAL(best < count);
+        CU_ASSERT_EQUAL(or_route_find(t, &q).via, connectors[best]);
+    }
+    or_route_table_free(t);
+}
+
+TEST_MAIN("or_route", TEST(the_index_finds_what_looking_through_all_finds),
+    TEST(the_most_specific_space_wins_whatever_the_order),
     TEST(a_connector_that_is_down_gives_way_to_the_next_by_cost),
     TEST(nothing_goes_back_to_where_it_came_from),
     TEST(what_was_rerouted_twice_waits_for_the_cheapest), TEST(a_list_has_what_is_left_by_cost),
