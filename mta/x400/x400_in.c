@@ -137,8 +137,8 @@ route(void *ctx, const struct or_address *to, struct slice text, const struct p1
     return r->x->env.route(r->x->env.route_ctx, &way);
 }
 
-/* Repetitions: the connector, the MTS identifier, how long the trace is, and whom we are
- * responsible for. Octets that are no plain characters are told as hex. */
+/* Repetitions: the connector, the MTS identifier, how long the trace is, whom we are responsible
+ * for, and how long the content is. Octets that are no plain characters are told as hex. */
 static int
 put_plain(struct buf *out, struct slice text)
 {
@@ -170,6 +170,14 @@ name_it(struct x400_receipt *r)
                         e->trace_count, r->judged.ours, r->judged.whom);
 }
 
+/* The end of the name: of content whose length was not declared only when all of it came. */
+static int
+size_it(struct x400_receipt *r, uint64_t content_bytes)
+{
+    r->named = true;
+    return buf_printf(&r->trans, ".%" PRIu64, content_bytes);
+}
+
 static int
 known(const struct x400_receipt *r)
 {
@@ -199,7 +207,12 @@ x400_in_judge(struct x400_receipt *r)
     if (x400_judge(&r->judged, e, &by) < 0 || name_it(r) < 0) {
         return false;
     }
-    r->knows = known(r) == 1;
+    if (e->kind != P1_MESSAGE || r->reader.content_bytes != BER_INDEFINITE) {
+        if (size_it(r, e->kind == P1_MESSAGE ? r->reader.content_bytes : 0) < 0) {
+            return false;
+        }
+        r->knows = known(r) == 1;
+    }
     r->returning = r->judged.failed > 0 && !r->knows && e->kind == P1_MESSAGE &&
                    x->o.returned_bytes_max > 0 && p1_report_returns(e);
     return true;
@@ -343,9 +356,15 @@ read_octets(struct x400_receipt *r, struct slice bytes)
 static void
 ask_known(struct x400_receipt *r)
 {
-    int rc = r->knows ? 1 : r->judged.ours == 0 ? 0 : known(r);
+    int rc = r->named ? 0 : size_it(r, r->content_bytes);
 
     r->state = X400_IN_ASK;
+    if (rc < 0) {
+        r->why = error_text(rc);
+        happens(r, X400_IN_NO_ROOM);
+        return;
+    }
+    rc = r->knows ? 1 : r->judged.ours == 0 ? 0 : known(r);
     happens(r, rc == 1 ? X400_IN_KNOWN : rc == 0 ? X400_IN_NEW : X400_IN_UNKNOWN);
 }
 

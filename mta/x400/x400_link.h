@@ -141,7 +141,7 @@ struct x400_receipt {
     struct x400_judged judged;
     struct buf trans;    /* the name by which a repetition is recognised */
     struct buf returned; /* content for a report of ours */
-    bool returning, knows, envelope;
+    bool returning, knows, envelope, named;
     struct intake_message *message, *report;
     uint64_t id, report_id;
     uint64_t content_bytes, arrival_wall_ms;
