@@ -73,3 +73,17 @@ secrets_read_line(struct secrets *s, const char *path, size_t bytes_max, struct 
     *out = line;
     return 0;
 }
+
+int
+secrets_copy(struct secrets *s, struct slice secret, struct slice *out)
+{
+    char *at = s->bytes + s->used;
+
+    if (secret.n > s->size - s->used) {
+        return BH_ETOOBIG;
+    }
+    memcpy(at, secret.n > 0 ? secret.p : "", secret.n);
+    s->used += secret.n;
+    *out = (struct slice){ at, secret.n };
+    return 0;
+}

@@ -18,5 +18,7 @@ void secrets_free(struct secrets *s);                         /* NULL is fine */
  * as long as s. */
 int secrets_read_line(
     struct secrets *s, const char *path, size_t bytes_max, struct slice *out) MUST_USE;
+/* One of another's, which may end before s does. BH_ETOOBIG: no room. An empty one needs none. */
+int secrets_copy(struct secrets *s, struct slice secret, struct slice *out) MUST_USE;
 
 #endif

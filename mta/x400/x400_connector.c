@@ -1,6 +1,7 @@
 /* x400_connector.c - connectors: their options, their place in the matching of what calls, and
  * when they may call themselves. */
 #include "core/log.h"
+#include "core/secret.h"
 #include "core/ticks.h"
 #include "x400/x400_link.h"
 
@@ -50,9 +51,23 @@ copy_slices(struct x400_connector_options *o, const struct x400_connector_option
     }
     ok = copy_slice(&o->name) && ok;
     ok = copy_slice(&o->local_mta) && ok;
-    ok = copy_slice(&o->local_password) && ok;
-    ok = copy_slice(&o->remote_mta) && ok;
-    return copy_slice(&o->remote_password) && ok;
+    return copy_slice(&o->remote_mta) && ok;
+}
+
+/* They stay in memory of their kind, and are the conf's own: the configuration they come from ends
+ * before the last association that began with them. */
+static int
+copy_passwords(struct x400_conf *conf, const struct x400_connector_options *from)
+{
+    size_t bytes = from->local_password.n + from->remote_password.n;
+    int rc = bytes > 0 ? secrets_new(&conf->passwords, bytes) : 0;
+
+    if (rc < 0 || bytes == 0) {
+        return rc;
+    }
+    rc = secrets_copy(conf->passwords, from->local_password, &conf->o.local_password);
+    return rc < 0 ? rc
+                  : secrets_copy(conf->passwords, from->remote_password, &conf->o.remote_password);
 }
 
 int
@@ -65,7 +80,8 @@ x400_conf_new(struct x400_conf **out, const struct x400_connector_options *o)
     }
     conf->refs = 1;
     conf->o = *o;
-    if (!copy_slices(&conf->o, o)) {
+    conf->o.local_password = conf->o.remote_password = SLICE_NONE;
+    if (!copy_slices(&conf->o, o) || copy_passwords(conf, o) < 0) {
         x400_conf_unref(conf);
         return -ENOMEM;
     }
@@ -96,9 +112,8 @@ x400_conf_unref(struct x400_conf *conf)
     free((void *)(uintptr_t)conf->o.sources);
     free_slice(&conf->o.name);
     free_slice(&conf->o.local_mta);
-    free_slice(&conf->o.local_password);
     free_slice(&conf->o.remote_mta);
-    free_slice(&conf->o.remote_password);
+    secrets_free(conf->passwords);
     free(conf);
 }
 

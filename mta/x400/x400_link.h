@@ -21,6 +21,7 @@
 struct x400_conf { /* a connector's options as given, copied, shared by what began with them */
     unsigned refs;
     struct x400_connector_options o;
+    struct secrets *passwords; /* where o's are; NULL: it has none */
 };
 int x400_conf_new(struct x400_conf **out, const struct x400_connector_options *o) MUST_USE;
 struct x400_conf *x400_conf_ref(struct x400_conf *conf);

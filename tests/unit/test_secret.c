@@ -71,6 +71,26 @@ room_is_limited(void)
     secrets_free(s);
 }
 
+static void
+a_copy_outlives_what_it_was_made_of(void)
+{
+    struct slice from, one, two, none = SLICE_LIT("x");
+    struct secrets *s, *t;
+
+    CU_ASSERT_EQUAL_FATAL(secrets_new(&s, 4096), 0);
+    CU_ASSERT_EQUAL_FATAL(secrets_new(&t, 8), 0);
+    CU_ASSERT_EQUAL_FATAL(read_text(s, SLICE_LIT("hidden"), 64, &from), 0);
+    CU_ASSERT_EQUAL(secrets_copy(t, from, &one), 0);
+    CU_ASSERT_EQUAL(secrets_copy(t, from, &two), BH_ETOOBIG);
+    CU_ASSERT_EQUAL(secrets_copy(t, slice_sub(from, 0, 2), &two), 0);
+    CU_ASSERT_EQUAL(secrets_copy(t, SLICE_NONE, &none), 0);
+    secrets_free(s);
+    CU_ASSERT_TRUE(slice_eq(one, SLICE_LIT("hidden")));
+    CU_ASSERT_TRUE(slice_eq(two, SLICE_LIT("hi")));
+    CU_ASSERT_EQUAL(none.n, 0);
+    secrets_free(t);
+}
+
 /* The kernel says so of the mapping that has it: "dd", do not include in core dumps. */
 static void
 it_is_in_no_core_dump(void)
@@ -99,7 +119,7 @@ it_is_in_no_core_dump(void)
 }
 
 static const struct test_case cases[] = { TEST(one_line_is_read_without_its_end),
-    TEST(room_is_limited), TEST(it_is_in_no_core_dump) };
+    TEST(room_is_limited), TEST(a_copy_outlives_what_it_was_made_of), TEST(it_is_in_no_core_dump) };
 
 int
 main(void)
