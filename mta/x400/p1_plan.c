@@ -81,12 +81,21 @@ p1_plan_passed(const struct p1_envelope *e, struct p1_passed *out)
 
 /* ---- rules */
 
+/* What is read from the whole envelope, once, when it is first asked for: 10,000 recipients would
+ * have it read as often. */
+enum answer { UNASKED, NO, YES };
+struct once {
+    enum answer fits[2]; /* 1984, by relabel */
+    enum answer asks;    /* something critical at delivery */
+};
+
 struct at { /* one recipient */
     const struct p1_plan_query *q;
     const struct p1_plan *plan;
     const struct p1_recipient *r; /* NULL: a report's destination */
     const struct or_route *route;
     const struct p1_peer *peer;
+    struct once *once;
 };
 
 static bool
@@ -169,18 +178,30 @@ asks_at_delivery(struct slice extensions)
 static bool
 critical_here(const struct at *a)
 {
-    return a->peer->here && (asks_at_delivery(a->q->e->extensions) ||
-                                (a->r != NULL && asks_at_delivery(a->r->extensions)));
+    enum answer *asks = &a->once->asks;
+
+    if (!a->peer->here) {
+        return false;
+    }
+    if (*asks == UNASKED) {
+        *asks = asks_at_delivery(a->q->e->extensions) ? YES : NO;
+    }
+    return *asks == YES || (a->r != NULL && asks_at_delivery(a->r->extensions));
 }
 
 static bool
 downgrade(const struct at *a)
 {
+    enum answer *fits = &a->once->fits[a->peer->how.relabel];
     const char *why;
 
-    return a->peer->protocol == P1_1984 &&
-           (!p1_1984_fits(a->q->e, &a->peer->how, &why) ||
-               (a->r != NULL && !p1_1984_recipient_fits(a->r, &why)));
+    if (a->peer->protocol != P1_1984) {
+        return false;
+    }
+    if (*fits == UNASKED) {
+        *fits = p1_1984_fits(a->q->e, &a->peer->how, &why) ? YES : NO;
+    }
+    return *fits == NO || (a->r != NULL && !p1_1984_recipient_fits(a->r, &why));
 }
 
 static bool
@@ -237,10 +258,10 @@ p1_plan_rule(unsigned index)
 
 static struct p1_share
 share_of(const struct p1_plan_query *q, const struct p1_plan *plan, const struct p1_recipient *r,
-    const struct or_route *route)
+    const struct or_route *route, struct once *once)
 {
     static const struct p1_peer any = { .protocol = P1_1988_NORMAL };
-    struct at at = { q, plan, r, route, &any };
+    struct at at = { q, plan, r, route, &any, once };
     struct p1_share share = { .via = OR_ROUTE_NO_CONNECTOR };
     unsigned i = 0;
 
@@ -263,6 +284,7 @@ share_of(const struct p1_plan_query *q, const struct p1_plan *plan, const struct
 void
 p1_plan_make(const struct p1_plan_query *q, struct p1_share *shares, struct p1_plan *out)
 {
+    struct once once = { .asks = UNASKED };
     struct p1_recipient r;
     struct ber_cursor c;
 
@@ -272,12 +294,12 @@ p1_plan_make(const struct p1_plan_query *q, struct p1_share *shares, struct p1_p
         .count = p1_plan_count(q->e),
         .shares = shares };
     if (q->e->kind == P1_REPORT) {
-        shares[0] = share_of(q, out, NULL, &q->routes[0]);
+        shares[0] = share_of(q, out, NULL, &q->routes[0], &once);
         return;
     }
     ber_cursor_init(&c, q->e->recipients);
     for (size_t nth = 0; p1_recipient_next(&c, &r) > 0; nth++) {
-        shares[nth] = share_of(q, out, &r, &q->routes[nth]);
+        shares[nth] = share_of(q, out, &r, &q->routes[nth], &once);
     }
 }
 

@@ -329,6 +329,53 @@ each_connector_gets_a_copy_with_its_recipients(void)
     p1_held_fini(&h);
 }
 
+/* Of one envelope, whatever order they come in. */
+static void
+each_recipients_peer_decides_for_it(void)
+{
+    static const struct p1_peer peers[] = { { .protocol = P1_1984 },
+        { .protocol = P1_1984, .how = { .relabel = true } }, { .here = true }, { .here = false } };
+    static const uint16_t orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 0, 0, 1 },
+        { 2, 3, 2, 2 } };
+    static const enum p1_step steps[] = { P1_REFUSE, P1_SEND, P1_REFUSE, P1_SEND };
+
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        /* 22 is not for 1984 unless it is relabelled; the extension not for who delivers */
+        for (unsigned extension = 0; extension < 2; extension++) {
+            struct p1_made m = { .kind = P1_MESSAGE, .content_type = 22 };
+            struct or_route routes[4];
+            struct p1_share shares[4];
+            struct p1_plan_query q;
+            struct p1_plan plan;
+            struct p1_held h;
+            char octets[200];
+
+            p1_hold(&h, m, four, 4, 0);
+            if (extension == 1) {
+                p1_hold_more(
+                    &h, octets_of_hex("a309 3007 800163 8102 0520", octets, sizeof(octets)));
+            }
+            for (unsigned r = 0; r < 4; r++) {
+                routes[r] = (struct or_route){ OR_ROUTE_GO, orders[i][r], NOWHERE, 1 };
+            }
+            q = query(&h.e);
+            q.routes = routes;
+            q.peers = peers;
+            q.peer_count = ARRAY_LEN(peers);
+            p1_plan_make(&q, shares, &plan);
+            for (unsigned r = 0; r < 3; r++) { /* the fourth has a name that 1984 lacks */
+                uint16_t via = orders[i][r];
+                enum p1_step expected = extension == 0 && via == 2   ? P1_DELIVER
+                                        : extension == 1 && via == 1 ? P1_REFUSE
+                                                                     : steps[via];
+
+                CU_ASSERT_EQUAL(shares[r].step, expected);
+            }
+            p1_held_fini(&h);
+        }
+    }
+}
+
 static void
 a_report_has_one_recipient(void)
 {
@@ -397,5 +444,5 @@ TEST_MAIN("p1_plan", TEST(the_document_has_the_same_rules), TEST(each_rule_decid
     TEST(a_message_that_goes_round_is_refused_and_one_from_elsewhere_is_not_held),
     TEST(the_mtas_it_passed_and_its_reroutes_are_told),
     TEST(each_priority_has_its_time_and_the_originator_may_shorten_it),
-    TEST(each_connector_gets_a_copy_with_its_recipients), TEST(a_report_has_one_recipient),
-    TEST(what_others_are_responsible_for_is_not_ours))
+    TEST(each_connector_gets_a_copy_with_its_recipients), TEST(each_recipients_peer_decides_for_it),
+    TEST(a_report_has_one_recipient), TEST(what_others_are_responsible_for_is_not_ours))
