@@ -67,7 +67,7 @@ struct app_x400 {
     uint64_t expire_ms[APP_PRIORITIES]; /* of a message's age */
     struct x400_schedule schedule;
     uint64_t message_bytes_max;
-    bool strip_internal, strip_bilateral;
+    bool strip_internal, strip_bilateral, relabel;
 };
 struct app_connector {
     char name[APP_NAME_CAP];

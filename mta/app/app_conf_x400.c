@@ -50,7 +50,8 @@ static const char *const smtp_keys[] = { "concurrency", "limit", "recipients",
     "messages_per_session", "idle", "greeting_timeout", "command_timeout", "data_init_timeout",
     "data_block_timeout", "data_done_timeout" };
 static const char *const x400_keys[] = { "mode", "local", "remote", "rtse", "associations", "open",
-    "transfer", "expire", "schedule", "message_size", "strip_internal_trace", "strip_bilateral" };
+    "transfer", "expire", "schedule", "message_size", "strip_internal_trace", "strip_bilateral",
+    "relabel_content" };
 
 static void
 check_keys(const struct taking *t)
@@ -405,6 +406,7 @@ app_conf_take_connector_x400(struct pass *p, struct app_connector *o)
     o->x400->two_way = conf_enum(p->c->conf, key_of(&t, key, "rtse.dialogue")) == 1;
     o->x400->strip_internal = conf_bool(p->c->conf, key_of(&t, key, "strip_internal_trace"));
     o->x400->strip_bilateral = conf_bool(p->c->conf, key_of(&t, key, "strip_bilateral"));
+    o->x400->relabel = conf_bool(p->c->conf, key_of(&t, key, "relabel_content"));
     take_numbers(&t);
     o->concurrency = o->limit = o->x400->association_limit; /* there is one destination */
     o->idle_ms = o->x400->association_idle_ms;

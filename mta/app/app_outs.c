@@ -109,6 +109,16 @@ note_get(void *ctx, struct slice key)
     return a->queue != NULL ? queue_state_get(a->queue, key) : SLICE_NONE;
 }
 
+static const struct p1_peer *
+peers(void *ctx, size_t *count)
+{
+    struct app *a = ctx;
+
+    app_x400_peers(a->conf, a->x400_peers);
+    *count = a->conf->connector_count;
+    return a->x400_peers;
+}
+
 /* Once begun it stays: without listeners and connectors it does nothing. */
 static int
 x400_begin(struct app *a, const struct app_conf *c)
@@ -117,6 +127,7 @@ x400_begin(struct app *a, const struct app_conf *c)
         .resolver = a->resolver,
         .intake = a->intake,
         .route = app_x400_route,
+        .peers = peers,
         .route_ctx = a,
         .settings = { note_set, note_get, a } };
     struct x400_mta_options o;

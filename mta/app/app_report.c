@@ -21,11 +21,10 @@ app_report_bytes(void *ctx, const struct queue_message *m, struct slice start)
 uint64_t
 app_expires(void *ctx, const struct queue_message *m)
 {
-    enum p1_priority priority;
-    uint64_t at_ms = 0;
+    struct x400_life life;
 
     (void)ctx;
-    return x400_life_read(m->envid, &priority, &at_ms) ? at_ms : 0;
+    return x400_life_read(m->envid, &life) ? life.expires_wall_ms : 0;
 }
 
 enum sched_urgency
@@ -34,11 +33,10 @@ app_urgency(void *ctx, const struct queue_message *m)
     static const enum sched_urgency of[] = {
         [P1_NORMAL] = SCHED_ORDINARY, [P1_NON_URGENT] = SCHED_UNHURRIED, [P1_URGENT] = SCHED_URGENT
     };
-    enum p1_priority priority;
-    uint64_t at_ms;
+    struct x400_life life;
 
     (void)ctx;
-    return x400_life_read(m->envid, &priority, &at_ms) ? of[priority] : SCHED_ORDINARY;
+    return x400_life_read(m->envid, &life) ? of[life.priority] : SCHED_ORDINARY;
 }
 
 static void

@@ -68,7 +68,8 @@ struct app {
     struct smtp_in *smtp_in;
     struct x400_net *x400_net; /* both NULL while nothing of X.400 is configured */
     struct x400 *x400;
-    struct app_out *outs; /* one for each connector, same index */
+    struct p1_peer x400_peers[APP_CONNECTORS_MAX]; /* as they were asked for last */
+    struct app_out *outs;                          /* one for each connector, same index */
     size_t out_count;
     struct app_imports *imports; /* app_ctl_import.c; NULL at first */
     struct ctl *ctl;

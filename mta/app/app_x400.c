@@ -70,7 +70,23 @@ app_x400_connector_options(const struct app_connector *o, struct x400_hop hops[A
         .threshold = x->association_threshold,
         .message_bytes_max = x->message_bytes_max,
         .strip_internal = x->strip_internal,
-        .strip_bilateral = x->strip_bilateral };
+        .strip_bilateral = x->strip_bilateral,
+        .how = { .relabel = x->relabel } };
+}
+
+void
+app_x400_peers(const struct app_conf *c, struct p1_peer *out)
+{
+    _Static_assert(APP_PRIORITIES == 3, "life_ms has three");
+    for (size_t i = 0; i < c->connector_count; i++) {
+        const struct app_x400 *x = c->connectors[i].x400;
+
+        out[i] = x == NULL ? (struct p1_peer){ .protocol = P1_1988_NORMAL }
+                           : (struct p1_peer){ .protocol = x->protocol,
+                                 .how = { .relabel = x->relabel },
+                                 .content_bytes_max = x->message_bytes_max,
+                                 .life_ms = x->expire_ms };
+    }
 }
 
 struct or_route

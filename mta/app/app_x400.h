@@ -10,6 +10,8 @@ void app_x400_mta_options(const struct app_conf *c, struct x400_mta_options *out
 /* Of an X.400 connector. What out points to is o's, and hops. */
 void app_x400_connector_options(const struct app_connector *o, struct x400_hop hops[APP_HOPS_MAX],
     struct x400_connector_options *out);
+/* What the connectors take, by index: room for c's. life_ms points into c. */
+void app_x400_peers(const struct app_conf *c, struct p1_peer *out);
 
 /* Whether there is a way for it that does not lead back, and the first one: GO, LOOP or NONE. By
  * what its trace says too, so it is exact where app_routes_permit is not. */

@@ -48,6 +48,7 @@ struct p1_peer { /* what a connector takes */
     uint64_t content_bytes_max; /* 0: any */
     uint64_t content_types;     /* 1 << type; those by object identifier never. 0: any */
     uint64_t eits;              /* built-in ones, as eit_bits; 0: any */
+    const uint64_t *life_ms; /* how long what goes there is tried: three; NULL: p1_plan_life_ms */
 };
 
 struct p1_plan_query { /* all borrowed */

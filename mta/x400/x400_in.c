@@ -515,7 +515,7 @@ commit_message(struct x400_receipt *r)
         .recipient_count = r->judged.recipient_count,
         .recipients = r->judged.recipients };
 
-    x400_life_write(&r->reader.envelope, r->arrival_wall_ms, life);
+    x400_life_write(&r->judged.life, life);
     e.envid = slice_of(life);
     e.client = log_text(client, "%s (%.*s)", r->at->remote, SLICE_FMT(r->conf->o.name));
     set_trans(r, &e);

@@ -123,10 +123,29 @@ take(struct judging *j, uint32_t nth)
         (struct envelope_recipient){ .address = slice_of(text), .notify = ENVELOPE_NOTIFY_FAILURE };
 }
 
+/* For one message there is one time. */
+static uint64_t
+longest_life(const struct judging *j)
+{
+    const struct x400_judge *by = j->by;
+    uint64_t life_ms = 0;
+
+    for (uint32_t nth = 0; nth < j->count; nth++) {
+        uint16_t via = j->routes[nth].via;
+
+        if (j->texts[nth] != NULL && j->routes[nth].verdict < OR_ROUTE_LOOP &&
+            via < by->peer_count && by->peers[via].life_ms != NULL) {
+            life_ms = MAX(life_ms, by->peers[via].life_ms[j->e->priority]);
+        }
+    }
+    return life_ms != 0 ? life_ms : p1_plan_life_ms[j->e->priority];
+}
+
 static void
 judge_shares(struct judging *j)
 {
     const struct x400_judge *by = j->by;
+    const uint64_t life_ms = longest_life(j), lives_ms[3] = { life_ms, life_ms, life_ms };
     bool long_one = by->message_bytes_max > 0 && by->content_bytes != BER_INDEFINITE &&
                     j->e->kind == P1_MESSAGE && by->content_bytes > by->message_bytes_max;
     const struct p1_plan_query q = { .e = j->e,
@@ -135,12 +154,14 @@ judge_shares(struct judging *j)
         .mta_name = by->mta_name,
         .received_wall_ms = by->now_wall_ms,
         .now_wall_ms = by->now_wall_ms,
+        .life_ms = lives_ms,
         .routes = j->routes,
         .peers = by->peers,
         .peer_count = by->peer_count };
     struct p1_plan plan;
 
     p1_plan_make(&q, j->shares, &plan);
+    j->out->life = (struct x400_life){ j->e->priority, plan.expires_wall_ms };
     for (uint32_t nth = 0; nth < j->count; nth++) {
         if (j->shares[nth].step == P1_NOT_OURS) {
             continue;

@@ -7,6 +7,7 @@
 
 #include "mail/envelope.h"
 #include "x400/p1_plan.h"
+#include "x400/x400_life.h"
 
 typedef struct or_route x400_judge_route_fn(
     void *ctx, const struct or_address *to, struct slice text, const struct p1_envelope *envelope);
@@ -33,7 +34,8 @@ struct x400_judged {
     uint64_t whom; /* a sum of their addresses, whatever becomes of them: of two copies of a message
                       it tells which is which */
     char *sender;  /* "" : it has no text */
-    const char *why; /* failed > 0: of the first; static */
+    const char *why;       /* failed > 0: of the first; static */
+    struct x400_life life; /* by the connectors' times; of several the longest counts */
 };
 /* 0 or -ENOMEM; x400_judged_fini in any case. */
 int x400_judge(

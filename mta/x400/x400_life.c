@@ -1,5 +1,4 @@
 #include "x400/x400_life.h"
-#include "x400/p1_plan.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,14 +8,14 @@ static const char *const names[] = {
 };
 
 void
-x400_life_write(const struct p1_envelope *e, uint64_t received_wall_ms, char out[X400_LIFE_CAP])
+x400_life_write(const struct x400_life *life, char out[X400_LIFE_CAP])
 {
-    (void)snprintf(out, X400_LIFE_CAP, "%s %" PRIu64, names[e->priority],
-        p1_plan_expires(e, received_wall_ms, NULL) / 1000);
+    (void)snprintf(
+        out, X400_LIFE_CAP, "%s %" PRIu64, names[life->priority], life->expires_wall_ms / 1000);
 }
 
 bool
-x400_life_read(struct slice text, enum p1_priority *priority, uint64_t *expires_wall_ms)
+x400_life_read(struct slice text, struct x400_life *out)
 {
     size_t blank = slice_find(text, ' ');
     struct slice name = slice_sub(text, 0, blank);
@@ -28,8 +27,7 @@ x400_life_read(struct slice text, enum p1_priority *priority, uint64_t *expires_
     }
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
         if (slice_eq(name, slice_of(names[i]))) {
-            *priority = (enum p1_priority)i;
-            *expires_wall_ms = seconds * 1000;
+            *out = (struct x400_life){ (enum p1_priority)i, seconds * 1000 };
             return true;
         }
     }

@@ -8,10 +8,13 @@
 
 #define X400_LIFE_CAP 40
 
-/* By p1_plan_expires and its three limits. */
-void x400_life_write(
-    const struct p1_envelope *e, uint64_t received_wall_ms, char out[X400_LIFE_CAP]);
+struct x400_life {
+    enum p1_priority priority;
+    uint64_t expires_wall_ms; /* whole seconds */
+};
+
+void x400_life_write(const struct x400_life *life, char out[X400_LIFE_CAP]);
 /* False: it says nothing of it (a report of ours; an import). */
-bool x400_life_read(struct slice text, enum p1_priority *priority, uint64_t *expires_wall_ms);
+bool x400_life_read(struct slice text, struct x400_life *out);
 
 #endif

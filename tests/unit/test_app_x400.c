@@ -16,7 +16,8 @@ static const char *const good_lines[] = {
     "associations = { limit = 2; incoming = 6; threshold = 11; idle = \"8s\"; };",
     "transfer = { urgent = \"50ms\"; normal = \"60ms\"; non_urgent = \"70ms\"; };",
     "schedule = [\"08:00-09:00\"]; strip_internal_trace = true; };",
-    "lyon = { protocol = \"x400\"; next_hop = [\"198.51.100.8\"]; remote = { mta = \"LYON\"; }; }; "
+    "lyon = { protocol = \"x400\"; next_hop = [\"198.51.100.8\"]; remote = { mta = \"LYON\"; }; "
+    "mode = \"1984\"; relabel_content = true; expire = { urgent = \"1h\"; }; }; "
     "};",
     "route = ( { to = \"/C=FR/\"; via = [\"paris\", \"lyon\"]; } );",
 };
@@ -85,6 +86,25 @@ a_connector_is_told_all_that_its_keys_say(void)
     app_conf_free(c);
 }
 
+static void
+what_a_connector_takes_is_told_by_its_index(void)
+{
+    struct app_conf *c = load();
+    struct p1_peer peers[3];
+
+    CU_ASSERT_EQUAL_FATAL(c->connector_count, 3);
+    app_x400_peers(c, peers);
+    CU_ASSERT(peers[0].life_ms == NULL && peers[0].content_bytes_max == 0);
+    CU_ASSERT(peers[1].protocol == P1_1988_X410 && peers[1].content_bytes_max == MIB);
+    CU_ASSERT(!peers[1].here && peers[1].content_types == 0 && peers[1].eits == 0);
+    CU_ASSERT_FALSE(peers[1].how.relabel);
+    CU_ASSERT(peers[2].protocol == P1_1984 && peers[2].how.relabel);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peers[2].life_ms);
+    CU_ASSERT(peers[2].life_ms[P1_URGENT] == 3600000 &&
+              peers[2].life_ms[P1_NORMAL] == 7 * UINT64_C(86400000));
+    app_conf_free(c);
+}
+
 static enum or_route_verdict
 way(const struct app_conf *c, const struct app_routes *t, const char *to, const char *came_by,
     const char *passed)
@@ -128,7 +148,8 @@ a_way_does_not_lead_back(void)
 }
 
 static const struct test_case cases[] = { TEST(the_mta_is_told_its_names_and_limits),
-    TEST(a_connector_is_told_all_that_its_keys_say), TEST(a_way_does_not_lead_back) };
+    TEST(a_connector_is_told_all_that_its_keys_say),
+    TEST(what_a_connector_takes_is_told_by_its_index), TEST(a_way_does_not_lead_back) };
 
 int
 main(void)

@@ -93,5 +93,73 @@ a_message_that_is_too_long_or_goes_round_fails_for_all(void)
     p1_held_fini(&h);
 }
 
-TEST_MAIN("x400_judge", TEST(each_address_is_taken_once_and_the_rest_is_told_apart),
+struct vias { /* of recipients in their order */
+    uint16_t via[3];
+    unsigned at;
+};
+
+static struct or_route
+route_via(void *ctx, const struct or_address *to, struct slice text, const struct p1_envelope *e)
+{
+    struct vias *v = ctx;
+
+    (void)to;
+    (void)text;
+    (void)e;
+    return (struct or_route){
+        .verdict = OR_ROUTE_GO, .via = v->via[v->at++], .instead_of = OR_ROUTE_NO_CONNECTOR
+    };
+}
+
+/* What the next hop does not take is told at once, and how long we try is the connector's time. */
+static void
+the_connectors_decide_what_they_take_and_how_long(void)
+{
+    static const char *const to[] = { "/C=FR/A= /P=P/S=A/", "/C=FR/A= /P=P/S=B/",
+        "/C=FR/A= /P=P/S=C/" };
+    static const uint64_t short_ms[3] = { 1000, 2000, 3000 }, long_ms[3] = { 4000, 5000, 6000 };
+    static const struct p1_peer peers[] = { { .content_bytes_max = 10, .life_ms = long_ms },
+        { .protocol = P1_1984, .life_ms = short_ms }, { .life_ms = short_ms } };
+    static const struct {
+        struct vias vias;
+        uint64_t life_ms;
+        enum p1_cause causes[2]; /* of the first two; OTHER: taken */
+    } rows[] = {
+        { { { 0, 1, 2 }, 0 }, 4000, { P1_CAUSE_TOO_LONG, P1_CAUSE_DOWNGRADE } },
+        { { { 2, 2, 2 }, 0 }, 1000, { P1_CAUSE_OTHER, P1_CAUSE_OTHER } },
+        { { { 9, 9, 9 }, 0 }, 0, { P1_CAUSE_OTHER, P1_CAUSE_OTHER } },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct vias vias = rows[i].vias;
+        struct x400_judge by = { .domain = &ours,
+            .mta_name = SLICE_LIT("LONDON"),
+            .content_bytes = 11,
+            .now_wall_ms = P1_NOW,
+            .peers = peers,
+            .peer_count = ARRAY_LEN(peers),
+            .route = route_via,
+            .ctx = &vias };
+        struct x400_judged j;
+        struct p1_held h;
+
+        p1_hold(&h, (struct p1_made){ .kind = P1_MESSAGE, .content_type = 22 }, to, 3, 0);
+        CU_ASSERT_EQUAL(x400_judge(&j, &h.e, &by), 0);
+        for (unsigned r = 0; r < 2; r++) {
+            enum p1_cause cause = rows[i].causes[r];
+
+            CU_ASSERT_EQUAL(j.outcomes[r].is, cause == P1_CAUSE_OTHER ? P1_OPEN : P1_FAILED);
+            CU_ASSERT(
+                cause == P1_CAUSE_OTHER || j.outcomes[r].diagnostic == p1_code(cause)->diagnostic);
+        }
+        CU_ASSERT_EQUAL(j.outcomes[2].is, P1_OPEN);
+        CU_ASSERT_EQUAL(j.life.expires_wall_ms,
+            P1_NOW + (rows[i].life_ms != 0 ? rows[i].life_ms : p1_plan_life_ms[P1_NORMAL]));
+        x400_judged_fini(&j);
+        p1_held_fini(&h);
+    }
+}
+
+TEST_MAIN("x400_judge", TEST(the_connectors_decide_what_they_take_and_how_long),
+    TEST(each_address_is_taken_once_and_the_rest_is_told_apart),
     TEST(a_message_that_is_too_long_or_goes_round_fails_for_all))

@@ -59,9 +59,10 @@ started $!
 started $!
 
 modes=(normal normal x410 1984)
+limits=('' '' 'message_size = "1MiB";' '')
 to_paris='' routes='' to_london=''
 for i in 1 2 3 4; do
-    to_paris+=$(connector "paris$i" london paris "l$i" "mode = \"${modes[i - 1]}\";")
+    to_paris+=$(connector "paris$i" london paris "l$i" "mode = \"${modes[i - 1]}\"; ${limits[i - 1]}")
     to_london+=$(connector "london$i" paris london "l$i" "mode = \"${modes[i - 1]}\";")
     routes+="{ to = \"/C=FR/A=BOB/P=L$i/\"; via = [\"paris$i\"]; }, "
 done
@@ -151,6 +152,15 @@ waits() { ! empty paris; }
 wait_for 20 "a message that waits" waits
 bh queue bounce --selector all --yes >/dev/null
 wait_for 20 "the report on what was bounced" came alice "report .* subject STUCK-1 failed"
+
+echo "what the next hop does not take is told when it comes, whether the next hop is there or not"
+instance=london
+bh connector suspend paris3 >/dev/null
+ID=LONG put message large 1 /C=FR/A=BOB/P=L3/S=b/
+wait_for 20 "the report" came alice "report .* subject LONG-1 failed reason 1 diagnostic 7"
+wait_for 20 "an empty queue" empty london
+bh connector resume paris3 >/dev/null
+instance=paris
 
 echo "a message out of the queue and back into it"
 ID=AWAY put message small 1 /C=FR/A=BOB/P=L1/S=b/
