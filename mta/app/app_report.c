@@ -27,6 +27,15 @@ app_expires(void *ctx, const struct queue_message *m)
     return x400_life_read(m->envid, &life) ? life.expires_wall_ms : 0;
 }
 
+uint64_t
+app_not_before(void *ctx, const struct queue_message *m)
+{
+    struct x400_life life;
+
+    (void)ctx;
+    return x400_life_read(m->envid, &life) ? life.hold_until_wall_ms : 0;
+}
+
 enum sched_urgency
 app_urgency(void *ctx, const struct queue_message *m)
 {

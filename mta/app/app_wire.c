@@ -107,6 +107,7 @@ app_make_sched(struct app *a)
         .notify = app_notify,
         .report = app_report,
         .expires = app_expires,
+        .not_before = app_not_before,
         .urgency = app_urgency,
         .report_bytes = app_report_bytes };
     struct sched_connector *list = sched_connectors(a->outs, a->conf);

@@ -104,6 +104,8 @@ struct sched_env {
     int (*report)(void *ctx, const struct sched_report *r);
     /* When such a message is given up; 0: as the options say. NULL: as they say, always. */
     uint64_t (*expires)(void *ctx, const struct queue_message *m);
+    /* Not to be tried before; 0: at once. NULL: all are. As for urgency. */
+    uint64_t (*not_before)(void *ctx, const struct queue_message *m);
     /* Its class: of what is ready for one destination the lowest goes first. NULL: all are of the
      * middle one, as other mail is. Must not change while the message is queued. */
     enum sched_urgency (*urgency)(void *ctx, const struct queue_message *m);

@@ -300,6 +300,7 @@ task_after(const struct entry *e, uint32_t recipient)
 }
 void task_set_dest(struct sched *s, struct task *t, struct destination *d); /* in state NONE */
 void task_leave(struct sched *s, struct task *t);                           /* to state NONE */
+uint64_t task_not_before(const struct sched *s, const struct task *t);      /* its message's */
 enum sched_urgency task_urgency(const struct sched *s, const struct task *t);
 void task_to_ready(struct sched *s, struct task *t, bool front); /* of those of its urgency */
 void task_to_deferred(struct sched *s, struct task *t, uint64_t due_ms);

@@ -137,14 +137,17 @@ why_ready(const struct sched *s, const struct destination *d, struct sched_why *
 }
 
 static void
-why_deferred(const struct queue_recipient *r, const struct task *t, struct sched_why *out)
+why_deferred(const struct sched *s, const struct queue_recipient *r, const struct task *t,
+    struct sched_why *out)
 {
     char when[TICKS_RFC3339_CAP];
     int last = (int)MIN(r->last_reply.n, (size_t)300);
 
     out->next_wall_ms = t->at.due.key;
     ticks_rfc3339(t->at.due.key, when);
-    if (last == 0) {
+    if (t->at.due.key == task_not_before(s, t)) {
+        (void)snprintf(out->text, sizeof(out->text), "its deferred delivery time is %s", when);
+    } else if (last == 0) {
         (void)snprintf(out->text, sizeof(out->text), "next try at %s", when);
     } else {
         (void)snprintf(
@@ -193,7 +196,7 @@ why_task(const struct sched *s, const struct queue_recipient *r, const struct ta
             t->dest->name, t->dest->connector->name);
         break;
     case TASK_DEFERRED:
-        why_deferred(r, t, out);
+        why_deferred(s, r, t, out);
         break;
     case TASK_HELD:
         why_held(t->entry->m, r, out);

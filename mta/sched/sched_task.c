@@ -199,6 +199,16 @@ task_urgency(const struct sched *s, const struct task *t)
                                                                     : SCHED_ORDINARY;
 }
 
+uint64_t
+task_not_before(const struct sched *s, const struct task *t)
+{
+    const struct queue_message *m = t->entry->m;
+
+    return m->body >= ENVELOPE_P1_MESSAGE && s->env.not_before != NULL
+               ? s->env.not_before(s->env.ctx, m)
+               : 0;
+}
+
 void
 task_leave(struct sched *s, struct task *t)
 {
@@ -325,7 +335,7 @@ held_in_doubt(const struct destination *d, const struct queue_recipient *r)
 static void
 settle_routed(struct sched *s, struct task *t, uint64_t now)
 {
-    uint64_t due = task_due(t);
+    uint64_t due = MAX(task_due(t), task_not_before(s, t));
 
     if (t->entry->m->held) {
         task_to_held(s, t);

@@ -284,12 +284,13 @@ share_of(const struct p1_plan_query *q, const struct p1_plan *plan, const struct
 void
 p1_plan_make(const struct p1_plan_query *q, struct p1_share *shares, struct p1_plan *out)
 {
+    const uint64_t held_ms = p1_plan_hold(q->e, q->own, q->received_wall_ms);
     struct once once = { .asks = UNASKED };
     struct p1_recipient r;
     struct ber_cursor c;
 
     *out = (struct p1_plan){ .loop = p1_loop(q->e, q->own, q->mta_name),
-        .expires_wall_ms = p1_plan_expires(q->e, q->received_wall_ms, q->life_ms),
+        .expires_wall_ms = p1_plan_expires(q->e, MAX(q->received_wall_ms, held_ms), q->life_ms),
         .hold_until_wall_ms = p1_plan_hold(q->e, q->own, q->now_wall_ms),
         .count = p1_plan_count(q->e),
         .shares = shares };

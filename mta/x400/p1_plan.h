@@ -21,8 +21,8 @@
 /* How long we try, by enum p1_priority: 7 days, non-urgent 10, urgent 2. */
 extern const uint64_t p1_plan_life_ms[3];
 
-/* When it is given up: so long after it came here, or at the latest delivery time if that is
- * earlier. */
+/* When it is given up: so long after it came here (p1_plan_make: or after it is no longer held), or
+ * at the latest delivery time if that is earlier. */
 uint64_t p1_plan_expires(
     const struct p1_envelope *e, uint64_t received_wall_ms, const uint64_t life_ms[3]) MUST_USE;
 /* Until when it is held because of its deferred delivery time; 0: it is not, or no longer. That is

@@ -161,7 +161,8 @@ judge_shares(struct judging *j)
     struct p1_plan plan;
 
     p1_plan_make(&q, j->shares, &plan);
-    j->out->life = (struct x400_life){ j->e->priority, plan.expires_wall_ms };
+    j->out->life =
+        (struct x400_life){ j->e->priority, plan.expires_wall_ms, plan.hold_until_wall_ms };
     for (uint32_t nth = 0; nth < j->count; nth++) {
         if (j->shares[nth].step == P1_NOT_OURS) {
             continue;

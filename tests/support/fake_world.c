@@ -315,6 +315,13 @@ expires(void *ctx, const struct queue_message *m)
     return ((struct world *)ctx)->expires_wall_ms;
 }
 
+static uint64_t
+not_before(void *ctx, const struct queue_message *m)
+{
+    CHECK(m->body >= ENVELOPE_P1_MESSAGE);
+    return ((struct world *)ctx)->not_before_wall_ms;
+}
+
 static enum sched_urgency
 urgency(void *ctx, const struct queue_message *m)
 {
@@ -408,6 +415,7 @@ world_start(struct world *w)
         .notify = notify,
         .report = report,
         .expires = expires,
+        .not_before = not_before,
         .urgency = urgency,
         .report_bytes = report_bytes };
 

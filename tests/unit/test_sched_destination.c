@@ -71,6 +71,30 @@ a_new_route_moves_mail_of_every_class(void)
     world_free(w);
 }
 
+static void
+what_is_held_leaves_at_its_time(void)
+{
+    struct world *w = prepared();
+    const uint64_t at = w->now + 5 * HOUR;
+    struct sched_why why;
+
+    w->not_before_wall_ms = at;
+    put(w, "u0@h.example", SCHED_ORDINARY);
+    CU_ASSERT_EQUAL(sched_retry(w->s, queue_after(w->q, 0)), 0); /* not even so */
+    (void)world_run(w, at - 1, NULL);
+    CU_ASSERT_EQUAL(w->hosts[0].opens, 0);
+    sched_why(w->s, queue_after(w->q, 0), 0, &why);
+    CU_ASSERT_EQUAL(why.next_wall_ms, at);
+    CU_ASSERT_TRUE(slice_starts(slice_of(why.text), SLICE_LIT("its deferred delivery time is ")));
+    world_stop(w);
+    world_start(w); /* another owner */
+    (void)world_run(w, at - 1, NULL);
+    CU_ASSERT_EQUAL(w->hosts[0].opens, 0);
+    CU_ASSERT_TRUE(world_run(w, at + SECOND, world_empty));
+    CU_ASSERT_EQUAL(w->hosts[0].delivered, 1);
+    world_free(w);
+}
+
 /* ---- a connector with its own times */
 
 static struct world *
@@ -191,8 +215,8 @@ so_many_further_transfers_return_a_message(void)
 }
 
 TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its_order),
-    TEST(a_new_route_moves_mail_of_every_class), TEST(intervals_are_the_connectors_own),
-    TEST(what_can_be_resumed_is_tried_within_that_time),
+    TEST(a_new_route_moves_mail_of_every_class), TEST(what_is_held_leaves_at_its_time),
+    TEST(intervals_are_the_connectors_own), TEST(what_can_be_resumed_is_tried_within_that_time),
     TEST(so_many_attempts_to_open_return_what_waited_through_them),
     TEST(what_is_no_attempt_or_has_another_way_is_not_returned),
     TEST(so_many_further_transfers_return_a_message))
