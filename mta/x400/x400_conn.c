@@ -356,6 +356,11 @@ rtse_said(struct x400_conn *c, const struct stack_ind *ind)
         c->user->on_opened(c->ctx, &ind->rtse.open);
     } else {
         c->transfers_out += ind->rtse_kind == RTSE_IND_SENT;
+        if (ind->rtse_kind == RTSE_IND_BEGIN || ind->rtse_kind == RTSE_IND_RESUME) {
+            x400_patience_begin(&c->patience);
+        } else if (ind->rtse_kind == RTSE_IND_OCTETS) {
+            x400_patience_came(&c->patience, ind->rtse.bytes.n);
+        }
         c->user->on_rtse(c->ctx, ind->rtse_kind, &ind->rtse, ind->in_doubt);
     }
 }
@@ -384,8 +389,18 @@ stack_said(struct x400_conn *c, enum stack_ind_kind kind, const struct stack_ind
 
 /* ---- deadlines */
 
+/* An envelope, and with it the priority, comes with the transfer's octets: the slowest counts. */
 static uint64_t
-wait_ms(const struct x400_conn *c)
+octets_ms(struct x400_conn *c)
+{
+    const uint64_t *kib_ms = c->times.kib_ms;
+
+    return x400_patience_wait(&c->patience, ticks_ms(), c->times.octets_ms,
+        MAX(kib_ms[X400_NON_URGENT], MAX(kib_ms[X400_NORMAL], kib_ms[X400_URGENT])));
+}
+
+static uint64_t
+wait_ms(struct x400_conn *c)
 {
     const struct x400_times *t = &c->times;
     uint64_t kib = (stack_unconfirmed_bytes(&c->stack) + KIB - 1) / KIB;
@@ -400,7 +415,7 @@ wait_ms(const struct x400_conn *c)
     case STACK_WAIT_CONFIRM:
         return MAX(t->confirm_ms, MIN(kib, UINT32_MAX) * t->kib_ms[c->priority]);
     case STACK_WAIT_OCTETS:
-        return t->octets_ms;
+        return octets_ms(c);
     case STACK_WAIT_IDLE:
         return c->incoming ? 2 * t->idle_ms : t->idle_ms;
     case STACK_WAIT_ANSWER:
@@ -420,6 +435,7 @@ arm(struct x400_conn *c)
     if (wait == c->wait && anew == c->anew) {
         return;
     }
+    x400_patience_stop(&c->patience, ticks_ms());
     c->wait = wait;
     c->anew = anew;
     if (wait == STACK_WAIT_NOTHING) {
@@ -459,7 +475,10 @@ timed_out(struct x400_conn *c, enum stack_wait wait)
     } else if (wait == STACK_WAIT_IDLE && !c->incoming) {
         c->closing = true;
     } else {
-        stop(c, X400_TIMED_OUT, RTSE_ABORT_TEMPORARY, -ETIMEDOUT, wait_texts[wait]);
+        stop(c, X400_TIMED_OUT, RTSE_ABORT_TEMPORARY, -ETIMEDOUT,
+            wait == STACK_WAIT_OCTETS && c->patience.slow
+                ? "the peer sent the octets of a transfer too slowly"
+                : wait_texts[wait]);
         c->end.layer = wait_layer(wait);
     }
 }

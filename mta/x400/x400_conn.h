@@ -64,7 +64,8 @@ struct x400_times {
     uint64_t open_ms;    /* CONNECT to ACCEPT */
     uint64_t confirm_ms; /* no point, no end confirmed: at least this, and ... */
     uint64_t kib_ms[3];  /* ... this for each KiB, by priority */
-    uint64_t octets_ms;  /* no octet of an APDU that is being received */
+    uint64_t octets_ms;  /* no octet of an APDU that is being received; and in all this and, for
+                            each KiB that came, the longest of kib_ms (x400_patience.h) */
     uint64_t idle_ms; /* nothing under way: the initiator releases; the answerer waits twice that */
     uint64_t answer_ms; /* interrupt, discard, please, turn, release unanswered */
     uint64_t close_ms;  /* until what is still to be sent is dropped */

@@ -10,6 +10,7 @@
 #define X400_X400_CONN_INT_H
 
 #include "x400/x400_conn.h"
+#include "x400/x400_patience.h"
 #include "x400/x400_trace.h"
 
 #define X400_END_USER_MAX 64 /* a bind error is an INTEGER */
@@ -57,7 +58,8 @@ struct x400_conn {
     enum stack_wait wait; /* what the timer is for */
     uint32_t anew;
 
-    unsigned priority; /* of the transfer under way */
+    unsigned priority;             /* of the transfer under way, if it is ours */
+    struct x400_patience patience; /* with the peer's */
     uint32_t transfers_in, transfers_out;
     struct session_reference recovered; /* offered to us; into recovered_text */
     char recovered_text[2 * SESSION_REFERENCE_BYTES_MAX];

@@ -336,6 +336,7 @@ set_times(struct x400_rig *r, enum stall stall)
         r->out_times.confirm_ms = r->out_times.answer_ms = RIG_SHORT_MS;
     } else if (stall == STALL_OCTETS) {
         r->in_times.octets_ms = RIG_SHORT_MS;
+        r->in_times.kib_ms[X400_NORMAL] = RIG_LONG_MS; /* it stops, and was not slow */
     } else if (stall == STALL_PLEASE) {
         r->in_times.answer_ms = RIG_SHORT_MS;
     } else if (stall == STALL_GIVE || stall == STALL_RELEASE) {
@@ -426,6 +427,47 @@ a_peer_that_stalls_in_any_state_is_given_up(void)
         }
         rig_stop(&r);
     }
+}
+
+struct drip {
+    struct rig_end *from;
+    struct loop_timer timer;
+};
+
+static void
+on_drip(void *ctx)
+{
+    struct drip *d = ctx;
+
+    if (d->from->c != NULL) {
+        d->from->stops_at += 100;
+        rig_on_room(d->from);
+    }
+    loop_timer_start(&d->timer, 2);
+}
+
+/* Each piece comes well before its own deadline. */
+static void
+a_peer_that_drips_is_given_up(void)
+{
+    static struct x400_rig r;
+    struct drip d = { .from = &r.out };
+    struct x400_options o;
+
+    rig_start(&r);
+    set_times(&r, STALLS);
+    r.in_times.octets_ms = 10 * RIG_SHORT_MS;
+    o = rig_options(&r, PRESENTATION_NORMAL, 0);
+    rig_open(&r, &o);
+    CU_ASSERT_TRUE(rig_until(&r.out, "opened "));
+    rig_transfer(&r.out, 10 * MIB, 50000);
+    loop_timer_init(r.loop, &d.timer, on_drip, &d);
+    loop_timer_start(&d.timer, 2);
+    CU_ASSERT_TRUE(rig_until(&r.in, "ended "));
+    CU_ASSERT_EQUAL(r.in.end.how, X400_TIMED_OUT);
+    CU_ASSERT_TRUE(r.in.end.broken);
+    loop_timer_stop(&d.timer);
+    rig_stop(&r);
 }
 
 /* The deadline rests. */
@@ -663,7 +705,7 @@ TEST_MAIN("x400_conn", TEST(three_protocols_bind_transfer_and_unbind),
     TEST(the_turn_is_asked_for_and_given_and_asked_back_to_close),
     TEST(a_broken_association_is_recovered_where_it_was),
     TEST(a_refusal_names_its_layer_and_reason), TEST(one_address_after_another_is_tried),
-    TEST(a_peer_that_stalls_in_any_state_is_given_up),
+    TEST(a_peer_that_stalls_in_any_state_is_given_up), TEST(a_peer_that_drips_is_given_up),
     TEST(an_answer_of_ours_that_takes_its_time_is_no_stall),
     TEST(thousands_of_failed_binds_leave_nothing_behind),
     TEST(mutated_associations_leave_nothing_behind),
