@@ -92,6 +92,7 @@ static const struct conf_key table[] = {
     SIDE_KEYS("local", "The name that we give. Default: x400.mta. Empty, with an empty remote.mta: no name and no password (the NULL bind).", "The password that we give"),
     { "connector.*.remote", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: who the peer is. Required of x400." },
     SIDE_KEYS("remote", "The name that the peer has to give, and by which it is known in traces. Required of x400. Empty: whoever calls with our selectors and gives no name is taken for it.", "The password that the peer has to give"),
+    { "connector.*.remote.from", CONF_STRINGS, 1, APP_FROM_MAX, NULL, NULL, false, true, "Networks (address/bits) that the peer calls from; of all others its name, password and selectors are of no use. Unset: any. Required where remote.mta is empty and local has no selector: nothing else would tell who calls." },
     { "connector.*.rtse", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: reliable transfer." },
     { "connector.*.rtse.checkpoint", CONF_INT, 0, RTSE_CHECKPOINT_MAX, "30", NULL, false, true, "Checkpoint size in KiB; 0: the peer decides, or none." },
     { "connector.*.rtse.window", CONF_INT, 1, RTSE_WINDOW_MAX, "5", NULL, false, true, "Checkpoints that may be sent before the first of them is confirmed." },

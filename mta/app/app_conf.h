@@ -24,6 +24,7 @@
 #define APP_LISTENERS_MAX   32
 #define APP_CONNECTORS_MAX  256
 #define APP_HOPS_MAX        16
+#define APP_FROM_MAX        16
 #define APP_ROUTES_MAX      4096
 #define APP_CLIENTS_MAX     256
 #define APP_DOMAINS_MAX     4096
@@ -55,7 +56,9 @@ struct app_x400_side {
 struct app_x400 {
     enum p1_protocol protocol;
     struct app_x400_side local, remote;
-    uint32_t checkpoint; /* KiB; 0: the peer decides */
+    struct netaddr_prefix from[APP_FROM_MAX]; /* what the peer may call from */
+    size_t from_count;                        /* 0: from anywhere */
+    uint32_t checkpoint;                      /* KiB; 0: the peer decides */
     uint32_t window;
     bool two_way; /* two-way alternate */
     uint64_t recovery_ms;

@@ -317,6 +317,37 @@ take_side(const struct taking *t, const char *side, struct app_x400_side *out)
     take_selector(t, side, "psel", &out->selectors.p);
 }
 
+/* Where the peer calls from; behind both sides. */
+static void
+take_from(const struct taking *t)
+{
+    const struct conf *conf = t->p->c->conf;
+    struct app_x400 *x = t->o->x400;
+    const struct x400_selectors *ours = &x->local.selectors;
+    bool called = ours->t.n > 0 || (x->protocol == P1_1988_NORMAL && ours->s.n + ours->p.n > 0);
+    char key[APP_KEY_CAP];
+
+    key_of(t, key, "remote.from");
+    for (size_t i = 0; i < conf_strings_count(conf, key); i++) {
+        struct slice text = conf_strings_at(conf, key, i);
+
+        if (netaddr_parse_prefix(text, &x->from[x->from_count]) < 0) {
+            app_conf_fault(t->p, key, "Write ADDRESS/BITS with no bits set behind the prefix.",
+                "\"%.*s\" is not a network", SLICE_FMT(text));
+        } else {
+            x->from_count++;
+        }
+    }
+    if (is_set(t, "remote.mta") && x->remote.mta[0] == '\0' && x->remote.password.n == 0 &&
+        !called && conf_strings_count(conf, key) == 0) {
+        app_conf_fault(t->p, key_of(t, key, "remote.mta"),
+            "Give a local.tsel that the peer calls, or remote.from, the networks it calls from.",
+            "whoever calls without a name would be let in: remote.mta is empty, and local has no "
+            "selector%s",
+            x->protocol == P1_1988_NORMAL ? "" : " that has to be given in this mode");
+    }
+}
+
 /* ---- the rest of a connector */
 
 static void
@@ -413,6 +444,7 @@ app_conf_take_connector_x400(struct pass *p, struct app_connector *o)
     take_calling(&t);
     take_side(&t, "local", &o->x400->local);
     take_side(&t, "remote", &o->x400->remote);
+    take_from(&t);
     return 0;
 }
 

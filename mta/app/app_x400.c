@@ -54,6 +54,8 @@ app_x400_connector_options(const struct app_connector *o, struct x400_hop hops[A
         .remote_mta = slice_of(x->remote.mta),
         .remote_password = x->remote.password,
         .remote = x->remote.selectors,
+        .callers = x->from,
+        .caller_count = x->from_count,
         .sources = o->sources,
         .source_count = o->source_count,
         .hops = hops,

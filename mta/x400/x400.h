@@ -127,7 +127,9 @@ struct x400_connector_options { /* borrowed during the call */
     struct slice remote_mta, remote_password;
     struct x400_selectors remote;
 
-    const struct netaddr *sources; /* VIPs to call from */
+    const struct netaddr_prefix *callers; /* the peer has to call from one of these ... */
+    size_t caller_count;                  /* ... 0: from anywhere */
+    const struct netaddr *sources;        /* VIPs to call from */
     size_t source_count;
     const struct x400_hop *hops;
     size_t hop_count;

@@ -79,7 +79,21 @@ protocol_of(const struct rtse_open *offer)
     return offer->application_protocol == 1 ? P1_1984 : P1_1988_X410;
 }
 
-/* It is connector's: may it be open now? */
+/* It is connector's: does it call from where it may? As little is told as of a wrong name. */
+static bool
+from_peer(const struct x400_link *l, struct refusal *r)
+{
+    const struct x400_connector_options *o = &r->connector->conf->o;
+    bool is = o->caller_count == 0;
+
+    for (size_t i = 0; i < o->caller_count; i++) {
+        is = is || netaddr_in(&l->peer, &o->callers[i]);
+    }
+    r->why = "the caller's address is in none of the networks of remote.from";
+    return is;
+}
+
+/* May it be open now? */
 static bool
 has_place(const struct x400_link *l, const struct rtse_open *offer, struct refusal *r)
 {
@@ -163,7 +177,7 @@ x400_answer_offer(void *ctx, const struct rtse_open *offer)
     m = x400_match_find(x->expected, x->expected_count, &a, &which);
     r.connector = which < x->expected_count ? x->expected_by[which] : NULL;
     r.why = x400_match_text(m);
-    if (m != X400_MATCH_FOUND || !has_place(l, offer, &r)) {
+    if (m != X400_MATCH_FOUND || !from_peer(l, &r) || !has_place(l, offer, &r)) {
         refuse(l, offer, protocol, &r, bind.mta_name);
         return;
     }

@@ -34,10 +34,12 @@ copy_slices(struct x400_connector_options *o, const struct x400_connector_option
 {
     struct x400_hop *hops = calloc(MAX(from->hop_count, (size_t)1), sizeof(*hops));
     struct netaddr *sources = calloc(MAX(from->source_count, (size_t)1), sizeof(*sources));
-    bool ok = hops != NULL && sources != NULL;
+    struct netaddr_prefix *callers = calloc(MAX(from->caller_count, (size_t)1), sizeof(*callers));
+    bool ok = hops != NULL && sources != NULL && callers != NULL;
 
     o->hops = hops;
     o->sources = sources;
+    o->callers = callers;
     o->hop_count = 0;
     for (size_t i = 0; ok && i < from->hop_count; i++) {
         hops[i] = from->hops[i];
@@ -48,6 +50,9 @@ copy_slices(struct x400_connector_options *o, const struct x400_connector_option
     }
     for (size_t i = 0; ok && i < from->source_count; i++) {
         sources[i] = from->sources[i];
+    }
+    for (size_t i = 0; ok && i < from->caller_count; i++) {
+        callers[i] = from->callers[i];
     }
     ok = copy_slice(&o->name) && ok;
     ok = copy_slice(&o->local_mta) && ok;
@@ -110,6 +115,7 @@ x400_conf_unref(struct x400_conf *conf)
     }
     free((void *)(uintptr_t)conf->o.hops);
     free((void *)(uintptr_t)conf->o.sources);
+    free((void *)(uintptr_t)conf->o.callers);
     free_slice(&conf->o.name);
     free_slice(&conf->o.local_mta);
     free_slice(&conf->o.remote_mta);

@@ -2,7 +2,8 @@
  *
  * By what it calls, then by who it says it is: called T-, S- and P-selector, MTA name, password,
  * and at last the protocol. Never by its address: peers call from any of theirs, through proxies,
- * and from either node of a cluster; and reverse DNS says nothing about an MTA.
+ * and from either node of a cluster; and reverse DNS says nothing about an MTA. (What a connector
+ * matched may be refused for its address, where the operator says so: x400_answer.c.)
  *
  * Selectors are compared by octets, with empty the same as absent: a connector without a selector
  *           is for peers that send none. There is no "any": one connector too many would answer.

@@ -338,7 +338,9 @@ connectors_are_told_apart_by_selectors_name_or_password(void)
         OTHER_IS("remote = { mta = \"ROME\"; };"),
         OTHER_IS("remote = { mta = \"PARIS\"; }; local = { tsel = \"2\"; };"),
         OTHER_IS("remote = { mta = \"PARIS\"; }; local = { psel_hex = \"02\"; };"),
-        OTHER_IS("remote = { mta = \"\"; };"),
+        OTHER_IS("remote = { mta = \"\"; }; local = { tsel = \"3\"; };"),
+        OTHER_IS("remote = { mta = \"\"; }; local = { ssel = \"3\"; };"),
+        OTHER_IS("remote = { mta = \"\"; from = [\"192.0.2.0/24\", \"2001:db8::/32\"]; };"),
         "up = { protocol = \"smtp\"; }; rome = { protocol = \"x400\"; schedule = [\"never\"]; "
         "remote "
         "= { mta = \"R\"; }; }; };",
@@ -401,6 +403,23 @@ a_password_that_the_servers_account_cannot_read_is_refused(void)
     write_password("pw", "secret\n", 0640);
     check_fault(lines, LINES, &f);
     remove_password("pw");
+}
+
+static void
+who_says_nothing_at_all_is_told_by_its_address(void)
+{
+    static const struct fault_row rows[] = {
+        { PARIS, PARIS_IS("remote = { mta = \"\"; };"), "connector.paris.remote.mta",
+            "whoever calls", "local.tsel", EV_CONF_INVALID },
+        { PARIS, PARIS_IS("remote = { mta = \"\"; }; local = { ssel = \"1\"; }; mode = \"x410\";"),
+            "connector.paris.remote.mta", "in this mode", "remote.from", EV_CONF_INVALID },
+        { PARIS, REMOTE("from = [\"192.0.2.1/24\"];"), "connector.paris.remote.from",
+            "not a network", "ADDRESS/BITS", EV_CONF_INVALID },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        check_fault(good_lines, LINES, &rows[i]);
+    }
 }
 
 static void
@@ -469,6 +488,7 @@ static const struct test_case cases[] = { TEST(what_is_not_said_has_its_default)
     TEST(connectors_are_told_apart_by_selectors_name_or_password),
     TEST(a_password_that_others_can_read_or_that_is_none_is_refused),
     TEST(a_password_that_the_servers_account_cannot_read_is_refused),
+    TEST(who_says_nothing_at_all_is_told_by_its_address),
     TEST(a_password_without_a_name_is_refused),
     TEST(check_says_what_it_understood_and_no_password) };
 

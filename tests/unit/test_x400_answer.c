@@ -212,8 +212,43 @@ an_address_that_left_cuts_its_associations(void)
     fake_stop(&w);
 }
 
-TEST_MAIN("x400_answer", TEST(an_association_that_matches_is_accepted_without_points),
-    TEST(points_are_one_switch), TEST(another_t_selector_is_refused_by_the_transport),
+/* The caller is 192.0.2.20. */
+static void
+who_calls_from_elsewhere_is_refused(void)
+{
+    static const struct {
+        const char *nets[2];
+        bool accepted;
+    } rows[] = { { { "192.0.2.0/24", NULL }, true }, { { "192.0.2.21/32", NULL }, false },
+        { { "2001:db8::/32", "192.0.2.20/32" }, true }, { { "0.0.0.0/0", NULL }, true } };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct netaddr_prefix nets[2];
+        struct fake_world w;
+        struct x400_connector_view v;
+        struct x400_conn *c;
+
+        fake_prepare(&w);
+        w.o.callers = nets;
+        for (size_t n = 0; n < 2 && rows[i].nets[n] != NULL; n++) {
+            CU_ASSERT_EQUAL(netaddr_parse_prefix(slice_of(rows[i].nets[n]), &nets[n]), 0);
+            w.o.caller_count++;
+        }
+        fake_start(&w);
+        c = fake_call(&w, "ldn1");
+        CU_ASSERT_TRUE(c->answered);
+        fake_offer(c, P1_1988_NORMAL, RTSE_MONOLOGUE, "PARIS", "par-secret");
+        CU_ASSERT_EQUAL(c->accepted, rows[i].accepted);
+        x400_connector_view(w.c, &v);
+        CU_ASSERT_EQUAL(strstr(v.refused, "remote.from") == NULL, rows[i].accepted);
+        fake_ends(c, rows[i].accepted ? X400_CLOSED : X400_REFUSED, OSI_SESSION, false);
+        fake_stop(&w);
+    }
+}
+
+TEST_MAIN("x400_answer", TEST(who_calls_from_elsewhere_is_refused),
+    TEST(an_association_that_matches_is_accepted_without_points), TEST(points_are_one_switch),
+    TEST(another_t_selector_is_refused_by_the_transport),
     TEST(a_bind_that_does_not_match_is_told_apart), TEST(limits_refuse_with_busy),
     TEST(connections_that_do_not_bind_are_few), TEST(a_recovery_is_refused),
     TEST(a_reload_leaves_associations_alone), TEST(an_address_that_left_cuts_its_associations))
