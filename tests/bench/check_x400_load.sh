@@ -1,0 +1,88 @@
+#!/bin/bash
+# Does x400_load count right? Loader to sink on loopback, with no MTA between.
+# Usage: check_x400_load.sh X400_LOAD
+set -euo pipefail
+
+x400_load=$1
+work=$(mktemp -d)
+sink_pid=""
+trap '[ -z "$sink_pid" ] || kill "$sink_pid" 2>/dev/null || true; rm -rf "$work"' EXIT
+
+fail() {
+    echo "FAILED: $*"
+    head -c 2000 "$work"/*.json 2>/dev/null || true
+    exit 1
+}
+
+sink_start() { # ARGUMENT...
+    rm -f "$work"/*
+    "$x400_load" receive --listen 127.0.0.1 --local SINK,sink --peer LOAD,load --json "$work/sink.json" \
+        --ready "$work/ready" "$@" &
+    sink_pid=$!
+    until [ -s "$work/ready" ]; do
+        kill -0 "$sink_pid" || fail "the sink does not start"
+        sleep 0.02
+    done
+}
+
+sink_end() {
+    wait "$sink_pid" || fail "the sink ends with $?"
+    sink_pid=""
+}
+
+load() {
+    "$x400_load" send --to "$(cat "$work/ready")" --local LOAD,load --peer SINK,sink --json "$work/load.json" "$@" ||
+        fail "$name: the loader ends with $?"
+}
+
+expect() { # FILE KEY VALUE
+    grep -q "\"$2\": $3[,}]" "$work/$1.json" || fail "$name: $1 should say $2 = $3"
+}
+
+for mode in normal x410 1984; do
+    name="many messages over several associations, $mode"
+    sink_start --count 300 --mode "$mode"
+    load --sessions 5 --messages 300 --mode "$mode"
+    sink_end
+    expect load acked 300
+    expect load deferred 0
+    expect sink messages 300
+    expect sink distinct 300
+    expect sink duplicates 0
+    expect sink others 0
+    expect sink altered 0
+    expect sink bytes $((300 * 4096))
+done
+
+name="every size around the pattern's and the pieces' ends"
+sink_start --count 9
+first=0
+for size in 0 1 4096 32767 32768 65521 65522 1000000 10000000; do
+    load --size "$size" --first "$first"
+    first=$((first + 1))
+done
+sink_end
+expect sink distinct 9
+expect sink altered 0
+expect sink bytes 11200675
+
+name="what came before is counted as such"
+sink_start --count 4
+load --messages 3
+load --messages 4
+sink_end
+expect sink distinct 4
+expect sink messages 4
+expect sink duplicates 3
+
+name="a sink that is not well: nothing is taken, and both sides say so"
+sink_start --flap 50
+if "$x400_load" send --to "$(cat "$work/ready")" --local LOAD,load --peer SINK,sink --json "$work/load.json" --size 100000 --tries 5; then
+    fail "$name: a message was taken"
+fi
+kill "$sink_pid"
+sink_end
+expect load failed 1
+expect sink messages 0
+! grep -q '"cuts": 0,' "$work/sink.json" || fail "$name: nothing was cut"
+echo "passed"
