@@ -324,10 +324,91 @@ def part_check(entries):
           ["page cache", "cat", "store check", "difference (median)", "each round (check/cat)"], rows)
 
 
+def part_x400_rate(entries):
+    rows = []
+    for associations in sorted({entry["associations"] for entry in entries}):
+        own = [entry for entry in entries if entry["associations"] == associations]
+        rates = [entry["messages"] / float(entry["seconds"]) for entry in own]
+        cpu = [number(median([entry[side]["cpu_s"] * 1e6 / entry["messages"] for entry in own]))
+               for side in ("near", "far", "in")]
+        rows.append([
+            associations, " ".join(str(entry["opened"]) for entry in own), number(median(rates)),
+            " ".join(number(rate) for rate in rates), cpu[0], cpu[1],
+            number(median([entry["load"]["rate"] for entry in own])), cpu[2],
+            number(median([entry["near"]["peak_private_kib"] / 1024 for entry in own]), 1) + " / "
+            + number(median([entry["far"]["peak_private_kib"] / 1024 for entry in own]), 1),
+            sum(entry["messages"] - entry["sink"]["distinct"] for entry in own),
+            sum(entry["sink"]["duplicates"] for entry in own)])
+    table(f"X.400: {entries[0]['messages']:,} messages of 4 KiB, from daemon to daemon",
+          ["associations", "opened, each round", "messages/s (median)", "each round",
+           "sender: CPU µs a message", "receiver: CPU µs a message",
+           "accepted/s from the loader before (8 associations)", "CPU µs a message",
+           "peak RssAnon + RssShmem, sender / receiver, MiB", "missing", "twice"], rows)
+
+
+def part_x400_large(entries):
+    rows = []
+    for side in ("near", "far"):
+        meters = [entry[side] for entry in entries]
+        rows.append([
+            {"near": "first", "far": "second"}[side],
+            number(median([meter["first_private_kib"] / 1024 for meter in meters]), 1),
+            number(max(meter["peak_private_kib"] / 1024 for meter in meters), 1),
+            number(max(meter["peak_pss_kib"] / 1024 for meter in meters), 1),
+            number(median([meter["cpu_s"] for meter in meters]), 2),
+            number(median([entry["load"]["seconds"] for entry in entries]), 2),
+            number(median([seconds_to_last(entry) for entry in entries]), 2),
+            f"{sum(entry['sink']['distinct'] for entry in entries)} of {len(entries)}"])
+    table(f"X.400: a content of {entries[0]['bytes']:,} octets through two daemons",
+          ["daemon", "RssAnon + RssShmem before, MiB", "peak", "peak PSS MiB", "CPU s",
+           "s until the first has it", "s to the sink", "came"], rows)
+
+
+def part_x400_isolation(entries):
+    rates = {}
+    for entry in entries:
+        rates[entry["round"], entry["variant"]] = entry["messages"] / float(entry["seconds"])
+    rounds = [n for n in sorted({n for n, _ in rates})
+              if (n, "alone") in rates and (n, "beside") in rates]
+    ratios = [rates[n, "beside"] / rates[n, "alone"] for n in rounds]
+    beside = [entry for entry in entries if entry["variant"] == "beside"]
+    rows = [[
+        number(median([rates[n, "alone"] for n in rounds])),
+        number(median([rates[n, "beside"] for n in rounds])), number(median(ratios), 2),
+        " ".join(number(ratio, 2) for ratio in ratios),
+        number(median([entry["flap"]["cuts"] for entry in beside])),
+        number(median([entry["flap"]["connections"] for entry in beside])),
+        number(median([entry["hole"]["endpoints"][0]["connections"] for entry in beside])),
+        sum(entry["messages"] - entry["sink"]["distinct"] for entry in entries),
+        sum(entry["sink"]["duplicates"] for entry in entries)]]
+    table(f"X.400: {entries[0]['messages']:,} messages of 4 KiB for a healthy connector (4 "
+          f"associations), alone / beside a black hole and a peer that flaps, "
+          f"{entries[0]['stuck']:,} messages stuck for each",
+          ["alone/s", "beside them/s", "ratio (median)", "each pair", "cuts of the flapping peer",
+           "calls to it", "calls into the hole", "missing", "twice"], rows)
+
+
+X400_PRIVATE_KIB_MAX = 64 * 1024
+
+
+def x400_broken(entry):
+    """What is no matter of speed: a sentence for each promise that was not kept."""
+    sink = entry["sink"]
+    for key in ("duplicates", "altered", "others", "unnumbered"):
+        if sink[key] > 0:
+            yield f"{sink[key]} {key}"
+    if sink["distinct"] != entry["messages"]:
+        yield f"{sink['distinct']} of {entry['messages']} messages came"
+    for side in ("near", "far"):
+        if side in entry and entry[side]["peak_private_kib"] > X400_PRIVATE_KIB_MAX:
+            yield f"{side} had {entry[side]['peak_private_kib']} KiB of RssAnon + RssShmem"
+
+
 PARTS = {"disk": part_disk, "check": part_check, "journal": part_journal, "dot": part_dot, "loopback": part_loopback, "relay": part_relay,
          "latency": part_latency, "accept": part_accept, "idle": part_idle, "large": part_large,
          "isolation": part_isolation, "deep": part_deep,
-         "stuck": part_stuck}
+         "stuck": part_stuck, "x400_rate": part_x400_rate, "x400_large": part_x400_large,
+         "x400_isolation": part_x400_isolation}
 
 
 def print_tables(paths):
@@ -339,6 +420,10 @@ def print_tables(paths):
         own = [entry for entry in entries if entry["part"] == name]
         if own:
             show(own)
+    broken = [f"{entry['part']}, round {entry['round']}: {what}" for entry in entries
+              if entry["part"].startswith("x400_") for what in x400_broken(entry)]
+    if broken:
+        sys.exit("FAILED: " + "; ".join(broken))
 
 
 def main(arguments):
