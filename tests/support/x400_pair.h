@@ -91,8 +91,8 @@ struct pair_mta {
     struct pair_setting settings[PAIR_SETTINGS];
     unsigned reopened, suspended, dropped, noted, seeks;
     unsigned parts_unknown; /* so often: the queue is being loaded */
-    uint64_t resume_ms;   /* of the last delivery that ended without being delivered */
-    bool points, no_sync; /* no_sync: the disk takes its time */
+    uint64_t resume_ms;     /* of the last delivery that ended without being delivered */
+    bool points, no_sync;   /* no_sync: the disk takes its time */
     struct loop_task sync, pump;
     struct sched_session sessions[PAIR_SESSIONS];
     unsigned sessions_max;
