@@ -13,14 +13,16 @@
 
 #define FILE_MODE 0600
 #define DIR_MODE  0700
-/* Filled in one turn of the loop: about half a millisecond. */
-#define BLOCK_BYTES (256 * KIB)
+/* Filled in one turn of the loop: about half a millisecond. Less in a store of small segments, so
+ * that a few messages are several blocks there, and the simulation has mail change between them. */
+#define BLOCK_BYTES  (256 * KIB)
+#define SEGMENT_PART 64
 /* Written back at once: the journal's sync waits no longer for the disk than that takes. */
 #define SYNC_BYTES (4 * MIB)
 /* Room on the disk that is asked for before one is begun, for each message and recipient. */
 #define ROOM_BYTES 256
 
-enum make_state { MAKE_TELL, MAKE_WALK, MAKE_DURABLE, MAKE_FINISH };
+enum make_state { MAKE_TELL, MAKE_SEGMENTS, MAKE_MESSAGES, MAKE_DURABLE, MAKE_FINISH };
 enum make_job { JOB_NONE, JOB_OPEN, JOB_BLOCK, JOB_FINISH };
 
 /* The thread's. */
@@ -44,7 +46,6 @@ struct snapshot_make {
     enum make_state state;
     uint64_t cursor; /* id of the last message written */
     uint64_t began_ms;
-    bool walked;
     struct snapshot_block block;
     struct make_file file;
 
@@ -321,13 +322,13 @@ static int
 put_messages(struct snapshot_make *m)
 {
     struct msgindex *ix = &m->q->index;
+    uint64_t full = MIN(BLOCK_BYTES, m->q->segment_bytes / SEGMENT_PART);
     int rc = 0;
 
-    while (rc == 0 && m->block.used < BLOCK_BYTES) {
+    while (rc == 0 && m->block.used < full) {
         const struct stored *s = msgindex_after(ix, m->cursor);
 
         if (s == NULL) {
-            m->walked = true;
             break;
         }
         rc = snapshot_put_message(&m->block, ix, s);
@@ -338,17 +339,19 @@ put_messages(struct snapshot_make *m)
     return rc;
 }
 
-/* One block more, or all of them are written. */
+/* One block more, or all of them are written. The first has the settings already, and may be full
+ * with them: its state tells it from the others, and not whether a message was written. */
 static void
 walk(struct snapshot_make *m)
 {
-    bool first = m->cursor == 0 && !m->walked;
-    int rc;
+    int rc = 0;
 
-    if (!first) {
+    if (m->state == MAKE_SEGMENTS) {
+        m->state = MAKE_MESSAGES;
+        rc = put_segments(m);
+    } else {
         snapshot_block_begin(&m->block);
     }
-    rc = first ? put_segments(m) : 0;
     rc = rc < 0 ? rc : put_messages(m);
     if (rc < 0) {
         end(m, rc);
@@ -372,7 +375,7 @@ on_sync(void *ctx, int status)
     if (status < 0) {
         end(m, status);
     } else if (m->state == MAKE_TELL) {
-        m->state = MAKE_WALK;
+        m->state = MAKE_SEGMENTS;
         give_job(m, JOB_OPEN);
     } else {
         m->state = MAKE_FINISH;

@@ -538,6 +538,44 @@ one_is_written_when_the_journal_has_grown(void)
     store_end();
 }
 
+/* More than a block takes (names of transactions do that): they are one block, and then the
+ * messages come. */
+static void
+many_settings_are_written_once_and_come_back(void)
+{
+    enum { KEYS = 600, VALUE = 1000 };
+    static char value[VALUE];
+    char key[32];
+    struct rig r;
+
+    memset(value, 'v', sizeof(value));
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    (void)rig_put(&r, 5000, 'a');
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct slice k = { key, (size_t)snprintf(key, sizeof(key), STATE_TRANSID "%u", i) };
+
+        CU_ASSERT_EQUAL_FATAL(queue_state_set(r.q, k, (struct slice){ value, sizeof(value) }), 0);
+        if (i % 100 == 99) {
+            rig_sync(&r);
+        }
+    }
+    take_snapshot(&r);
+    CU_ASSERT_EQUAL(count_files("snapshot", ".snap"), 1);
+    drop(&r);
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    CU_ASSERT_TRUE(r.claim.snapshot_bytes > KEYS * VALUE);
+    CU_ASSERT_TRUE(r.claim.snapshot_bytes < KEYS * VALUE * 2);
+    CU_ASSERT_EQUAL(r.claim.messages, 1);
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct slice k = { key, (size_t)snprintf(key, sizeof(key), STATE_TRANSID "%u", i) };
+
+        CU_ASSERT_EQUAL(queue_state_get(r.q, k).n, sizeof(value));
+    }
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 static void
 a_release_does_not_wait_for_one_in_the_making(void)
 {
@@ -566,4 +604,5 @@ TEST_MAIN("snapshot", TEST(a_message_comes_back_as_it_was),
     TEST(an_unreadable_snapshot_costs_the_one_before_or_the_whole_journal),
     TEST(check_looks_into_snapshots), TEST(check_compares_a_snapshot_with_the_journal),
     TEST(one_is_written_when_the_journal_has_grown),
+    TEST(many_settings_are_written_once_and_come_back),
     TEST(a_release_does_not_wait_for_one_in_the_making))
