@@ -103,13 +103,27 @@ is_zero(const uint8_t *bytes, size_t n)
     return true;
 }
 
+static bool
+record_follows(const struct dump *d, uint64_t lsn, size_t at, uint32_t seed)
+{
+    struct record_head h;
+
+    for (size_t i = RECORD_ALIGN; i < d->size - at; i += RECORD_ALIGN) {
+        if (record_head_get(d->bytes + at + i, d->size - at - i, seed, lsn + i, &h) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What is behind the last record: nothing, what was never written, or what does not validate. */
 static void
-walk_rest(struct dump *d, uint64_t lsn, size_t at)
+walk_rest(struct dump *d, uint64_t lsn, size_t at, uint32_t seed)
 {
     struct store_record r = { .segment = d->name, .offset = at, .lsn = lsn };
 
     r.length = d->size - at;
+    r.followed = record_follows(d, lsn, at, seed);
     if (!is_zero(d->bytes + at, d->size - at)) {
         emit(d, &r);
     }
@@ -126,7 +140,7 @@ walk(struct dump *d, uint64_t base, uint32_t seed)
 
         if (record_head_get(d->bytes + at, left, seed, r.lsn, &r.head) < 0 ||
             r.head.length > left) {
-            walk_rest(d, r.lsn, at);
+            walk_rest(d, r.lsn, at, seed);
             return;
         }
         r.header_valid = true;

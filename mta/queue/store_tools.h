@@ -70,8 +70,11 @@ struct store_record {
     const char *segment;
     uint64_t offset, lsn;
     bool header_valid, payload_valid;
-    /* With a bad header: the rest of the segment's file, of which nothing can be said. */
+    /* With a bad header: the rest of the segment's file, of which nothing can be said but whether
+     * a record follows in it. If none does it is no damage: a torn tail, or what the file had in
+     * its life before. */
     uint64_t length;
+    bool followed;
     struct record_head head;
     struct slice payload; /* valid in the call; empty if the header is bad */
 };

@@ -54,7 +54,9 @@ on_record(void *ctx, const struct store_record *r)
     } else {
         (void)printf("%llx %s+%llu %s %llu bytes", (unsigned long long)r->lsn, r->segment,
             (unsigned long long)r->offset,
-            r->header_valid ? record_type_name(r->head.type) : "DOES NOT VALIDATE",
+            r->header_valid ? record_type_name(r->head.type)
+            : r->followed   ? "DOES NOT VALIDATE"
+                            : "no record",
             (unsigned long long)r->length);
         print_fields(a);
         (void)putchar('\n');

@@ -410,7 +410,9 @@ record_json(const struct store_record *r, bool content)
         r->header_valid && r->payload_valid);
 
     if (!r->header_valid) {
-        (void)json_object_set_new(a, "damage", json_string("header"));
+        if (r->followed) {
+            (void)json_object_set_new(a, "damage", json_string("header"));
+        }
         return a;
     }
     (void)json_object_set_new(a, "type", json_string(record_type_name(r->head.type)));

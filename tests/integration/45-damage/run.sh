@@ -123,6 +123,8 @@ stop_daemon
 read -r file offset < <(place "$three" CONTENT)
 harm "$file" $((offset + 9))
 found 301 record.header.damaged
+expect 6 "dump tells it from a file's rest" bh store dump
+says "DOES NOT VALIDATE"
 start_daemon
 wait_for 10 "degraded: quarantine-not-empty" degraded quarantine-not-empty
 serves "$one" "$two"
@@ -183,6 +185,13 @@ crash() {
 bh queue remove "$big" >/dev/null
 crash
 whole "after the crash"
+read -r file offset < <(bh store dump --json | tail -n 1 | /usr/bin/python3 -c 'import json, sys
+r = json.loads(sys.stdin.read())
+print("journal/" + r["segment"], (r["offset"] + r["length"] + 7 & ~7) + 64)')
+harm "$file" "$offset" 100
+expect 0 "what is behind the last record is no damage" bh store dump
+says " no record "
+whole "behind the last record"
 segments=$(find $store/journal -name '*.seg' | wc -l)
 ((segments >= 2)) || fail "$segments segments"
 file=journal/$(find $store/journal -name '*.seg' -printf '%f\n' | sort | tail -n 2 | head -n 1)
