@@ -10,16 +10,23 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* A used-up quota is a full disk to everybody here: the same cause, the same cure. */
+static int
+failure(void)
+{
+    return errno == EDQUOT ? -ENOSPC : -errno;
+}
+
 static int
 result(int rc)
 {
-    return rc < 0 ? -errno : rc;
+    return rc < 0 ? failure() : rc;
 }
 
 static ssize_t
 result_bytes(ssize_t n)
 {
-    return n < 0 ? -errno : n;
+    return n < 0 ? failure() : n;
 }
 
 static int

@@ -2,7 +2,8 @@
  * where a simulation puts a fake disk in their place.
  *
  * Threads   any; the table is set once before the first call.
- * Errors    -errno. A short write is continued; end of file in io_pread is a short count.
+ * Errors    -errno; EDQUOT is -ENOSPC. A short write is continued; end of file in io_pread is a
+ *           short count.
  * Rule      a failed fsync or fdatasync is never retried by anyone: the caller fails stop.
  */
 #ifndef CORE_IO_H
