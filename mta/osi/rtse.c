@@ -223,7 +223,7 @@ begin_activity(struct rtse *r, uint64_t apdu_bytes, uint64_t done_bytes, char id
     struct ber_writer w;
     int rc, n;
 
-    CHECK(apdu_bytes > done_bytes);
+    CHECK(apdu_bytes > done_bytes && apdu_bytes <= rtse_apdu_max(r));
     r->self.activity++;
     r->apdu_bytes = apdu_bytes;
     r->done_bytes = done_bytes;
@@ -256,6 +256,14 @@ uint64_t
 rtse_offset(const struct rtse_recovery *from)
 {
     return (uint64_t)from->point * from->checkpoint * RTSE_CHECKPOINT_UNIT_BYTES;
+}
+
+uint64_t
+rtse_apdu_max(const struct rtse *r)
+{
+    return r->checkpoint == 0
+               ? UINT64_MAX
+               : (uint64_t)(SESSION_SERIAL_MAX - 1) * r->checkpoint * RTSE_CHECKPOINT_UNIT_BYTES;
 }
 
 int

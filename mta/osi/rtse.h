@@ -211,11 +211,14 @@ int rtse_accept(struct rtse *r, const struct rtse_open *o) MUST_USE; /* ANSWER *
 /* reason for X.410 mode; user (a bind error) for normal mode. */
 int rtse_refuse(struct rtse *r, unsigned reason, struct slice user) MUST_USE;
 
-/* TURN. The activity's number is the next one; see self.activity. */
+/* TURN. At most rtse_apdu_max. The activity's number is the next one; see self.activity. */
 int rtse_transfer(struct rtse *r, uint64_t apdu_bytes) MUST_USE;
 /* TURN: go on with what from's association began; the octets from rtse_offset(from) on follow. */
 int rtse_resume(struct rtse *r, const struct rtse_recovery *from, uint64_t apdu_bytes) MUST_USE;
 uint64_t rtse_offset(const struct rtse_recovery *from);
+/* The longest APDU: a point behind each checkpoint, and points have numbers of six digits (X.225
+ * 8.3.1.10). UINT64_MAX without checkpoints. */
+uint64_t rtse_apdu_max(const struct rtse *r);
 /* SEND: how many octets rtse_write takes now: 0 at the window's end or while much waits in out. */
 size_t rtse_room(const struct rtse *r);
 int rtse_write(struct rtse *r, struct slice bytes) MUST_USE; /* at most rtse_room */

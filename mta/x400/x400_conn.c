@@ -800,6 +800,12 @@ x400_conn_refuse(struct x400_conn *c, unsigned reason, struct slice user)
 
 /* ---- sending */
 
+uint64_t
+x400_conn_apdu_max(const struct x400_conn *c)
+{
+    return rtse_apdu_max(&c->stack.rtse);
+}
+
 void
 x400_conn_transfer(struct x400_conn *c, uint64_t apdu_bytes, unsigned priority)
 {

@@ -153,6 +153,8 @@ void x400_conn_set_times(struct x400_conn *c, const struct x400_times *times);
 void x400_conn_set_label(struct x400_conn *c, struct slice label);
 
 /* ---- sending: with the turn, nothing under way */
+/* apdu_bytes at most this: what the points that were agreed upon can count. */
+uint64_t x400_conn_apdu_max(const struct x400_conn *c);
 void x400_conn_transfer(struct x400_conn *c, uint64_t apdu_bytes, unsigned priority);
 /* The octets from rtse_offset(from) on follow. from: its point above 0, and its checkpoint size
  * that of this association (else -EINVAL: begin anew). */

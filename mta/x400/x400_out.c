@@ -620,6 +620,12 @@ prepare(struct transport_session *t)
         t->headed = true;
         t->stored_bytes = bytes;
         t->bytes = t->left = buf_len(&t->head) + t->content_bytes;
+        if (t->bytes > x400_conn_apdu_max(t->at->conn)) {
+            (void)unfit(t, "5.3.4",
+                "the message is longer than a million checkpoints of the size agreed upon: a "
+                "larger rtse.checkpoint is needed, here and at the peer");
+            return;
+        }
         t->small = t->bytes <= SMALL_BYTES;
     }
     rc = t->small ? asked(t, t->connector->up.attempted) : 0;

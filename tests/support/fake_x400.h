@@ -38,6 +38,7 @@ static struct x400_conn fake_conns[FAKE_CONNS_MAX];
 static unsigned fake_conn_count;
 static int fake_open_status;
 static size_t fake_room;
+static uint64_t fake_apdu_max;
 
 const struct x400_times x400_times_default;
 
@@ -138,6 +139,13 @@ x400_conn_set_label(struct x400_conn *c, struct slice label)
 {
     (void)c;
     (void)label;
+}
+
+uint64_t
+x400_conn_apdu_max(const struct x400_conn *c)
+{
+    (void)c;
+    return fake_apdu_max;
 }
 
 void
@@ -287,8 +295,10 @@ fake_ends(struct x400_conn *c, enum x400_end_how how, enum osi_layer layer, bool
 /* ---- intake */
 
 #define FAKE_COMMITS_MAX 8
+#define FAKE_PARTS_MAX   8
 
 struct intake_message {
+    uint64_t id;
     struct buf bytes;
     intake_resume_fn *resume;
     void *resume_ctx;
@@ -301,6 +311,14 @@ struct fake_commit {
     intake_commit_fn *cb; /* NULL: called, or forgotten */
     void *ctx;
 };
+/* What was secured of a message; a test says when it is durable. */
+struct fake_part {
+    uint64_t id; /* 0: none */
+    struct intake_message *open;
+    struct buf bytes, key, state;
+    intake_commit_fn *cb; /* NULL: called, or forgotten */
+    void *ctx;
+};
 struct fake_intake {
     int ready, open, write, commit; /* what the calls say */
     int known;
@@ -309,6 +327,8 @@ struct fake_intake {
     struct intake_message *last;
     struct fake_commit commits[FAKE_COMMITS_MAX];
     unsigned commit_count;
+    struct fake_part parts[FAKE_PARTS_MAX];
+    unsigned dropped, reopened;
 };
 
 static inline int
@@ -337,23 +357,30 @@ fake_intake_settled(void *ctx, struct slice transid)
 
 static struct fake_intake *fake_intake_now;
 
+static inline struct intake_message *
+fake_intake_message(uint64_t id, intake_resume_fn *resume, void *resume_ctx)
+{
+    struct intake_message *m = calloc(1, sizeof(*m));
+
+    CHECK(m != NULL);
+    m->id = id;
+    buf_init(&m->bytes, 64 * MIB);
+    m->resume = resume;
+    m->resume_ctx = resume_ctx;
+    return m;
+}
+
 static inline int
 fake_intake_open(void *ctx, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out,
     uint64_t *id)
 {
     struct fake_intake *f = ctx;
-    struct intake_message *m;
 
     if (f->open < 0) {
         return f->open;
     }
-    m = calloc(1, sizeof(*m));
-    CHECK(m != NULL);
-    buf_init(&m->bytes, 64 * MIB);
-    m->resume = resume;
-    m->resume_ctx = resume_ctx;
-    f->last = *out = m;
     *id = 0x100 + ++f->opened;
+    f->last = *out = fake_intake_message(*id, resume, resume_ctx);
     return 0;
 }
 
@@ -377,6 +404,126 @@ fake_intake_free(struct intake_message *m)
     free(m);
 }
 
+/* ---- parts */
+
+static inline void
+fake_part_free(struct fake_part *part)
+{
+    buf_fini(&part->bytes);
+    buf_fini(&part->key);
+    buf_fini(&part->state);
+    *part = (struct fake_part){ .id = 0 };
+}
+
+/* Of this message; 0: a free place. */
+static inline struct fake_part *
+fake_part_of(struct fake_intake *f, uint64_t id)
+{
+    for (unsigned i = 0; i < FAKE_PARTS_MAX; i++) {
+        if (f->parts[i].id == id) {
+            return &f->parts[i];
+        }
+    }
+    return NULL;
+}
+
+static inline void
+fake_part_forget(struct fake_intake *f, uint64_t id)
+{
+    struct fake_part *part = fake_part_of(f, id);
+
+    if (part != NULL) {
+        fake_part_free(part);
+    }
+}
+
+static inline void
+fake_part_copy(struct buf *out, struct slice bytes)
+{
+    buf_init(out, 64 * MIB);
+    CHECK(buf_append(out, bytes) == 0);
+}
+
+static inline int
+fake_intake_secure(
+    struct intake_message *m, struct slice key, struct slice state, intake_commit_fn *cb, void *ctx)
+{
+    struct fake_intake *f = fake_intake_now;
+    struct fake_part *part;
+
+    fake_part_forget(f, m->id);
+    part = fake_part_of(f, 0);
+    CHECK(part != NULL);
+    *part = (struct fake_part){ .id = m->id, .open = m, .cb = cb, .ctx = ctx };
+    fake_part_copy(&part->bytes, buf_slice(&m->bytes));
+    fake_part_copy(&part->key, key);
+    fake_part_copy(&part->state, state);
+    return 0;
+}
+
+static inline void
+fake_intake_suspend(struct intake_message *m)
+{
+    fake_part_of(fake_intake_now, m->id)->open = NULL;
+    fake_intake_free(m);
+}
+
+static inline int
+fake_intake_part(void *ctx, uint64_t after, struct intake_part *out)
+{
+    struct fake_part *next = NULL;
+
+    for (unsigned i = 0; i < FAKE_PARTS_MAX; i++) {
+        struct fake_part *part = &((struct fake_intake *)ctx)->parts[i];
+
+        if (part->id > after && part->open == NULL && (next == NULL || part->id < next->id)) {
+            next = part;
+        }
+    }
+    if (next != NULL) {
+        *out = (struct intake_part){ next->id, buf_len(&next->bytes), buf_slice(&next->key),
+            buf_slice(&next->state) };
+    }
+    return next != NULL;
+}
+
+static inline int
+fake_intake_reopen(
+    void *ctx, uint64_t id, intake_resume_fn *resume, void *resume_ctx, struct intake_message **out)
+{
+    struct fake_intake *f = ctx;
+    struct fake_part *part = fake_part_of(f, id);
+
+    CHECK(part != NULL && part->open == NULL);
+    f->reopened++;
+    f->last = *out = part->open = fake_intake_message(id, resume, resume_ctx);
+    CHECK(buf_append(&f->last->bytes, buf_slice(&part->bytes)) == 0);
+    return 0;
+}
+
+static inline void
+fake_intake_drop(void *ctx, uint64_t id)
+{
+    ((struct fake_intake *)ctx)->dropped++;
+    fake_part_forget(ctx, id);
+}
+
+/* The sync returned for all parts. */
+static inline void
+fake_parts_synced(struct fake_intake *f)
+{
+    for (unsigned i = 0; i < FAKE_PARTS_MAX; i++) {
+        intake_commit_fn *cb = f->parts[i].cb;
+
+        f->parts[i].cb = NULL;
+        if (cb != NULL) {
+            cb(f->parts[i].ctx, 0);
+        }
+    }
+}
+
+/* ---- the end of a message */
+
 static inline int
 fake_intake_commit(
     struct intake_message *m, const struct envelope *e, intake_commit_fn *cb, void *ctx)
@@ -396,6 +543,9 @@ fake_intake_commit(
     for (uint32_t i = 0; i < e->recipient_count; i++) {
         CHECK(slice_copy(e->recipients[i].address, c->to[i], sizeof(c->to[i])) == 0);
     }
+    if (fake_part_of(f, m->id) != NULL) { /* the message takes its place with the same sync */
+        fake_part_of(f, m->id)->open = m;
+    }
     free(m);
     return 0;
 }
@@ -404,6 +554,7 @@ static inline void
 fake_intake_abort(struct intake_message *m)
 {
     fake_intake_now->aborted++;
+    fake_part_forget(fake_intake_now, m->id);
     fake_intake_free(m);
 }
 
@@ -412,11 +563,15 @@ fake_intake_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
 {
     struct fake_intake *f = ctx;
 
-    (void)cb;
     for (unsigned i = 0; i < f->commit_count; i++) {
-        if (f->commits[i].ctx == cb_ctx && f->commits[i].cb != NULL) {
+        if (f->commits[i].ctx == cb_ctx && f->commits[i].cb == cb) {
             f->commits[i].cb = NULL;
             f->forgotten++;
+        }
+    }
+    for (unsigned i = 0; i < FAKE_PARTS_MAX; i++) {
+        if (f->parts[i].ctx == cb_ctx && f->parts[i].cb == cb) {
+            f->parts[i].cb = NULL;
         }
     }
 }
@@ -442,7 +597,12 @@ fake_intake_init(struct fake_intake *f)
         .write = fake_intake_write,
         .commit = fake_intake_commit,
         .abort = fake_intake_abort,
-        .forget = fake_intake_forget };
+        .forget = fake_intake_forget,
+        .secure = fake_intake_secure,
+        .suspend = fake_intake_suspend,
+        .part = fake_intake_part,
+        .reopen = fake_intake_reopen,
+        .drop = fake_intake_drop };
 
     *f = (struct fake_intake){ .known = 0 };
     fake_intake_now = f;
@@ -454,6 +614,9 @@ fake_intake_fini(struct fake_intake *f)
 {
     for (unsigned i = 0; i < f->commit_count; i++) {
         buf_fini(&f->commits[i].bytes);
+    }
+    for (unsigned i = 0; i < FAKE_PARTS_MAX; i++) {
+        fake_part_free(&f->parts[i]);
     }
 }
 
@@ -659,6 +822,7 @@ fake_start(struct fake_world *w)
     fake_conn_count = 0;
     fake_open_status = 0;
     fake_room = 256 * KIB;
+    fake_apdu_max = UINT64_MAX;
     CHECK(loop_new(&w->loop) == 0);
     x.loop = w->loop;
     x.intake = fake_intake_init(&w->intake);

@@ -53,6 +53,8 @@ an_association_opens_transfers_and_closes_in_both_modes(void)
                                              "bind");
             CU_ASSERT_EQUAL(p.a.k.rtse.checkpoint, checkpoints[c]);
             CU_ASSERT_EQUAL(p.a.last.open.checkpoint, checkpoints[c]);
+            CU_ASSERT_EQUAL(rtse_apdu_max(&p.a.k.rtse),
+                checkpoints[c] == 0 ? UINT64_MAX : (uint64_t)999998 * 1024 * checkpoints[c]);
             CU_ASSERT_EQUAL(p.a.last.open.window, o.window);
             for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
                 buf_clear(&p.b.octets);
