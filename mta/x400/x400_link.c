@@ -219,6 +219,7 @@ x400_link_opened(struct x400_link *l, const struct rtse_open *agreed)
         LF_STR("direction", l->incoming ? "in" : "out"), LF_STR("remote", l->remote),
         LF_STR("local", l->local), LF_STR("mode", v.mode), LF_STR("dialogue", v.dialogue),
         LF_UINT("checkpoint", agreed->checkpoint), LF_UINT("window", agreed->window));
+    x400_resume_opened(l);
     if (l->session != NULL) {
         x400_out_opened(l->session);
     } else {

@@ -78,6 +78,7 @@ struct x400_link {
     char listener[X400_CONN_LABEL_CAP]; /* incoming */
     struct x400_selector called;        /* incoming: T */
     bool incoming, open;
+    bool twin;              /* the peer has another one by this reference: x400_resume_find.c */
     bool closing, released; /* to be closed, politely; x400_conn was told */
     enum p1_protocol protocol;
     enum rtse_dialogue dialogue;
@@ -153,10 +154,12 @@ struct x400_receipt {
     unsigned asked;
     /* x400_resume_in.c */
     uint32_t renamed;            /* the activity's number for a recovery */
-    uint32_t last_point, flying; /* that came; that is being secured, 0: none is */
-    bool has_part;               /* something was secured, or is being */
-    bool keeps;                  /* it is left for a recovery */
-    uint64_t again_bytes;        /* of what comes, we have so much already */
+    uint32_t last_point, flying; /* that came; that is secured with what is being secured */
+    bool securing;
+    bool has_part;        /* something was secured, or is being, and may be resumed */
+    bool odd;             /* the peer's points are not where their numbers say */
+    bool keeps;           /* it is left for a recovery */
+    uint64_t again_bytes; /* of what comes, we have so much already */
 };
 /* What the association says; *_begin makes the receipt. */
 void x400_in_begin(struct x400_link *l, uint32_t activity);
@@ -182,6 +185,23 @@ void x400_resume_end(struct x400_receipt *r);
 /* Nothing is kept from now on, and the transfer goes on: points that wait are confirmed. */
 void x400_resume_skip(struct x400_receipt *r);
 void x400_resume_start(struct x400 *x);
+/* A part is given up, with its event. */
+void x400_resume_drop(struct x400 *x, uint64_t id, uint64_t size_bytes);
+
+/* ---- x400_resume_find.c: which part a resumption names */
+
+/* What a recovery of r would name; whose: in parts. r has its association. */
+struct slice x400_resume_key(
+    const struct x400_receipt *r, char out[X400_PART_KEY_CAP], struct rtse_recovery *whose);
+/* What the peer's resumption names. */
+void x400_resume_whose(
+    const struct x400_link *l, const struct rtse_ind *ind, struct rtse_recovery *out);
+/* The part of that name. 1; 0: there is none, or it is not certain which; -EAGAIN: not known yet.
+ * May end another association. */
+int x400_resume_find(
+    const struct x400_receipt *r, struct slice key, struct intake_part *out) MUST_USE;
+/* An association is open: whatever else has its reference cannot be told from it any more. */
+void x400_resume_opened(struct x400_link *l);
 
 /* ---- x400_resume_out.c: notes of what goes */
 

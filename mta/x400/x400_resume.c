@@ -47,6 +47,25 @@ x400_part_is_of(struct slice key, struct slice connector)
                                    slice_starts(slice_skip(key, connector.n), SLICE_LIT("/")));
 }
 
+/* "/USER/COMMON" of a key that is connector's. */
+static struct slice
+reference_of(struct slice key, struct slice connector)
+{
+    key = slice_skip(key, sizeof(PREFIX) - 1 + connector.n + 1);
+    return slice_skip(key, slice_find(key, '/'));
+}
+
+bool
+x400_part_is_like(struct slice key, struct slice connector, const struct rtse_recovery *whose)
+{
+    char text[X400_PART_KEY_CAP];
+
+    connector = slice_sub(connector, 0, 255); /* as in x400_part_key */
+    return x400_part_is_of(key, connector) &&
+           slice_eq(reference_of(key, connector),
+               reference_of(x400_part_key(text, connector, whose), connector));
+}
+
 int
 x400_part_write(struct buf *out, const struct x400_part *p)
 {

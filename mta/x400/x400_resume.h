@@ -15,6 +15,8 @@ struct slice x400_part_key(
     char out[X400_PART_KEY_CAP], struct slice connector, const struct rtse_recovery *whose);
 /* Is it one of connector's? Empty: of any. */
 bool x400_part_is_of(struct slice key, struct slice connector);
+/* Is it of an association of connector's with this reference, whatever the activity? */
+bool x400_part_is_like(struct slice key, struct slice connector, const struct rtse_recovery *whose);
 
 /* Parts of one connector that wait to be resumed; of one more the oldest goes. */
 #define X400_PARTS_MAX      64u

@@ -1,5 +1,5 @@
 /* x400_resume_in.c - transfers that come, and break: what came is a part of a message in the
- * journal, and goes on when its sender resumes it.
+ * journal, and goes on when its sender resumes it. Which part that is: x400_resume_find.c.
  *
  * Order      A point is confirmed in on_secured only, with status 0: what is before it is durable,
  *            with the reader's state behind the last octet that came. One is under way at a time;
@@ -7,10 +7,10 @@
  *            envelope, a long envelope, content that is skipped or returned) a point is confirmed
  *            at once: who resumes there is told that we do not know it, and begins anew, so that
  *            octets are lost and no message.
+ *            Nor is anything kept where a point's number does not tell an offset: of a peer whose
+ *            segments are shorter than the checkpoint size, as X.228 allows.
  * Resuming   The sender goes on at a point of ours or before it: what we have is dropped. The part
  *            is secured once more under the name that a second recovery will ask for.
- *            It may do so before we hear that its association is gone (a host without power says
- *            nothing): then that one is ended, and leaves its part.
  * Giving up  rtse.recovery after it was last secured, or after we started, a part goes; also one of
  *            a connector that is gone, and one that cannot be read.
  */
@@ -30,15 +30,6 @@ intake_of(const struct x400 *x)
 
 /* ---- securing */
 
-/* Of the association as it is; activity: as the peer calls it in a recovery. */
-static struct slice
-key_of(const struct x400_receipt *r, char out[X400_PART_KEY_CAP], struct rtse_recovery *whose)
-{
-    x400_conn_recovery(r->at->conn, whose);
-    whose->activity = r->renamed;
-    return x400_part_key(out, r->conf->o.name, whose);
-}
-
 /* BH_ESTATE, BH_ETOOBIG: nothing can be kept here. */
 static int
 secure(struct x400_receipt *r)
@@ -52,10 +43,11 @@ secure(struct x400_receipt *r)
     int rc;
 
     if (!r->x->o.points || r->conf->o.recovery_ms == 0 || intake->ops->secure == NULL ||
-        r->at == NULL || r->message == NULL || r->state != X400_IN_TAKE || r->returning) {
+        r->at == NULL || r->message == NULL || r->state != X400_IN_TAKE || r->returning || r->odd ||
+        r->at->twin) {
         return BH_ESTATE;
     }
-    key = key_of(r, text, &whose);
+    key = x400_resume_key(r, text, &whose);
     if (whose.checkpoint == 0) {
         return BH_ESTATE;
     }
@@ -67,8 +59,8 @@ secure(struct x400_receipt *r)
     rc = rc < 0 ? rc : intake->ops->secure(r->message, key, buf_slice(&state), on_secured, r);
     buf_fini(&state);
     if (rc == 0) {
-        r->flying = MAX(r->last_point, 1u);
-        r->has_part = true;
+        r->securing = r->has_part = true;
+        r->flying = r->last_point;
     }
     return rc;
 }
@@ -99,21 +91,38 @@ on_secured(void *ctx, int status)
     struct x400_receipt *r = ctx;
     uint32_t point = r->flying;
 
-    r->flying = 0;
+    r->securing = false;
     if (status < 0) {
         return; /* this instance is about to end, and says nothing more */
     }
-    confirm(r, point);
+    if (point > 0) { /* 0: it was resumed, and no point came since */
+        confirm(r, point);
+    }
     if (r->last_point > point && r->state == X400_IN_TAKE) {
         secure_or_confirm(r);
     }
 }
 
+/* Does the point stand where its number says? r has taken all before it. */
+static bool
+is_in_place(const struct x400_receipt *r, uint32_t point)
+{
+    struct rtse_recovery here;
+
+    x400_conn_recovery(r->at->conn, &here);
+    here.point = point;
+    return rtse_offset(&here) == r->reader.ber.at - r->again_bytes;
+}
+
 void
 x400_resume_point(struct x400_receipt *r, uint32_t point)
 {
+    if (r->state == X400_IN_TAKE && !is_in_place(r, point)) {
+        r->odd = true;
+        r->has_part = false;
+    }
     r->last_point = point;
-    if (r->flying == 0) {
+    if (!r->securing) {
         secure_or_confirm(r);
     }
 }
@@ -121,14 +130,14 @@ x400_resume_point(struct x400_receipt *r, uint32_t point)
 static void
 forget(struct x400_receipt *r)
 {
-    if (r->flying != 0) {
+    if (r->securing) {
         intake_of(r->x)->ops->forget(intake_of(r->x)->ctx, on_secured, r);
-        r->flying = 0;
+        r->securing = false;
     }
 }
 
-static void
-drop_part(struct x400 *x, uint64_t id, uint64_t size_bytes)
+void
+x400_resume_drop(struct x400 *x, uint64_t id, uint64_t size_bytes)
 {
     log_event(EV_X400_PART_DROPPED, LF_ID("id", id), LF_UINT("size", size_bytes));
     intake_of(x)->ops->drop(intake_of(x)->ctx, id);
@@ -151,7 +160,7 @@ make_room(const struct x400_receipt *r)
         }
     }
     if (count >= X400_PARTS_MAX) {
-        drop_part(r->x, oldest, bytes);
+        x400_resume_drop(r->x, oldest, bytes);
     }
 }
 
@@ -177,53 +186,6 @@ x400_resume_skip(struct x400_receipt *r)
 }
 
 /* ---- going on */
-
-/* 1; 0: there is none; -EAGAIN. */
-static int
-find(struct x400 *x, struct slice key, struct intake_part *out)
-{
-    const struct intake *intake = intake_of(x);
-    uint64_t after = 0;
-    int rc = intake->ops->part == NULL ? 0 : intake->ops->part(intake->ctx, after, out);
-
-    while (rc == 1 && !slice_eq(out->key, key)) {
-        after = out->id;
-        rc = intake->ops->part(intake->ctx, after, out);
-    }
-    return rc;
-}
-
-static void
-whose_is(const struct x400_link *l, const struct rtse_ind *ind, struct rtse_recovery *out)
-{
-    x400_conn_recovery(l->conn, out);
-    out->activity = ind->activity;
-    if (ind->link.user.n + ind->link.common.n == 0) {
-        return; /* of this association */
-    }
-    out->user_n = (uint8_t)MIN(ind->link.user.n, sizeof(out->user));
-    out->common_n = (uint8_t)MIN(ind->link.common.n, sizeof(out->common));
-    memcpy(out->user, out->user_n > 0 ? ind->link.user.p : "", out->user_n);
-    memcpy(out->common, out->common_n > 0 ? ind->link.common.p : "", out->common_n);
-}
-
-/* The association over which it came until now is still here, half open: it ends, and is found. */
-static int
-find_held(const struct x400_receipt *r, struct slice key, struct intake_part *out)
-{
-    LIST_FOR(it, &r->x->receipts)
-    {
-        struct x400_receipt *o = CONTAINER_OF(it, struct x400_receipt, link);
-        char text[X400_PART_KEY_CAP];
-        struct rtse_recovery whose;
-
-        if (o != r && o->at != NULL && o->has_part && slice_eq(key_of(o, text, &whose), key)) {
-            x400_link_abort(o->at, "the peer resumed its transfer over another association", 0);
-            return find(r->x, key, out);
-        }
-    }
-    return 0;
-}
 
 /* The envelope is judged again: routes may be others here. 0; BH_ENOTFOUND: it is to begin anew. */
 static int
@@ -263,10 +225,9 @@ take_up(struct x400_receipt *r, const struct rtse_ind *ind)
     struct slice key;
     int rc;
 
-    whose_is(r->at, ind, &whose);
+    x400_resume_whose(r->at, ind, &whose);
     key = x400_part_key(text, r->conf->o.name, &whose);
-    rc = find(r->x, key, &part);
-    rc = rc == 0 ? find_held(r, key, &part) : rc;
+    rc = x400_resume_find(r, key, &part);
     if (rc <= 0 || !r->x->o.points) {
         return rc == 0 ? BH_ENOTFOUND : rc < 0 ? rc : BH_ESTATE;
     }
@@ -364,7 +325,7 @@ on_sweep(void *ctx)
 
     while (intake->ops->part(intake->ctx, part.id, &part) == 1) {
         if (x400_part_is_of(part.key, SLICE_NONE) && is_over(x, &part, now)) {
-            drop_part(x, part.id, part.size_bytes);
+            x400_resume_drop(x, part.id, part.size_bytes);
         }
     }
     loop_timer_start(&x->parts_timer, SWEEP_MS);

@@ -17,6 +17,7 @@ a_part_s_key_names_connector_and_transfer(void)
     struct rtse_recovery longest = { .user_n = SESSION_REFERENCE_BYTES_MAX,
         .common_n = SESSION_REFERENCE_BYTES_MAX,
         .activity = UINT32_MAX };
+    struct rtse_recovery later = whose;
     struct slice key = x400_part_key(a, SLICE_LIT("paris"), &whose);
     char name[300];
 
@@ -26,6 +27,11 @@ a_part_s_key_names_connector_and_transfer(void)
     CU_ASSERT_FALSE(x400_part_is_of(key, SLICE_LIT("par")));
     CU_ASSERT_FALSE(x400_part_is_of(key, SLICE_LIT("paris2")));
     CU_ASSERT_FALSE(x400_part_is_of(SLICE_LIT("smtp/paris/7"), SLICE_NONE));
+    later.activity += 100;
+    CU_ASSERT_TRUE(x400_part_is_like(key, SLICE_LIT("paris"), &later));
+    CU_ASSERT_FALSE(x400_part_is_like(key, SLICE_LIT("par"), &later));
+    later.common[0]++;
+    CU_ASSERT_FALSE(x400_part_is_like(key, SLICE_LIT("paris"), &later));
     memset(name, 'x', sizeof(name));
     key = x400_part_key(b, (struct slice){ name, sizeof(name) }, &longest);
     CU_ASSERT_TRUE(key.n < X400_PART_KEY_CAP);
