@@ -5,10 +5,15 @@
  *   relay_driver receive DIR ADDRESS PORT SPEC...       listens until it is ended
  *   relay_driver send ADDRESS PORT SPEC FROM KIND FILE COUNT TO...   ends when all is confirmed
  *
- * SPEC is NAME,MODE,OUR-MTA,OUR-TSEL,PEERS-MTA,PEERS-TSEL. KIND: message or probe. What came is
- * DIR/NAME.N (as it is stored), DIR/NAME.N.content, and a line of DIR/log. The file DIR/stall or
- * $STALL: at most 64 KiB of each content are taken or sent while it is there. A transfer that came
- * again and is known makes a line "again". $SOURCE: the address to call from (127.0.0.1). */
+ * SPEC is NAME,MODE,OUR-MTA,OUR-TSEL,PEERS-MTA,PEERS-TSEL. KIND: message, probe, or report: then
+ * FILE is what came, as it is stored, and each TO is what became of a recipient, delivered or
+ * failed. What came is DIR/NAME.N (as it is stored), DIR/NAME.N.content, and a line of DIR/log. The
+ * file DIR/stall or $STALL: at most 64 KiB of each content are taken or sent while it is there. A
+ * transfer that came again and is known makes a line "again".
+ * $SOURCE: the address to call from (127.0.0.1). $ID: of identifiers, before their number. $DOMAIN:
+ * another than /C=AA/A= /P=END/. $PRIORITY: urgent or non-urgent. $DEFERRED, $LATEST: delivery
+ * times, in seconds since 1970. $REPORTS: delivery is to be reported too. $HEAD: a file with the
+ * envelope, as it is stored, in the place of one made of all that. */
 #include "core/ticks.h"
 #include "net/egress.h"
 #include "net/listener.h"
@@ -184,6 +189,7 @@ list_it(struct intake_message *m, const struct envelope *e, const char *name, un
         [ENVELOPE_P1_PROBE] = "probe",
         [ENVELOPE_P1_REPORT] = "report" };
     char path[512], *octets = malloc((size_t)m->bytes + 1);
+    static struct p1_passed passed;
     struct p1_envelope p1;
     const char *error = "";
     uint64_t head, at;
@@ -201,8 +207,9 @@ list_it(struct intake_message *m, const struct envelope *e, const char *name, un
           fwrite(octets + head, 1, (size_t)(m->bytes - head), content) == m->bytes - head);
     (void)fclose(content);
     log = open_log();
-    fprintf(log, "%s %s %u id %.*s trace %u for", name, kinds[e->body], n,
-        SLICE_FMT(p1_text_slice(&p1.id.local)), (unsigned)p1.trace_count);
+    p1_plan_passed(&p1, &passed);
+    fprintf(log, "%s %s %u id %.*s trace %u rerouted %u for", name, kinds[e->body], n,
+        SLICE_FMT(p1_text_slice(&p1.id.local)), (unsigned)p1.trace_count, passed.reroutes);
     for (uint32_t i = 0; i < e->recipient_count; i++) {
         fprintf(log, " %.*s", SLICE_FMT(e->recipients[i].address));
     }
@@ -286,6 +293,39 @@ static unsigned left, number;
 static struct p1_made made;
 static struct slice content;
 
+static struct slice given; /* of $HEAD, or a report; empty: made is made */
+
+static struct slice
+report_on(struct slice stored, char **outcomes, int count)
+{
+    static struct buf out; /* as long as the process */
+    struct p1_outcome all[ARRAY_LEN(recipients)];
+    struct p1_reporter by = { .domain = made.domain,
+        .mta_name = SLICE_LIT("END"),
+        .local_id = slice_of(getenv("ID") != NULL ? getenv("ID") : "R"),
+        .now_wall_ms = ticks_wall_ms(),
+        .arrival_wall_ms = ticks_wall_ms() };
+    struct p1_envelope subject;
+    const char *error = "";
+    uint64_t at, head;
+    enum p1_kind kind;
+
+    must(p1_stored_bytes(stored, &kind, &head), "the subject's head");
+    must(p1_stored_read(slice_sub(stored, 0, (size_t)head), &subject, &error, &at), error);
+    CHECK(subject.recipient_count == (unsigned)count && (unsigned)count <= ARRAY_LEN(all));
+    for (int i = 0; i < count; i++) {
+        all[i] = strcmp(outcomes[i], "delivered") == 0
+                     ? (struct p1_outcome){ .is = P1_DELIVERED, .delivery_wall_ms = by.now_wall_ms }
+                     : (struct p1_outcome){ .is = P1_FAILED, .diagnostic = 4 };
+    }
+    buf_init(&out, LISTED_MAX);
+    if (p1_report_write(&out, &subject, all, &by) != 1) {
+        fprintf(stderr, "nothing to report\n");
+        exit(1);
+    }
+    return buf_slice(&out);
+}
+
 /* The next message: as the one before, under another identifier. */
 static void
 make_it(void)
@@ -296,7 +336,7 @@ make_it(void)
     (void)snprintf(id, sizeof(id), "%s-%u", getenv("ID") != NULL ? getenv("ID") : "T", ++number);
     made.local_id = slice_of(id);
     buf_init(&head, LISTED_MAX);
-    must(p1_make(&head, &made), "the envelope");
+    must(given.n > 0 ? buf_append(&head, given) : p1_make(&head, &made), "the envelope");
     free(sent_octets);
     sent_head = buf_len(&head);
     sent_bytes = sent_head + (made.kind == P1_MESSAGE ? content.n : 0);
@@ -581,39 +621,97 @@ or_of(const char *text)
     return a;
 }
 
+static uint64_t
+seconds_of(const char *name)
+{
+    const char *text = getenv(name);
+
+    return text != NULL ? (uint64_t)strtoull(text, NULL, 10) * 1000 : 0;
+}
+
+/* /C=AA/A= /P=END/ */
+static void
+take_domain(struct p1_domain *out, const char *text)
+{
+    struct or_address a = or_of(text);
+    struct p1_text *const to[] = { &out->country, &out->admd, &out->prmd };
+    static const enum or_attribute of[] = { OR_C, OR_A, OR_P };
+
+    for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+        struct slice s = or_address_value(&a, of[i], OR_PRINTABLE);
+
+        *to[i] = (struct p1_text){ .given = s.n > 0, .n = (uint8_t)s.n };
+        memcpy(to[i]->octets, s.n > 0 ? s.p : "", s.n);
+    }
+}
+
+/* All but kind, recipients and content. */
+static void
+make_from(const struct p1_domain *domain, const struct or_address *from)
+{
+    const char *priority = getenv("PRIORITY");
+
+    made.domain = domain;
+    made.originator = from;
+    made.content_type = 2;
+    made.probe_bytes = content.n;
+    made.deferred_wall_ms = seconds_of("DEFERRED");
+    made.latest_wall_ms = seconds_of("LATEST");
+    made.priority = priority == NULL                  ? P1_NORMAL
+                    : strcmp(priority, "urgent") == 0 ? P1_URGENT
+                                                      : P1_NON_URGENT;
+}
+
+static void
+send_to(int count, char **to)
+{
+    static struct or_address address[ARRAY_LEN(recipients)];
+    static struct p1_made_recipient list[ARRAY_LEN(recipients)];
+    const uint32_t reports =
+        getenv("REPORTS") != NULL ? P1_MTA_NON_DELIVERY | P1_REPORT_ASKED : P1_MTA_NON_DELIVERY;
+
+    for (int i = 0; i < count && work.recipient_count < ARRAY_LEN(recipients); i++) {
+        uint32_t n = work.recipient_count++;
+
+        address[n] = or_of(to[i]);
+        list[n] = (struct p1_made_recipient){ &address[n], reports };
+        recipients[n] = slice_of(to[i]);
+    }
+    made.recipients = list;
+    made.recipient_count = work.recipient_count;
+    work.recipients = recipients;
+}
+
 static int
 send_all(int argc, char **argv)
 {
-    static struct or_address from, to[ARRAY_LEN(recipients)];
-    static struct p1_made_recipient list[ARRAY_LEN(recipients)];
-    static const struct p1_domain domain = { { true, 2, "AA" }, { true, 1, " " },
-        { true, 3, "END" } };
+    static struct or_address from;
+    static struct p1_domain domain;
+    const bool report = strcmp(argv[4], "report") == 0;
+    const char *head = getenv("HEAD"), *name = getenv("DOMAIN");
     struct netaddr hop;
 
     stall = getenv("STALL");
+    take_domain(&domain, name != NULL ? name : "/C=AA/A= /P=END/");
     begin(&domain);
     hop = address_of(argv[0], argv[1]);
     add_end(argv[2], &hop);
     from = or_of(argv[3]);
     content = whole_file(argv[5]);
     left = (unsigned)strtoul(argv[6], NULL, 10);
-    for (int i = 7; i < argc && work.recipient_count < ARRAY_LEN(recipients); i++) {
-        uint32_t n = work.recipient_count++;
-
-        to[n] = or_of(argv[i]);
-        list[n] = (struct p1_made_recipient){ &to[n], P1_MTA_NON_DELIVERY };
-        recipients[n] = slice_of(argv[i]);
+    made.kind = strcmp(argv[4], "probe") == 0 ? P1_PROBE : report ? P1_REPORT : P1_MESSAGE;
+    make_from(&domain, &from);
+    if (report) {
+        given = report_on(content, argv + 7, argc - 7);
+        send_to(1, argv + 3);
+    } else {
+        given = head != NULL ? whole_file(head) : SLICE_NONE;
+        send_to(argc - 7, argv + 7);
     }
-    made = (struct p1_made){ .kind = strcmp(argv[4], "probe") == 0 ? P1_PROBE : P1_MESSAGE,
-        .domain = &domain,
-        .originator = &from,
-        .recipients = list,
-        .recipient_count = work.recipient_count,
-        .content_type = 2,
-        .probe_bytes = content.n };
     work.sender = slice_of(argv[3]);
-    work.body = made.kind == P1_PROBE ? ENVELOPE_P1_PROBE : ENVELOPE_P1_MESSAGE;
-    work.recipients = recipients;
+    work.body = made.kind == P1_PROBE ? ENVELOPE_P1_PROBE
+                : report              ? ENVELOPE_P1_REPORT
+                                      : ENVELOPE_P1_MESSAGE;
     make_it();
     try_it();
     return loop_run(loop) == 0 && left == 0 ? 0 : 1;

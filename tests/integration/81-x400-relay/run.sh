@@ -7,44 +7,11 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../daemon.sh"
 own_host "$@"
 ip addr add 192.0.2.12/32 dev lo
-driver=$BRIDGEHEAD_BUILD/tests/integration/81-x400-relay_driver
 declare -A at=([london]=192.0.2.10 [paris]=192.0.2.11 [rome]=192.0.2.12 [alice]=127.0.0.1 [bob]=127.0.0.1)
 declare -A port=([london]=102 [paris]=102 [rome]=102 [alice]=2101 [bob]=2102)
 
-# connector NAME US PEER LINK [LINE]: both sides' T-selectors are the name and the LINK
-connector() {
-    local name=$1 us=$2 peer=$3 link=$4 more=${5:-}
-
-    echo "$name = { protocol = \"x400\"; next_hop = [\"[${at[$peer]}]:${port[$peer]}\"];
-        local = { mta = \"${us^^}\"; tsel = \"$us.$link\"; };
-        remote = { mta = \"${peer^^}\"; tsel = \"$peer.$link\"; };
-        open = { interval = \"1s\"; }; transfer = { interval = \"1s\"; }; $more };"
-}
-# relay NAME CONNECTORS ROUTES [LINE...]
-relay() {
-    local name=$1 connectors=$2 routes=$3
-
-    shift 3
-    write_config "$name" "vip = [\"${at[$name]}\"];" "listener = { p1 = { protocol = \"x400\"; address = \"vip\"; }; };" \
-        "x400 = { domain = \"/C=GB/A= /P=${name^^}/\"; mta = \"${name^^}\"; };" "connector = { $connectors };" "route = ( $routes );" \
-        'drain = "300ms";' "$@"
-    instance=$name
-    start_daemon
-    wait_for 10 "$name serves" serving
-}
-spec() { echo "$1,${5:-normal},${2^^},$2.$4,${3^^},$3.$4"; } # NAME US PEER LINK [MODE]
-# put TO KIND FILE COUNT RECIPIENT...: alice hands it to london
-put() {
-    local kind=$1 file=$2 count=$3
-
-    shift 3
-    "$driver" send "${at[london]}" 102 "$(spec london alice london in)" /C=DE/A=ALICE/S=a/ "$kind" "$file" "$count" "$@"
-}
-came() { grep -qsE -- "$2" "/mnt/$1/log"; }
-same() { cmp "$1" "/mnt/bob/bob.$2.content" || fail "content $2 is not what was sent"; }
-number() { awk -v id="$2" '$5 == id { print $3 }' "/mnt/$1/log" | head -1; } # WHO ID: its file
-empty() { [[ $(bridgehead --config "/mnt/$1.conf" status --json | field queue.messages) = 0 ]]; }
-logged() { grep -qs -- "$2" "/mnt/$1.log"; } # WHO PATTERN: a thread of its own writes it, a little later
+# shellcheck source=tests/integration/x400.sh
+. "$tests/integration/x400.sh"
 
 mkdir alice bob
 # an OCTET STRING: tshark takes the content for an IPM, and random octets may look like one that is cut short
