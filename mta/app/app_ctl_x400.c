@@ -158,8 +158,11 @@ on_ping(void *ctx, const struct x400_ping_result *r)
     }
     body = json_pack("{s:s,s:b,s:b,s:s,s:s,s:s,s:I,s:s,s:o,s:f,s:f,s:o}", "name", p->name, "ok",
         r->ok, "opened", r->end.opened, "local", local, "remote", remote, "layer",
-        r->ok ? "" : osi_layer_name(r->end.layer), "reason", (json_int_t)r->end.reason, "why",
-        r->end.text, "mta", app_ctl_text(mta), "opened_s", (double)r->opened_ms / 1000, "closed_s",
+        r->stranger != NULL ? osi_layer_name(OSI_USER)
+        : r->ok             ? ""
+                            : osi_layer_name(r->end.layer),
+        "reason", (json_int_t)r->end.reason, "why", r->stranger != NULL ? r->stranger : r->end.text,
+        "mta", app_ctl_text(mta), "opened_s", (double)r->opened_ms / 1000, "closed_s",
         (double)r->closed_ms / 1000, "text", app_ctl_text(buf_slice(&text)));
     if (r->end.opened) {
         (void)json_object_update_new(

@@ -217,6 +217,22 @@ p1_bind_error_text(unsigned error)
     return error < ARRAY_LEN(texts) && texts[error] != NULL ? texts[error] : "an unknown error";
 }
 
+const char *
+p1_bind_refused_text(unsigned error)
+{
+    switch (error) {
+    case P1_BIND_BUSY:
+        return "the peer refuses the bind: busy";
+    case P1_BIND_AUTHENTICATION:
+        return "the peer refuses the bind: authentication error; it compares local.mta and "
+               "local.password_file, and perhaps mode and the selectors that are called";
+    case P1_BIND_DIALOGUE:
+        return "the peer refuses the bind: unacceptable dialogue mode (rtse.dialogue)";
+    default:
+        return "the peer refuses the bind";
+    }
+}
+
 /* ---- who it is */
 
 static bool

@@ -43,6 +43,8 @@ unsigned p1_bind_refuse_reason(enum p1_bind_error e);
 enum p1_bind_error p1_bind_error_of(unsigned refuse_reason);
 /* A few words for what a peer says; never NULL. */
 const char *p1_bind_error_text(unsigned error);
+/* The same as a sentence, with what it looked at of ours. */
+const char *p1_bind_refused_text(unsigned error);
 
 enum p1_bind_match {
     P1_MATCH,

@@ -227,6 +227,23 @@ x400_link_opened(struct x400_link *l, const struct rtse_open *agreed)
     }
 }
 
+const char *
+x400_link_stranger(enum p1_bind_match match)
+{
+    switch (match) {
+    case P1_MATCH:
+        break;
+    case P1_MATCH_NULL:
+        return "the peer's answer has no name, and remote.mta is set";
+    case P1_MATCH_NAME:
+        return "the peer's answer names another MTA than remote.mta";
+    case P1_MATCH_PASSWORD:
+    case P1_MATCH_STRONG:
+        return "the password in the peer's answer is not that of the connector's remote side";
+    }
+    return NULL;
+}
+
 static void
 wrong_peer(struct x400_link *l, const char *why, struct slice name)
 {
@@ -251,22 +268,12 @@ on_opened(void *ctx, const struct rtse_open *agreed)
         wrong_peer(l, why, SLICE_NONE);
         return;
     }
-    switch (p1_bind_match(&bind, o->remote_mta, o->remote_password)) {
-    case P1_MATCH:
+    why = x400_link_stranger(p1_bind_match(&bind, o->remote_mta, o->remote_password));
+    if (why != NULL) {
+        wrong_peer(l, why, bind.mta_name);
+    } else {
         x400_link_opened(l, agreed);
-        return;
-    case P1_MATCH_NULL:
-        why = "the peer's answer has no name, and remote.mta is set";
-        break;
-    case P1_MATCH_NAME:
-        why = "the peer's answer names another MTA than remote.mta";
-        break;
-    case P1_MATCH_PASSWORD:
-    case P1_MATCH_STRONG:
-        why = "the password in the peer's answer is not that of the connector's remote side";
-        break;
     }
-    wrong_peer(l, why, bind.mta_name);
 }
 
 static void
@@ -378,10 +385,24 @@ on_room(void *ctx)
     }
 }
 
+/* A refused bind is a matter of names and passwords, of which reliable transfer knows nothing. */
 static void
 on_end(void *ctx, const struct x400_end *end)
 {
-    x400_link_end(ctx, end);
+    struct x400_link *l = ctx;
+    struct x400_end said = *end;
+    struct p1_bind refusal;
+    const char *error;
+
+    if (end->how == X400_REFUSED && end->layer == OSI_USER &&
+        p1_bind_read(end->user, P1_1988_NORMAL, P1_BIND_REFUSAL, &refusal, &error) == 0) {
+        said.reason = refusal.error;
+        said.text = p1_bind_refused_text(refusal.error);
+    } else if (end->how == X400_REFUSED && end->layer == OSI_RTSE &&
+               end->reason == RTSE_REFUSE_VALIDATION) {
+        said.text = p1_bind_refused_text(P1_BIND_AUTHENTICATION);
+    }
+    x400_link_end(l, &said);
 }
 
 const struct x400_conn_user x400_link_user = { .on_called = x400_answer_call,

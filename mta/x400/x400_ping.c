@@ -9,6 +9,7 @@
 struct x400_ping {
     struct loop *loop;
     struct x400_conn *conn;
+    struct x400_conf *conf; /* of the connector whose peer it is to be; NULL: anybody's */
     enum p1_protocol protocol;
     x400_ping_fn *cb;
     void *ctx;
@@ -21,6 +22,7 @@ static void
 ping_free(struct x400_ping *p)
 {
     x400_conn_free(p->conn);
+    x400_conf_unref(p->conf);
     explicit_bzero(p, sizeof(*p)); /* the peer's password */
     free(p);
 }
@@ -46,6 +48,12 @@ on_opened(void *ctx, const struct rtse_open *agreed)
     p->result.opened_ms = loop_now_ms(p->loop) - p->started_ms;
     x400_conn_view(p->conn, &p->result.at);
     take_bind(p, agreed->user, P1_BIND_RESULT);
+    if (p->conf != NULL) {
+        p->result.stranger = !p->result.has_bind
+                                 ? "the peer's answer cannot be read"
+                                 : x400_link_stranger(p1_bind_match(&p->result.bind,
+                                       p->conf->o.remote_mta, p->conf->o.remote_password));
+    }
     x400_conn_close(p->conn);
 }
 
@@ -66,7 +74,7 @@ on_end(void *ctx, const struct x400_end *end)
 {
     struct x400_ping *p = ctx;
 
-    p->result.ok = end->how == X400_CLOSED && end->opened;
+    p->result.ok = end->how == X400_CLOSED && end->opened && p->result.stranger == NULL;
     p->result.closed_ms = loop_now_ms(p->loop) - p->started_ms;
     p->result.end = *end;
     if (!end->opened) {
@@ -119,6 +127,9 @@ x400_connector_ping(struct x400_ping **out, struct x400_connector *c, const stru
     if (rc == 0) {
         rc = x400_ping_start(out, c->x->env.net, &o, c->conf->o.protocol, cb, ctx);
     }
+    if (rc == 0) {
+        (*out)->conf = x400_conf_ref(c->conf);
+    }
     buf_fini(&bind);
     return rc;
 }
@@ -144,6 +155,9 @@ text_of_end(const struct x400_ping_result *r, struct buf *out)
     if (r->ok) {
         return buf_printf(out, "opened after %llu ms, released after %llu ms\n",
             (unsigned long long)r->opened_ms, (unsigned long long)r->closed_ms);
+    }
+    if (r->stranger != NULL) {
+        return buf_printf(out, "not who the connector says: %s\n", r->stranger);
     }
     rc = buf_printf(out, "%s %s layer: %s", what, osi_layer_name(e->layer), e->text);
     if (rc == 0 && r->has_bind && !e->opened) {

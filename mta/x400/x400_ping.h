@@ -9,11 +9,12 @@
 struct x400_ping;
 
 struct x400_ping_result {
-    bool ok;             /* bound and unbound */
+    bool ok;             /* bound and unbound, with whom the connector names */
     struct x400_view at; /* when it was open; else when it ended */
     struct x400_end end; /* CLOSED if ok */
     bool has_bind;       /* the peer's name (result), or its error */
     struct p1_bind bind;
+    const char *stranger; /* why the peer that answered is not the connector's; NULL: it is */
     uint64_t opened_ms, closed_ms; /* since the start */
 };
 

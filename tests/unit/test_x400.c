@@ -259,6 +259,7 @@ both_sides_say_why_a_bind_was_refused(void)
         p.a.stopped = true;
         x400_connector_view(p.b.c, &there);
         CU_ASSERT_PTR_NOT_NULL(strstr(here.refused, "the peer refused"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(here.refused, "local.password_file"));
         CU_ASSERT_PTR_NOT_NULL(strstr(there.refused, "password"));
         CU_ASSERT_TRUE(there.refused_incoming);
         pair_stop(&p);
