@@ -405,6 +405,7 @@ make(struct space *s, struct job *job, int *out_fd, bool *zeroed)
     rc = rc < 0 ? rc : io_sync_dir(s->dir);
     if (rc < 0) {
         io_close(&fd);
+        (void)!io_unlink(from); /* nobody counts it any more; the directory may need its room */
         return rc;
     }
     *out_fd = fd;
