@@ -172,7 +172,8 @@
     X(EV_X400_RESUME_REFUSED, 2135, "x400.resume.refused", DEBUG, "A peer wanted to resume a transfer of which nothing is kept here; it begins anew.", "None needed.") \
     X(EV_X400_CONTENT, 2136, "x400.content.failed", ERROR, "A queued message could not be read, or is not as long as it should be; its delivery was broken off.", "Look at the store's events; bridgehead store check lists damage.") \
     X(EV_X400_RESUMED, 2150, "x400.transfer.resumed", INFO, "A transfer that had broken off goes on at its last confirmed point; kept tells how many octets need not come again.", "None needed.") \
-    X(EV_X400_PART_DROPPED, 2151, "x400.part.dropped", INFO, "What was kept of a transfer that had broken off is given up: nobody resumed it in rtse.recovery, its connector is gone, 64 younger ones are kept for it, or its peer gave another association the same reference.", "None needed: the peer still has the message, and sends it anew.")
+    X(EV_X400_PART_DROPPED, 2151, "x400.part.dropped", INFO, "What was kept of a transfer that had broken off is given up: nobody resumed it in rtse.recovery, its connector is gone, 64 younger ones are kept for it, or its peer gave another association the same reference.", "None needed: the peer still has the message, and sends it anew.") \
+    X(EV_X400_TRANSFER_BROKEN, 2152, "x400.transfer.broken", INFO, "A transfer broke off behind a confirmed point, or the peer put it off; it goes on there if it is resumed within rtse.recovery. kept: the octets that are confirmed (direction out) or came (in).", "If it lasts, the line before it tells why its association ended.")
 /* clang-format on */
 
 enum bridgehead_event {

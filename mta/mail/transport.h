@@ -33,7 +33,9 @@ struct transport_result {
     uint8_t can_ask;     /* in_doubt, and the peer knows TRANSIDs: trying again does no harm */
     uint8_t answered;    /* the peer knew the TRANSID: no doubt of before is left */
     uint8_t untried;     /* deferred for a reason of ours: no attempt that the peer failed */
-    uint64_t resume_ms;  /* deferred: tried within this time it goes on where it stopped; 0: anew */
+    /* Deferred: tried within this time it goes on where it stopped; 0: anew. Of a session that did
+     * not open: it, or another of the same destination. */
+    uint64_t resume_ms;
 };
 
 /* One transaction's work: one message, some of its recipients. Owned by the scheduler; valid until

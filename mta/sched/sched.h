@@ -18,7 +18,7 @@
  * returns to the first connector once it is back, what has moved stays where it is.
  * A session that is lost before it carried anything counts as well, from the third in a row.
  * What can be gone on with where it stopped (resume_ms) is tried well within that time, whatever
- * the schedules say, and so is its destination.
+ * the schedules say, and so is its destination, whoever of its messages met the failure.
  *
  * Order on disk. A failure that is to be reported is recorded after its notification was queued, in
  * one journal: a crash between the two repeats the notification, never loses it (notice.c).

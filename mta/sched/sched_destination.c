@@ -406,6 +406,30 @@ destination_gives_up(
     return s->env.route(s->env.ctx, m, m->recipients[recipient].address, via, &count) && count == 1;
 }
 
+/* As long as one of its messages can be resumed: also for a message that cannot. */
+static uint64_t
+backoff_ms(const struct sched *s, const struct destination *d)
+{
+    uint64_t now = sched_now(s);
+
+    return destination_delay_ms(&s->o.backoff, d->connector->open_interval_ms, d->failures,
+        hash_bytes(name_of(d)), d->resume_by_ms - MIN(d->resume_by_ms, now));
+}
+
+void
+destination_resumable(struct sched *s, struct destination *d, uint64_t resume_ms)
+{
+    uint64_t now = sched_now(s);
+
+    if (resume_ms == 0) {
+        return;
+    }
+    d->resume_by_ms = MAX(d->resume_by_ms, now + resume_ms);
+    if (d->down) {
+        destination_nap(s, d, MIN(d->next_try_ms, now + backoff_ms(s, d)));
+    }
+}
+
 void
 destination_failed(struct sched *s, struct destination *d, const struct transport_result *r)
 {
@@ -415,8 +439,8 @@ destination_failed(struct sched *s, struct destination *d, const struct transpor
     d->failures++;
     d->window = 1;
     d->lost = 0;
-    delay_ms = destination_delay_ms(
-        &s->o.backoff, c->open_interval_ms, d->failures, hash_bytes(name_of(d)), r->resume_ms);
+    destination_resumable(s, d, r->resume_ms);
+    delay_ms = backoff_ms(s, d);
     destination_nap(s, d, now + delay_ms);
     if (!d->down) {
         d->down = true;

@@ -121,6 +121,7 @@ struct destination {
     uint32_t ready_of[SCHED_URGENCIES], move_left[SCHED_URGENCIES];
     uint64_t next_try_ms;   /* no session is opened before */
     uint64_t grow_after_ms; /* the window stays until then */
+    uint64_t resume_by_ms;  /* something of it can go on where it stopped until then */
     uint64_t stamp;         /* see task_route */
     struct task *group[3];
     char *last_error; /* malloc'ed, or NULL */
@@ -341,6 +342,9 @@ bool destination_gives_up(struct sched *s, const struct destination *d,
  * if there is something to resume. */
 uint64_t destination_delay_ms(const struct retry_schedule *schedule, uint64_t interval_ms,
     uint32_t attempts, uint64_t seed, uint64_t resume_ms);
+/* Something of it can go on where it stopped, for so long (0: nothing): its back-off is short of
+ * that, whoever meets it. */
+void destination_resumable(struct sched *s, struct destination *d, uint64_t resume_ms);
 void destination_reached(struct sched *s, struct destination *d);
 /* A delivery ended by the peer's answers. */
 void destination_proved(struct sched *s, struct destination *d);

@@ -350,6 +350,7 @@ note_result(struct sched_session *ss, uint32_t index, const struct transport_res
 {
     struct result *to = &ss->results[index];
 
+    destination_resumable(ss->s, ss->dest, r->resume_ms);
     *to = (struct result){ .known = true,
         .kind = (uint8_t)(r->kind == OUTCOME_REMOVED ? OUTCOME_DEFERRED : r->kind),
         .code = (uint16_t)r->code,
@@ -395,8 +396,7 @@ becomes_failed(struct sched_session *ss, struct result *r, const char *status, c
     r->reply = keep(ss, (struct slice){ text, (size_t)n });
 }
 
-/* Was it tried as often as the connector says? What is in doubt may have arrived: its age ends it.
- */
+/* Was it tried as often as it may be? What is in doubt may have arrived: its age ends it. */
 static const char *
 gave_up(struct sched_session *ss, uint32_t index)
 {

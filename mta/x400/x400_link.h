@@ -217,7 +217,8 @@ void x400_resume_broken(struct transport_session *t, bool by_peer);
 void x400_resume_reported(struct transport_session *t);
 /* done: nothing will be resumed; else the note stays for the next delivery. */
 void x400_resume_leave(struct transport_session *t, bool done);
-/* How long the delivery in hand can be resumed yet; 0: there is nothing of it. */
+/* How long the delivery in hand can be resumed yet; 0: there is nothing of it. Before its
+ * association is open: it, or another one of the connector. */
 uint64_t x400_resume_left_ms(const struct transport_session *t);
 
 /* ---- x400_out.c */

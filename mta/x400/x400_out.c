@@ -40,8 +40,9 @@ result(const struct transport_session *t, enum outcome_kind kind, const char *st
 
     r.remote = slice_of(t->remote);
     r.source = slice_of(t->source);
-    r.untried = t->untried;
     r.resume_ms = kind == OUTCOME_DEFERRED ? x400_resume_left_ms(t) : 0;
+    /* One transfer, however often it is gone on with. */
+    r.untried = t->untried || (t->resumed && r.resume_ms != 0);
     return r;
 }
 

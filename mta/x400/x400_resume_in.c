@@ -170,6 +170,9 @@ x400_resume_end(struct x400_receipt *r)
     forget(r);
     if (r->message != NULL && r->keeps && r->has_part) {
         make_room(r);
+        log_event(EV_X400_TRANSFER_BROKEN, LF_SLICE("connector", r->conf->o.name),
+            LF_STR("direction", "in"), LF_ID("id", r->id), LF_UINT("activity", r->activity),
+            LF_UINT("point", r->last_point), LF_UINT("kept", r->reader.ber.at));
         intake_of(r->x)->ops->suspend(r->message);
         r->message = NULL;
     }
@@ -270,7 +273,7 @@ x400_resume_in(struct x400_link *l, const struct rtse_ind *ind)
     log_event(rc < 0 ? EV_X400_RESUME_REFUSED : EV_X400_RESUMED, LF_UINT("association", l->id),
         LF_SLICE("connector", l->conf->o.name), LF_STR("direction", "in"), LF_ID("id", r->id),
         LF_UINT("activity", ind->activity), LF_UINT("point", ind->point),
-        LF_UINT("kept", rc < 0 ? 0 : r->reader.ber.at));
+        LF_UINT("kept", rc < 0 ? 0 : ind->offset));
     if (rc < 0) {
         bool anew = rc == BH_ENOTFOUND || rc == BH_EDAMAGED || rc == BH_ESTATE;
 

@@ -175,6 +175,17 @@ x400_resume_confirmed(struct transport_session *t)
     }
 }
 
+static void
+tell_broken(const struct transport_session *t, const struct rtse_recovery *from)
+{
+    if (t->note != 0) {
+        log_event(EV_X400_TRANSFER_BROKEN, LF_UINT("association", t->at->id),
+            LF_SLICE("connector", t->conf->o.name), LF_STR("direction", "out"),
+            LF_ID("id", t->d->id), LF_UINT("activity", from->activity),
+            LF_UINT("point", from->point), LF_UINT("kept", rtse_offset(from)));
+    }
+}
+
 void
 x400_resume_broken(struct transport_session *t, bool by_peer)
 {
@@ -188,6 +199,7 @@ x400_resume_broken(struct transport_session *t, bool by_peer)
         x400_resume_leave(t, true); /* some abort where they should report */
     } else {
         note(t);
+        tell_broken(t, &now);
     }
 }
 
@@ -200,7 +212,11 @@ x400_resume_reported(struct transport_session *t)
         return;
     }
     x400_conn_recovery(t->at->conn, &now);
-    note_as(t, t->resumed && rtse_offset(&now) <= t->resumed_bytes ? &t->resumed_from : &now);
+    if (t->resumed && rtse_offset(&now) <= t->resumed_bytes) {
+        now = t->resumed_from;
+    }
+    note_as(t, &now);
+    tell_broken(t, &now);
 }
 
 void
@@ -237,6 +253,27 @@ fits(const struct transport_session *t, const struct x400_note *n)
            n->apdu_bytes == t->bytes && age_ms(n) <= t->conf->o.recovery_ms;
 }
 
+static uint64_t
+left_ms(const struct transport_session *t, const struct x400_note *n)
+{
+    return t->conf->o.recovery_ms - MIN(age_ms(n), t->conf->o.recovery_ms);
+}
+
+/* The one that can wait longest. A message that has none must not make them wait. */
+static uint64_t
+any_left_ms(const struct transport_session *t)
+{
+    uint64_t most = 0;
+    struct x400_note n;
+
+    for (unsigned i = 0; i < X400_NOTES; i++) {
+        if (t->connector->noting[i] == NULL && read_note(t, i, &n)) {
+            most = MAX(most, left_ms(t, &n));
+        }
+    }
+    return most;
+}
+
 uint64_t
 x400_resume_left_ms(const struct transport_session *t)
 {
@@ -246,8 +283,11 @@ x400_resume_left_ms(const struct transport_session *t)
     if (settings_of(t)->get == NULL || t->conf->o.recovery_ms == 0 || t->d == NULL) {
         return 0;
     }
+    if (!t->announced) {
+        return any_left_ms(t);
+    }
     noted = t->note != 0 ? read_note(t, t->note - 1, &n) : number_of(t, &n) < X400_NOTES;
-    return noted ? t->conf->o.recovery_ms - MIN(age_ms(&n), t->conf->o.recovery_ms) : 0;
+    return noted ? left_ms(t, &n) : 0;
 }
 
 bool

@@ -92,6 +92,7 @@ struct pair_mta {
     unsigned reopened, suspended, dropped, noted, seeks;
     unsigned parts_unknown; /* so often: the queue is being loaded */
     uint64_t resume_ms;     /* of the last delivery that ended without being delivered */
+    unsigned tried;         /* those that count as attempts */
     bool points, no_sync;   /* no_sync: the disk takes its time */
     struct loop_task sync, pump;
     struct sched_session sessions[PAIR_SESSIONS];
@@ -596,6 +597,7 @@ pair_result(struct sched_session *s, const struct transport_result *r)
     e->in_hand = false;
     s->entry = NULL;
     s->mta->resume_ms = e->done ? s->mta->resume_ms : r->resume_ms;
+    s->mta->tried += !e->done && !r->untried;
     loop_stop(s->mta->pair->loop);
 }
 

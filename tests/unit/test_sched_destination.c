@@ -148,6 +148,72 @@ what_can_be_resumed_is_tried_within_that_time(void)
     }
 }
 
+static bool
+one_open_failed(struct world *w)
+{
+    return w->hosts[0].opens == 2 && w->hosts[0].sessions == 0;
+}
+
+/* Who meets the peer's absence next has nothing to resume: the destination is tried soon all the
+ * same. */
+static void
+what_cannot_be_resumed_makes_nobody_wait(void)
+{
+    struct world *w = with_times(HOST_LOSE, 0, 0);
+    struct host *h = &w->hosts[0];
+
+    h->resume_ms = MINUTE;
+    put(w, "u0@h.example", SCHED_ORDINARY);
+    (void)world_run(w, w->now + SECOND, NULL);
+    CU_ASSERT_EQUAL(h->opens, 1);
+    h->mode = HOST_REFUSE;
+    h->resume_ms = 0;
+    put(w, "u1@h.example", SCHED_ORDINARY);
+    CU_ASSERT_TRUE(world_run(w, w->now + SECOND, one_open_failed));
+    h->mode = HOST_OK;
+    (void)world_run(w, w->now + 30 * SECOND, NULL);
+    CU_ASSERT_EQUAL(h->delivered, 1); /* u1 has its own time, ten minutes */
+    (void)world_run(w, w->now + 15 * MINUTE, NULL);
+    CU_ASSERT_TRUE(world_empty(w));
+    world_free(w);
+}
+
+static bool
+is_down(struct world *w)
+{
+    return w->hosts[0].opens == 4 && w->hosts[0].sessions == 1;
+}
+
+/* Three that have nothing to resume are lost before the one that has. */
+static void
+nor_what_was_lost_before_it(void)
+{
+    struct world *w = with_times(HOST_OK, 0, 0);
+    struct host *h = &w->hosts[0];
+
+    for (unsigned i = 0; i < 4; i++) { /* the window grows */
+        put(w, "u0@h.example", SCHED_ORDINARY);
+    }
+    CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+    (void)world_run(w, w->now + HOUR, NULL); /* idle sessions end */
+    h->opens = 0;
+    h->mode = HOST_LOSE;
+    for (unsigned i = 0; i < 4; i++) {
+        put(w, "u0@h.example", SCHED_ORDINARY);
+    }
+    CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, is_down));
+    h->resume_ms = MINUTE;
+    CU_ASSERT_FALSE(world_run(w, w->now + SECOND, world_empty));
+    h->mode = HOST_OK;
+    h->resume_ms = 0;
+    h->delivered = 0;
+    (void)world_run(w, w->now + 30 * SECOND, NULL);
+    CU_ASSERT_TRUE(h->delivered >= 1);
+    (void)world_run(w, w->now + 15 * MINUTE, NULL);
+    CU_ASSERT_TRUE(world_empty(w));
+    world_free(w);
+}
+
 static void
 so_many_attempts_to_open_return_what_waited_through_them(void)
 {
@@ -217,6 +283,7 @@ so_many_further_transfers_return_a_message(void)
 TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its_order),
     TEST(a_new_route_moves_mail_of_every_class), TEST(what_is_held_leaves_at_its_time),
     TEST(intervals_are_the_connectors_own), TEST(what_can_be_resumed_is_tried_within_that_time),
+    TEST(what_cannot_be_resumed_makes_nobody_wait), TEST(nor_what_was_lost_before_it),
     TEST(so_many_attempts_to_open_return_what_waited_through_them),
     TEST(what_is_no_attempt_or_has_another_way_is_not_returned),
     TEST(so_many_further_transfers_return_a_message))

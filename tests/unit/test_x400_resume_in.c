@@ -210,6 +210,74 @@ a_resumption_that_came_too_early_comes_again(void)
     expect_nothing_kept();
     CU_ASSERT_EQUAL(p.b.parts_unknown, 0);
     CU_ASSERT_EQUAL(p.b.reopened, 1);
+    CU_ASSERT_EQUAL(p.a.tried, 1); /* one transfer */
+    pair_stop(&p);
+}
+
+static void
+break_off(uint64_t octets)
+{
+    unsigned cuts = p.cuts;
+
+    p.cut_at = octets;
+    while (p.cuts == cuts || p.a.sessions[0].used) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+}
+
+/* A message that is never resumed and breaks off each time has had so many attempts. */
+static void
+what_begins_anew_is_another_attempt(void)
+{
+    start(P1_1988_NORMAL);
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    p.a.stopped = true;
+    for (unsigned i = 1; i <= 3; i++) {
+        p.a.stopped = false;
+        pair_pump(&p.a);
+        p.a.stopped = true;
+        break_off(p.octets + 150000);
+        CU_ASSERT_EQUAL(p.a.tried, i);
+        for (unsigned k = 0; k < PAIR_PARTS; k++) {
+            if (p.b.parts[k].used) {
+                pair_part_free(&p.b.parts[k]);
+            }
+        }
+    }
+    p.a.stopped = false;
+    pair_pump(&p.a);
+    pair_run(&p);
+    expect_whole();
+    CU_ASSERT_EQUAL(p.b.reopened, 0);
+    pair_stop(&p);
+}
+
+/* While something of the connector can be resumed, whoever finds the peer away comes back soon. */
+static void
+what_cannot_be_resumed_makes_nobody_wait(void)
+{
+    const struct pair_entry *second;
+
+    start(P1_1988_NORMAL);
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    p.a.stopped = true;
+    break_off(150000);
+    p.a.out[0].in_hand = true; /* it waits for its time */
+    p.b.stopped = true;
+    p.a.stopped = false;
+    p.a.resume_ms = 0;
+    second = pair_put(&p.a, P1_MESSAGE, 1000);
+    pair_pump(&p.a);
+    while (second->attempts == 0 || second->in_hand) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+    CU_ASSERT_TRUE(p.a.resume_ms > 0);
+    p.b.stopped = false;
+    p.a.out[0].in_hand = false;
+    pair_run(&p);
+    CU_ASSERT_EQUAL(p.b.in_count, 2);
+    CU_ASSERT_EQUAL(p.b.reopened, 1);
     pair_stop(&p);
 }
 
@@ -344,6 +412,6 @@ points_that_come_again_are_confirmed(void)
 TEST_MAIN("x400_resume_in", TEST(a_connector_keeps_so_many_parts),
     TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
     TEST(a_transfer_cut_often_goes_on_each_time), TEST(a_half_open_association_lets_go_of_its_part),
-    TEST(a_resumption_that_came_too_early_comes_again),
-    TEST(what_is_not_known_any_more_begins_anew), TEST(points_that_come_again_are_confirmed),
-    TEST(no_point_is_confirmed_before_it_is_durable))
+    TEST(a_resumption_that_came_too_early_comes_again), TEST(what_begins_anew_is_another_attempt),
+    TEST(what_cannot_be_resumed_makes_nobody_wait), TEST(what_is_not_known_any_more_begins_anew),
+    TEST(points_that_come_again_are_confirmed), TEST(no_point_is_confirmed_before_it_is_durable))
