@@ -865,11 +865,11 @@ closed_unopened(struct sched_session *ss, const struct transport_result *r)
 
     destination_note_error(s, d, r->reply);
     if (r->kind == OUTCOME_FAILED) {
-        finish_with(
-            ss, r); /* of this address for good ("no such domain"), not a state of the host */
+        finish_with(ss, r); /* of this address for good, not a state of the host */
         return;
     }
-    if (d->sessions > d->opening + 1) { /* others are open: it lives, and takes no more */
+    /* Others are open, or for a reason of ours one that opens is to be the only one. */
+    if (d->sessions > d->opening + 1 || (r->untried && d->sessions > 1)) {
         destination_crowded(s, d);
         if (may_go_back(ss)) {
             finish(ss, false);

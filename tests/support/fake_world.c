@@ -66,7 +66,10 @@ fake_open(void *ctx, struct slice destination, struct sched_session *s,
     t->host->opens++;
     t->host->sessions++;
     t->host->peak = MAX(t->host->peak, t->host->sessions);
-    at(t, STEP_OPEN, t->host->mode == HOST_BLACKHOLE ? 30 * SECOND : t->host->latency_ms);
+    at(t, STEP_OPEN,
+        t->host->mode == HOST_BLACKHOLE           ? 30 * SECOND
+        : t->host->alone && t->host->sessions > 1 ? 0
+                                                  : t->host->latency_ms);
     *out = t;
     return 0;
 }
@@ -117,6 +120,8 @@ opened(struct transport_session *t)
         end(t, OUTCOME_DEFERRED, "4.4.1", "no answer");
     } else if (h->mode == HOST_NXDOMAIN) {
         end(t, OUTCOME_FAILED, "5.1.2", "no such domain");
+    } else if (h->alone && h->sessions > 1) {
+        end(t, OUTCOME_DEFERRED, "4.4.5", "one is enough");
     } else if (h->session_max > 0 && h->greeted >= h->session_max) {
         end(t, OUTCOME_DEFERRED, "4.7.0", "421 4.7.0 too many connections");
     } else {

@@ -259,6 +259,28 @@ what_is_no_attempt_or_has_another_way_is_not_returned(void)
     }
 }
 
+/* A connector at its limit is busy, not down: no mail of it takes an alternate, or waits. */
+static void
+what_needs_no_further_session_waits_for_the_one_that_opens(void)
+{
+    struct world *w = with_times(HOST_OK, 0, 0);
+    uint64_t until;
+
+    w->via[1] = 1;
+    w->via_count = 2;
+    w->hosts[0].alone = true;
+    w->hosts[0].untried = 1;
+    w->hosts[0].latency_ms = SECOND;
+    for (unsigned i = 0; i < 3; i++) {
+        put(w, i == 0 ? "u0@h.example" : i == 1 ? "u1@h.example" : "u2@h.example", SCHED_ORDINARY);
+    }
+    until = w->now + 10 * SECOND;
+    CU_ASSERT_TRUE(world_run(w, until, world_empty));
+    CU_ASSERT_EQUAL(w->hosts[0].delivered, 3);
+    CU_ASSERT_TRUE(w->hosts[0].peak > 1);
+    world_free(w);
+}
+
 static void
 so_many_further_transfers_return_a_message(void)
 {
@@ -286,4 +308,5 @@ TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its
     TEST(what_cannot_be_resumed_makes_nobody_wait), TEST(nor_what_was_lost_before_it),
     TEST(so_many_attempts_to_open_return_what_waited_through_them),
     TEST(what_is_no_attempt_or_has_another_way_is_not_returned),
+    TEST(what_needs_no_further_session_waits_for_the_one_that_opens),
     TEST(so_many_further_transfers_return_a_message))
