@@ -361,6 +361,20 @@ find_hops(struct transport_session *t)
     }
 }
 
+/* For the peer's call. One is enough, with one delivery in hand: what else there is waits in its
+ * order, and goes over the same association, or is asked for when another one comes. */
+static bool
+somebody_waits(const struct x400_connector *c)
+{
+    LIST_FOR(it, &c->sessions)
+    {
+        if (loop_timer_running(&CONTAINER_OF(it, struct transport_session, link)->timer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* An association that is free is better than a new one. */
 static void
 find(struct transport_session *t)
@@ -381,7 +395,8 @@ find(struct transport_session *t)
     }
     if (may == X400_MAY) {
         find_hops(t);
-    } else if (may == X400_MAY_NOT && t->conf->o.schedule.kind == X400_REMOTE_INITIATED) {
+    } else if (may == X400_MAY_NOT && t->conf->o.schedule.kind == X400_REMOTE_INITIATED &&
+               !somebody_waits(t->connector)) {
         text_is(t, why);
         loop_timer_start(&t->timer, t->conf->o.waiting_ms);
     } else if (may == X400_MAY_NOT) {

@@ -396,6 +396,7 @@ static void
 the_peers_association_carries_our_mail_when_it_gives_the_turn(void)
 {
     struct rig g;
+    struct sched_session second;
     struct x400_conn *c;
 
     fake_prepare(&g.w);
@@ -404,6 +405,14 @@ the_peers_association_carries_our_mail_when_it_gives_the_turn(void)
     g.w.o.messages_per_turn = 2;
     rig_start(&g, 3, 100);
     CU_ASSERT_EQUAL(fake_conn_count, 0); /* it waits for a call */
+    CU_ASSERT_EQUAL(g.s.closed, 0);
+    second = g.s;
+    CU_ASSERT_EQUAL(g.transport.ops->open(
+                        g.transport.ctx, L("paris"), &second, &g.deliveries[0], &second.transport),
+        0);
+    run_a_while(g.w.loop);
+    CU_ASSERT_EQUAL(second.closed, 1); /* one is enough; what it had in hand is in the line again */
+    CU_ASSERT_TRUE(second.end_untried);
     CU_ASSERT_EQUAL(g.s.closed, 0);
     c = fake_bound(&g.w, RTSE_TWA);
     run_a_while(g.w.loop);
