@@ -26,6 +26,13 @@ relay() {
     start_daemon
     wait_for 10 "$name serves" serving
 }
+# extend NAME CONNECTORS [ROUTES]: more of them, by a reload
+extend() {
+    local connectors=${2//$'\n'/ } instance=$1
+
+    sed -i "s|^connector = { |&$connectors |; s|^route = ( |&${3:-} |" "/mnt/$1.conf"
+    bh reload >/dev/null || fail "the reload of $1"
+}
 spec() { echo "$1,${5:-normal},${2^^},$2.$4,${3^^},$3.$4"; } # NAME US PEER LINK [MODE]
 # hand ME PEER LINK KIND FILE COUNT RECIPIENT...: an end hands it to its relay; from $FROM, who is of alice's
 hand() {

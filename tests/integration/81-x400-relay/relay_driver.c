@@ -657,9 +657,9 @@ make_from(const struct p1_domain *domain, const struct or_address *from)
     made.probe_bytes = content.n;
     made.deferred_wall_ms = seconds_of("DEFERRED");
     made.latest_wall_ms = seconds_of("LATEST");
-    made.priority = priority == NULL                  ? P1_NORMAL
-                    : strcmp(priority, "urgent") == 0 ? P1_URGENT
-                                                      : P1_NON_URGENT;
+    if (priority != NULL && priority[0] != '\0') {
+        made.priority = strcmp(priority, "urgent") == 0 ? P1_URGENT : P1_NON_URGENT;
+    }
 }
 
 static void

@@ -259,13 +259,8 @@ fi
 
 echo "a ring of three: the loop is found, and reported"
 relay rome "$(connector london rome london lr) $(connector paris rome paris pr)" '{ to = "/C=US/"; via = ["london"]; }, { to = "/C=DE/"; via = ["london"]; }'
-ring() { # NAME CONNECTORS ROUTES
-    instance=$1 # whose bh is
-    sed -i "s|^connector = { |&$2 |; s|^route = ( |&$3 |" "/mnt/$1.conf"
-    bh reload >/dev/null
-}
-ring paris "$(connector rome paris rome pr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["rome"]; }, { to = "/C=NL/"; via = ["london1", "rome"]; },'
-ring london "$(connector rome london rome lr | tr '\n' ' ')" '{ to = "/C=US/"; via = ["paris1"]; }, { to = "/C=NL/"; via = ["paris1"]; },'
+extend paris "$(connector rome paris rome pr)" '{ to = "/C=US/"; via = ["rome"]; }, { to = "/C=NL/"; via = ["london1", "rome"]; },'
+extend london "$(connector rome london rome lr)" '{ to = "/C=US/"; via = ["paris1"]; }, { to = "/C=NL/"; via = ["paris1"]; },'
 ID=RING put message small 1 /C=US/A=NOBODY/S=r/
 wait_for 20 "the report on the loop" came alice "report .* subject RING-1 failed reason 1 diagnostic 3"
 

@@ -129,3 +129,90 @@ arrives S6
 
 echo "no password is in a log, a status or a ping"
 ! grep -rqsE 'swordfish|herring' london.log paris.log out || fail "a password was told"
+
+echo "a connector is added, and removed while its association is open and mail waits for it: that goes another way"
+extend paris "$(connector more paris london more)"
+cp london.conf london.without
+extend london "$(connector more london paris more)" '{ to = "/C=FR/A=BOB/P=MORE/"; via = ["more"]; }, '
+to_bob A1 MORE
+arrives A1
+shows london more out 1 || fail "it went over another connector"
+at_host paris connector suspend bob >/dev/null
+to_bob A2 MORE
+wait_for 10 "mail over the new connector" queued paris 1
+extend london "$(connector third london paris nolink)" '{ to = "/C=FR/A=BOB/P=THIRD/"; via = ["third"]; }, '
+to_bob A3 THIRD # nobody listens to what third calls
+wait_for 10 "mail that waits for a connector" queued london 1
+cp london.without london.conf
+change london ''
+at_host paris connector resume bob >/dev/null
+arrives A2
+arrives A3
+wait_for 10 "the end of its association" shows paris more associations '[]'
+expect 13 "the connector is gone" at_host london connector show more
+
+echo "the turn: mail in both directions over one association that the other side opens, urgent mail first"
+extend paris "$(connector two paris london two 'rtse = { dialogue = "twa"; }; schedule = ["remote-initiated"];')" \
+    '{ to = "/C=DE/A=ALICE/P=TWO/"; via = ["two"]; }, '
+extend london "$(connector two london paris two 'rtse = { dialogue = "twa"; };')" '{ to = "/C=FR/A=BOB/P=TWO/"; via = ["two"]; }, '
+at_host london connector suspend two >/dev/null
+for p in non-urgent normal urgent; do
+    ID=L-$p PRIORITY=${p#normal} put message small 1 /C=FR/A=BOB/P=TWO/S=b/
+    ID=P-$p PRIORITY=${p#normal} FROM=/C=FR/A=BOB/S=b/ hand bob paris out message small 1 /C=DE/A=ALICE/P=TWO/S=a/
+done
+wait_for 10 "three that wait at london" queued london 3
+wait_for 10 "three that wait at paris" queued paris 3
+expect 0 "what they wait for" at_host paris why "$(at_host paris queue list --json | head -1 | field id)"
+says "two"
+at_host london connector resume two >/dev/null
+for p in non-urgent normal urgent; do
+    wait_for 20 "$p mail to bob" came bob "id L-$p-1 "
+    wait_for 20 "$p mail to alice" came alice "id P-$p-1 "
+done
+(($(number bob L-urgent-1) < $(number bob L-normal-1) && $(number bob L-normal-1) < $(number bob L-non-urgent-1))) ||
+    fail "not by priority: $(cat bob/log)"
+[[ $(show london two out) = 1 && $(show london two in) = 0 && $(show paris two in) = 1 && $(show paris two out) = 0 ]] ||
+    fail "not one association: $(at_host london connector show two)"
+shows london two associations.0.messages_out 3 || fail "others went over it"
+shows london two associations.0.messages_in 3 || fail "others came over it"
+FROM=/C=FR/A=BOB/S=b/ ID=P4 hand bob paris out message small 1 /C=DE/A=ALICE/P=TWO/S=a/
+wait_for 20 "a further one, over the association that is there" came alice "id P4-1 "
+shows london two associations.0.messages_in 4 || fail "others came over it"
+
+echo "a schedule that never opens, and one whose time is another day; a reload opens both"
+days=(Sun Mon Tue Wed Thu Fri Sat)
+other=${days[($(date +%w) + 3) % 7]}
+extend paris "$(connector nev paris london nev) $(connector day paris london day)"
+extend london "$(connector nev london paris nev 'schedule = ["never"];') $(connector day london paris day "schedule = [\"$other 08:00-09:00\"];")" \
+    '{ to = "/C=FR/A=BOB/P=NEV/"; via = ["nev"]; }, { to = "/C=FR/A=BOB/P=DAY/"; via = ["day"]; }, '
+to_bob N1 NEV
+to_bob N2 DAY
+wait_for 10 "both wait" queued london 2
+waits_for() { at_host london why "$1" | grep -qE "schedule|never calls"; }
+for id in $(at_host london queue list --json | while read -r line; do field id <<<"$line"; done); do
+    wait_for 10 "word of the schedule for $id: $(at_host london why "$id")" waits_for "$id"
+done
+change london "s/schedule = \\[\"never\"\\];//; s/schedule = \\[\"$other 08:00-09:00\"\\];//"
+arrives N1
+arrives N2
+
+echo "ping: the peer, a T-selector that nobody has, a port where nobody listens, and an address that swallows all"
+ip link add hole type veth peer name bottom
+ip addr add 198.51.100.1/24 dev hole
+ip link set bottom up
+ip link set hole up
+ip neigh add "${at[hole]}" lladdr 02:00:00:00:00:01 dev hole # nobody's
+extend london "$(connector nosel london paris nosel) $(connector noport london paris noport | sed 's/\]:102"/]:103"/')
+    $(connector hole london hole hole 'connect_timeout = "200ms";')"
+expect 0 "a ping" at_host london x400 ping two --json
+[[ $(field ok </mnt/out) = true && $(field mta </mnt/out) = PARIS && $(field mode </mnt/out) = normal ]] || fail "$out"
+expect 1 "of a T-selector that nobody has" at_host london x400 ping nosel --json
+[[ $(field ok </mnt/out) = false && $(field layer </mnt/out) = transport && $(field reason </mnt/out) = 3 ]] || fail "$out"
+expect 1 "of a port where nobody listens" at_host london x400 ping noport --json
+[[ $(field ok </mnt/out) = false && $(field layer </mnt/out) = tcp ]] || fail "$out"
+says "refused"
+expect 1 "of a black hole" at_host london x400 ping hole --json
+[[ $(field ok </mnt/out) = false && $(field layer </mnt/out) = tcp ]] || fail "$out"
+says "timed out"
+to_bob PING X
+arrives PING
