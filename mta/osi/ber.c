@@ -167,7 +167,7 @@ opened(struct ber_reader *r, struct ber_item *item)
 static enum ber_event
 header_done(struct ber_reader *r, size_t ident, struct ber_item *item)
 {
-    bool constructed = (r->head[0] & 0x20) != 0;
+    bool constructed = (r->head[0] & 0x20) != 0, longer = r->head_n != 2;
     uint64_t length = length_of(r->head + ident);
 
     *item = (struct ber_item){ .tag = tag_of(r->head, ident), .depth = r->depth, .length = length };
@@ -177,7 +177,7 @@ header_done(struct ber_reader *r, size_t ident, struct ber_item *item)
         if (r->depth == 0 || !r->stack[r->depth - 1].indefinite) {
             return bad(r, BH_ESYNTAX, item->at, "end-of-contents octets where none can be");
         }
-        if (constructed || length != 0) {
+        if (constructed || longer || length != 0) { /* 00 00, and no other zero */
             return bad(r, BH_ESYNTAX, item->at, "end-of-contents octets with contents");
         }
         return closed(r, item);

@@ -24,6 +24,155 @@ fail(struct ber_cursor *c, int rc, uint64_t at, const char *error)
     return rc;
 }
 
+/* ---- the short way: what is common, all there and right. An envelope may have a million values
+ * (p1_reader.h), each walked over several times; what is odd goes to the reader, which tells what
+ * is wrong if something is. */
+
+struct header {
+    size_t octets;
+    uint64_t length;
+};
+
+/* A length of the long form, or the indefinite one. */
+static bool
+long_header(const uint8_t *p, size_t n, struct header *out)
+{
+    size_t more = p[1] & 0x7Fu;
+
+    if (more == 0) {
+        *out = (struct header){ 2, BER_INDEFINITE };
+        return (p[0] & 0x20) != 0;
+    }
+    if (more > BER_LENGTH_OCTETS_MAX || n < 2 + more) {
+        return false;
+    }
+    *out = (struct header){ 2 + more, 0 };
+    for (size_t i = 0; i < more; i++) {
+        out->length = out->length << 8 | p[2 + i];
+    }
+    return out->length < BER_BYTES_MAX;
+}
+
+/* False: odd. Of tag numbers below 31. */
+static inline bool
+short_header(const uint8_t *p, size_t n, struct header *out)
+{
+    if (n < 2 || (p[0] & 0x1F) == 0x1F) {
+        return false;
+    }
+    if (p[1] >= 0x80) {
+        return long_header(p, n, out);
+    }
+    *out = (struct header){ 2, p[1] };
+    return true;
+}
+
+/* Through a value and all that is in it. */
+struct walk {
+    const uint8_t *p;
+    size_t at;
+    unsigned depth; /* of open values; 0: what is around */
+    size_t end[BER_DEPTH_MAX + 1];
+    bool indefinite[BER_DEPTH_MAX + 1];
+};
+enum walked { WALK_ODD, WALK_OPEN, WALK_VALUE, WALK_CLOSE };
+
+static void
+walk_init(struct walk *w, struct slice s)
+{
+    w->p = (const uint8_t *)s.p;
+    w->at = 0;
+    w->depth = 0;
+    w->end[0] = s.n;
+    w->indefinite[0] = false;
+}
+
+static inline void
+walk_open(struct walk *w, uint64_t length)
+{
+    size_t around = w->end[w->depth++];
+
+    w->indefinite[w->depth] = length == BER_INDEFINITE;
+    w->end[w->depth] = length == BER_INDEFINITE ? around : w->at + (size_t)length;
+}
+
+/* A value's contents (VALUE) end at w->at. */
+static inline enum walked
+walk_step(struct walk *w, struct header *h)
+{
+    size_t left = w->end[w->depth] - w->at;
+    const uint8_t *p = w->p + w->at;
+
+    if (left == 0 && w->depth > 0 && !w->indefinite[w->depth]) {
+        w->depth--;
+        return WALK_CLOSE;
+    }
+    if (!short_header(p, left, h)) {
+        return WALK_ODD;
+    }
+    if ((p[0] & ~0x20) == 0) { /* end-of-contents */
+        if (p[0] != 0 || p[1] != 0 || !w->indefinite[w->depth]) {
+            return WALK_ODD;
+        }
+        w->at += 2;
+        w->depth--;
+        return WALK_CLOSE;
+    }
+    if (h->length != BER_INDEFINITE && h->length > left - h->octets) {
+        return WALK_ODD;
+    }
+    w->at += h->octets;
+    if ((p[0] & 0x20) == 0) {
+        w->at += (size_t)h->length;
+        return WALK_VALUE;
+    }
+    if (w->depth == BER_DEPTH_MAX) {
+        return WALK_ODD;
+    }
+    walk_open(w, h->length);
+    return WALK_OPEN;
+}
+
+static bool
+take_short(struct ber_cursor *c, struct ber_value *v)
+{
+    const uint8_t *p = (const uint8_t *)c->rest.p;
+    size_t n = c->rest.n, end;
+    struct header h;
+
+    if (!short_header(p, n, &h) || (p[0] & ~0x20) == 0) {
+        return false;
+    }
+    if (h.length == BER_INDEFINITE) {
+        struct walk w;
+
+        walk_init(&w, c->rest);
+        w.at = h.octets;
+        walk_open(&w, h.length);
+        while (w.depth > 0) {
+            struct header inner;
+
+            if (walk_step(&w, &inner) == WALK_ODD) {
+                return false;
+            }
+        }
+        end = w.at;
+        h.length = end - h.octets - 2;
+    } else if (h.length <= n - h.octets) {
+        end = h.octets + (size_t)h.length;
+    } else {
+        return false;
+    }
+    *v = (struct ber_value){ .tag = (ber_tag)(p[0] >> 6) << 30 | (p[0] & 0x1Fu),
+        .constructed = (p[0] & 0x20) != 0,
+        .whole = { c->rest.p, end },
+        .body = { c->rest.p + h.octets, (size_t)h.length } };
+    c->rest = (struct slice){ c->rest.p + end, n - end };
+    return true;
+}
+
+/* ---- the long way */
+
 /* An indefinite length ends where the reader sees it end. False: the octets end before, or are bad.
  */
 static bool
@@ -40,8 +189,8 @@ find_end(struct ber_reader *r, struct slice *piece, struct ber_item *item)
     return true;
 }
 
-int
-ber_take(struct ber_cursor *c, struct ber_value *v)
+static int
+take_long(struct ber_cursor *c, struct ber_value *v)
 {
     struct ber_reader r;
     struct ber_item item = { .tag = 0 };
@@ -49,9 +198,6 @@ ber_take(struct ber_cursor *c, struct ber_value *v)
     enum ber_event e;
     bool whole = false;
 
-    if (c->rest.n == 0) {
-        return 0;
-    }
     ber_reader_init(&r, BER_BYTES_MAX);
     e = ber_next(&r, &piece, &item);
     body = piece;
@@ -79,12 +225,25 @@ ber_take(struct ber_cursor *c, struct ber_value *v)
 }
 
 int
+ber_take(struct ber_cursor *c, struct ber_value *v)
+{
+    if (c->rest.n == 0) {
+        return 0;
+    }
+    return take_short(c, v) ? 1 : take_long(c, v);
+}
+
+int
 ber_take_tag(struct ber_cursor *c, ber_tag tag, struct ber_value *v)
 {
     struct ber_cursor ahead = *c;
-    struct ber_value next = { .tag = 0 };
-    int rc = ber_take(&ahead, &next);
+    struct ber_value next;
+    int rc;
 
+    if (c->rest.n == 0) {
+        return 0;
+    }
+    rc = ber_take(&ahead, &next);
     if (rc < 0) {
         *c = ahead;
         return rc;
@@ -158,69 +317,88 @@ ber_to_uint(const struct ber_value *v, uint64_t max, uint64_t *out)
 /* Segments in however many levels, one after another (no recursion: they are a peer's): *next is
  * the following primitive one. 1, 0 at the end, BH_ESYNTAX. */
 struct segments {
-    struct ber_reader reader;
-    struct slice rest;
-    ber_tag tag;
+    struct walk walk;
+    ber_tag tag; /* universal, low */
 };
 
 static void
-segments_init(struct segments *s, const struct ber_value *v, ber_tag tag)
+segments_init(struct segments *s, const struct ber_value *v, unsigned tag)
 {
-    ber_reader_init(&s->reader, (uint64_t)v->whole.n);
-    s->rest = v->whole;
+    walk_init(&s->walk, v->whole);
     s->tag = tag;
 }
 
 static int
 segments_next(struct segments *s, struct slice *next)
 {
-    struct ber_item item;
+    struct walk *w = &s->walk;
 
-    for (;;) {
-        enum ber_event e = ber_next(&s->reader, &s->rest, &item);
+    do {
+        const uint8_t *p = w->p + w->at;
+        bool outermost = w->at == 0;
+        struct header h;
+        enum walked step = walk_step(w, &h);
 
-        if (e == BER_DONE) {
-            return 0;
-        }
-        if (e == BER_BAD || e == BER_MORE || (item.depth > 0 && item.tag != s->tag)) {
+        if (step == WALK_ODD || (step != WALK_CLOSE && !outermost && (p[0] & ~0x20u) != s->tag)) {
             return BH_ESYNTAX;
         }
-        if (e == BER_BYTES) {
-            *next = item.bytes;
+        if (step == WALK_VALUE) {
+            *next = (struct slice){ (const char *)p + h.octets, (size_t)h.length };
             return 1;
         }
+    } while (w->depth > 0);
+    return 0;
+}
+
+/* Bits so far; only the last segment may have unused ones. */
+struct bits {
+    uint64_t value;
+    size_t n;
+    unsigned unused;
+};
+
+static int
+add_bits(struct bits *b, struct slice part)
+{
+    if (part.n == 0 || b->unused != 0 || (uint8_t)part.p[0] > (part.n > 1 ? 7 : 0)) {
+        return BH_ESYNTAX;
     }
+    b->unused = (uint8_t)part.p[0];
+    for (size_t i = 1; i < part.n; i++) {
+        unsigned octet = (uint8_t)part.p[i], there = i + 1 < part.n ? 8 : 8 - b->unused;
+
+        for (unsigned bit = 0; bit < there && b->n + bit < 64; bit++) {
+            b->value |= (uint64_t)(octet >> (7 - bit) & 1) << (b->n + bit);
+        }
+        b->n += there;
+    }
+    return 0;
 }
 
 int
 ber_to_bits(const struct ber_value *v, uint64_t *out, size_t *count)
 {
+    struct bits b = { .value = 0 };
     struct segments s;
     struct slice part;
-    uint64_t bits = 0;
-    size_t n = 0;
-    unsigned unused = 0;
     int rc;
 
-    segments_init(&s, v, BER_UNIVERSAL(BER_BIT_STRING));
-    for (rc = segments_next(&s, &part); rc > 0; rc = segments_next(&s, &part)) {
-        if (part.n == 0 || unused != 0 || (uint8_t)part.p[0] > (part.n > 1 ? 7 : 0)) {
-            return BH_ESYNTAX; /* only the last segment may have unused bits */
-        }
-        unused = (uint8_t)part.p[0];
-        for (size_t i = 1; i < part.n; i++) {
-            for (unsigned bit = 0; bit < (i + 1 < part.n ? 8 : 8 - unused); bit++, n++) {
-                if (n < 64 && ((uint8_t)part.p[i] >> (7 - bit) & 1) != 0) {
-                    bits |= (uint64_t)1 << n;
-                }
+    if (!v->constructed) {
+        rc = add_bits(&b, v->body);
+    } else {
+        segments_init(&s, v, BER_BIT_STRING);
+        for (rc = segments_next(&s, &part); rc > 0; rc = segments_next(&s, &part)) {
+            rc = add_bits(&b, part);
+            if (rc < 0) {
+                break;
             }
         }
     }
     if (rc < 0) {
         return rc;
     }
-    *out = bits;
-    *count = n;
+    *out = b.value;
+    *count = b.n;
     return 0;
 }
 
@@ -239,7 +417,7 @@ ber_to_string(const struct ber_value *v, char *store, size_t cap, struct slice *
         *out = v->body;
         return 0;
     }
-    segments_init(&s, v, BER_UNIVERSAL(BER_OCTET_STRING));
+    segments_init(&s, v, BER_OCTET_STRING);
     for (rc = segments_next(&s, &part); rc > 0; rc = segments_next(&s, &part)) {
         if (part.n > cap - n) {
             return BH_ETOOBIG;

@@ -331,7 +331,7 @@ or_address_read(struct slice octets, struct or_address *out, struct or_error *er
     }
     rc = read_members(&r, &c, &v);
     if (rc == 0) {
-        *out = a;
+        memcpy(out, &a, offsetof(struct or_address, store) + a.store_n);
     }
     return rc;
 }

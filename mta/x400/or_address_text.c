@@ -279,10 +279,10 @@ write_octet(struct writer *w, char c)
 }
 
 static void
-write_printable(struct writer *w, struct slice s, const char *escaped)
+write_printable(struct writer *w, struct slice s, bool equals)
 {
     for (size_t i = 0; i < s.n; i++) {
-        if (strchr(escaped, s.p[i]) != NULL) {
+        if ((s.p[i] == '=' && equals) || (s.p[i] == '/' && w->slash)) {
             write_octet(w, '$');
         }
         write_octet(w, s.p[i]);
@@ -325,10 +325,10 @@ write_attribute(struct writer *w, const struct or_address *a, enum or_attribute 
     }
     if (or_is_dda(which)) {
         write_octet(w, ':');
-        write_printable(w, or_address_dda_type(a, which), w->slash ? "/=" : "=");
+        write_printable(w, or_address_dda_type(a, which), true);
     }
     write_octet(w, '=');
-    write_printable(w, or_address_value(a, which, OR_PRINTABLE), w->slash ? "/=" : "");
+    write_printable(w, or_address_value(a, which, OR_PRINTABLE), w->slash);
     if (teletex.n > 0 || (a->prefix & (UINT32_C(1) << which)) != 0) {
         write_octet(w, '*');
     }

@@ -21,6 +21,9 @@ enum p1_protocol {
 #define P1_TIME_BYTES_MAX       18 /* three digits of year, seconds, and an offset */
 #define P1_RECIPIENTS_MAX       32767
 #define P1_TRACE_MAX            512
+#define P1_EXTENSIONS_MAX       512 /* in one list; X.411 (1999) has some fifty */
+/* Of all recipients together: so that those that fill an envelope do not hold the loop. */
+#define P1_EXTENSIONS_ALL_MAX (4 * P1_RECIPIENTS_MAX)
 /* What an envelope may have at most: about 10,000 recipients of 200 octets. */
 #define P1_ENVELOPE_BYTES_MAX (2 * MIB)
 

@@ -204,16 +204,23 @@ p1_extension_next(struct ber_cursor *c, struct p1_extension *out)
 
 /* Of the whole envelope (e) or of a recipient. */
 static int
-check_extensions(struct ber_cursor *c, struct slice list, struct p1_envelope *e, bool *critical)
+check_extensions(
+    struct ber_cursor *c, struct slice list, struct p1_envelope *e, bool *critical, uint32_t *all)
 {
     struct ber_cursor in = { .rest = list, .base = c->base };
     struct p1_extension x;
+    uint32_t count = 0;
     int rc;
 
     for (rc = p1_extension_next(&in, &x); rc > 0; rc = p1_extension_next(&in, &x)) {
         struct ber_cursor inner = { .rest = x.value, .base = c->base };
         struct ber_value v;
 
+        if (++count > P1_EXTENSIONS_MAX || ++*all > P1_EXTENSIONS_ALL_MAX) {
+            in.error = "more than 512 extensions in one list, or 131068 of recipients";
+            in.error_at = (uint64_t)(x.whole.p - c->base);
+            return p1_pass(c, &in, BH_ETOOBIG);
+        }
         if ((x.critical & P1_FOR_TRANSFER) != 0 && !p1_extension_known(x.number)) {
             *critical = true;
         }
@@ -243,9 +250,9 @@ check_extensions(struct ber_cursor *c, struct slice list, struct p1_envelope *e,
 }
 
 int
-p1_check_extensions(struct ber_cursor *c, struct slice list, bool *critical)
+p1_check_extensions(struct ber_cursor *c, struct slice list, bool *critical, uint32_t *all)
 {
-    return check_extensions(c, list, NULL, critical);
+    return check_extensions(c, list, NULL, critical, all);
 }
 
 /* ---- recipients */
@@ -283,7 +290,6 @@ read_recipient_member(
         rc = p1_read_bits(c, m, &r->indicators, &r->indicators_count);
     } else {
         rc = p1_read_list(c, m, &r->extensions);
-        rc = rc < 0 ? rc : p1_check_extensions(c, r->extensions, &r->critical);
     }
     return rc;
 }
@@ -316,14 +322,30 @@ p1_recipient_next(struct ber_cursor *c, struct p1_recipient *out)
                : p1_fail(c, &v, BH_ESYNTAX, "a recipient without name, number or indicators");
 }
 
+bool
+p1_recipient_critical(const struct p1_recipient *r)
+{
+    struct ber_cursor c;
+    bool critical = false;
+    uint32_t all = 0;
+
+    ber_cursor_init(&c, r->extensions);
+    return p1_check_extensions(&c, r->extensions, &critical, &all) == 0 && critical;
+}
+
 static int
 check_recipients(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
     struct ber_cursor in = ber_inside(c, v);
     struct p1_recipient r;
+    uint32_t extensions = 0;
     int rc;
 
     for (rc = p1_recipient_next(&in, &r); rc > 0; rc = p1_recipient_next(&in, &r)) {
+        rc = p1_check_extensions(&in, r.extensions, &e->critical_recipients, &extensions);
+        if (rc < 0) {
+            break;
+        }
         if (++e->recipient_count > P1_RECIPIENTS_MAX) {
             return p1_fail(c, v, BH_ETOOBIG, "more than 32767 recipients");
         }
@@ -431,8 +453,9 @@ static int
 on_extensions(struct ber_cursor *c, const struct ber_value *v, struct p1_envelope *e)
 {
     int rc = p1_read_list(c, v, &e->extensions);
+    uint32_t all = 0;
 
-    return rc < 0 ? rc : check_extensions(c, e->extensions, e, &e->critical);
+    return rc < 0 ? rc : check_extensions(c, e->extensions, e, &e->critical, &all);
 }
 
 static int

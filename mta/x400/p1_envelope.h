@@ -89,6 +89,7 @@ struct p1_envelope {
     struct slice report_content; /* REPORT: the SET's contents; not checked here */
     uint32_t recipient_count, trace_count, internal_count;
     bool critical; /* an extension of the whole is critical for transfer, and not known here */
+    bool critical_recipients; /* or one of some recipient: p1_recipient_critical */
 };
 
 struct p1_recipient {
@@ -98,7 +99,6 @@ struct p1_recipient {
     uint64_t indicators;     /* P1_RESPONSIBLE and so on */
     size_t indicators_count; /* bits that there were; at most 64 */
     struct slice extensions;
-    bool critical; /* as the envelope's, for this recipient */
 };
 struct p1_extension {
     struct slice whole, value; /* value: what is in [2]; empty: NULL */
@@ -127,6 +127,8 @@ int p1_envelope_parse(struct slice octets, enum p1_kind kind, struct p1_envelope
 int p1_recipient_next(struct ber_cursor *c, struct p1_recipient *out) MUST_USE;
 int p1_extension_next(struct ber_cursor *c, struct p1_extension *out) MUST_USE;
 int p1_trace_next(struct ber_cursor *c, bool internal, struct p1_trace *out) MUST_USE;
+/* An extension of this recipient is critical for transfer, and not known here. */
+bool p1_recipient_critical(const struct p1_recipient *r);
 
 /* Names without case; absent and empty differ (an ADMD of one space is a value). */
 bool p1_domain_equal(const struct p1_domain *a, const struct p1_domain *b);

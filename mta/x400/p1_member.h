@@ -36,8 +36,9 @@ int p1_read_content_id(
 int p1_check_trace(
     struct ber_cursor *c, struct slice list, bool internal, uint32_t *count) MUST_USE;
 /* Every extension of a recipient or of a report: *critical is set if one is critical for transfer
- * and not known here. */
-int p1_check_extensions(struct ber_cursor *c, struct slice list, bool *critical) MUST_USE;
+ * and not known here, *all is raised by their number. */
+int p1_check_extensions(
+    struct ber_cursor *c, struct slice list, bool *critical, uint32_t *all) MUST_USE;
 
 /* In what was checked: the first one of that tag or number. */
 bool p1_find_member(struct slice members, ber_tag tag, struct ber_value *out);

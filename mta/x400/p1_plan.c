@@ -119,7 +119,9 @@ expired(const struct at *a)
 static bool
 critical(const struct at *a)
 {
-    return a->q->e->critical || (a->r != NULL && a->r->critical);
+    const struct p1_envelope *e = a->q->e;
+
+    return e->critical || (a->r != NULL && e->critical_recipients && p1_recipient_critical(a->r));
 }
 
 static bool

@@ -127,6 +127,7 @@ static int
 read_member(struct ber_cursor *c, const struct ber_value *m, struct p1_reported *r)
 {
     uint64_t number = 0;
+    uint32_t extensions = 0;
     size_t count = 0;
     int rc;
 
@@ -150,7 +151,7 @@ read_member(struct ber_cursor *c, const struct ber_value *m, struct p1_reported 
         return rc < 0 ? p1_fail(c, m, rc, "supplementary information of more than 256 octets") : 0;
     case BER_CONTEXT(6):
         rc = p1_read_list(c, m, &r->extensions);
-        return rc < 0 ? rc : p1_check_extensions(c, r->extensions, &r->critical);
+        return rc < 0 ? rc : p1_check_extensions(c, r->extensions, &r->critical, &extensions);
     default:
         return 0;
     }
@@ -247,8 +248,9 @@ static int
 on_extensions(struct ber_cursor *c, const struct ber_value *v, struct p1_report *r)
 {
     int rc = p1_read_list(c, v, &r->extensions);
+    uint32_t count = 0;
 
-    return rc < 0 ? rc : p1_check_extensions(c, r->extensions, &r->critical);
+    return rc < 0 ? rc : p1_check_extensions(c, r->extensions, &r->critical, &count);
 }
 
 static int

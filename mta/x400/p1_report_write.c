@@ -22,22 +22,27 @@ p1_report_returns(const struct p1_envelope *subject)
     return subject->kind == P1_MESSAGE && (subject->indicators & P1_RETURN_CONTENT) != 0;
 }
 
-/* The list of an extension that is a SEQUENCE OF: its contents, empty if it is not there. */
+/* The list of an extension that is a SEQUENCE OF: its contents. */
 static struct slice
-history(struct slice extensions, uint32_t number)
+list_of(const struct p1_extension *x)
 {
-    struct p1_extension x;
     struct ber_cursor c;
     struct ber_value v;
 
-    if (!p1_find_extension(extensions, number, &x)) {
-        return SLICE_NONE;
-    }
-    ber_cursor_init(&c, x.value);
+    ber_cursor_init(&c, x->value);
     if (ber_take_tag(&c, BER_UNIVERSAL(BER_SEQUENCE), &v) <= 0 || !v.constructed) {
         return SLICE_NONE;
     }
     return v.body;
+}
+
+/* The same of the extension of that number, empty if it is not there. */
+static struct slice
+history(struct slice extensions, uint32_t number)
+{
+    struct p1_extension x;
+
+    return p1_find_extension(extensions, number, &x) ? list_of(&x) : SLICE_NONE;
 }
 
 /* The O/R name in an element: a SEQUENCE that begins with it, perhaps a SEQUENCE deeper. */
@@ -231,17 +236,18 @@ write_recipient(struct ber_writer *w, const struct p1_recipient *r, const struct
 {
     struct p1_extension x;
     struct ber_value name;
+    bool redirected = p1_find_extension(r->extensions, P1_EXT_REDIRECTION_HISTORY, &x);
 
     ber_write_begin(w, BER_UNIVERSAL(BER_SET));
     write_name(w, BER_CONTEXT(0), r->name);
     ber_write_int(w, BER_CONTEXT(1), r->number);
     ber_write_bits(w, BER_CONTEXT(2), r->indicators, MAX(r->indicators_count, (size_t)8));
     write_last_trace(w, o, by);
-    if (name_of_history(history(r->extensions, P1_EXT_REDIRECTION_HISTORY), false, &name)) {
+    if (redirected && name_of_history(list_of(&x), false, &name)) {
         write_name(w, BER_CONTEXT(4), name.whole);
     }
     write_supplementary(w, by->terse ? SLICE_NONE : o->text);
-    if (p1_find_extension(r->extensions, P1_EXT_REDIRECTION_HISTORY, &x)) {
+    if (redirected) {
         ber_write_list(w, BER_CONTEXT(6), x.whole);
     }
     ber_write_end(w);
@@ -297,7 +303,7 @@ write_content(struct ber_writer *w, const struct p1_envelope *subject,
     }
     ber_write_begin(w, BER_CONTEXT(0));
     ber_cursor_init(&c, subject->recipients);
-    for (size_t nth = 0; p1_recipient_next(&c, &r) > 0; nth++) {
+    for (size_t nth = 0; w->rc == 0 && p1_recipient_next(&c, &r) > 0; nth++) {
         if (p1_report_due(subject, &r, &outcomes[nth])) {
             write_recipient(w, &r, &outcomes[nth], by);
         }

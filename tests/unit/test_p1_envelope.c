@@ -98,7 +98,55 @@ criticality_counts_for_transfer_and_unknown_only(void)
         CU_ASSERT_FALSE(e.critical);
         ber_cursor_init(&c, e.recipients);
         CU_ASSERT_EQUAL(p1_recipient_next(&c, &r), 1);
-        CU_ASSERT_EQUAL(r.critical, rows[i].critical);
+        CU_ASSERT_EQUAL(e.critical_recipients, rows[i].critical);
+        CU_ASSERT_EQUAL(p1_recipient_critical(&r), rows[i].critical);
+    }
+}
+
+/* A list, the envelope's or a recipient's, is bounded, and those of all recipients are together. */
+static void
+extensions_are_counted(void)
+{
+    enum { EACH = P1_EXTENSIONS_MAX, RECIPIENTS = P1_EXTENSIONS_ALL_MAX / EACH };
+    static const struct {
+        unsigned of_all, each, recipients;
+        int rc;
+    } rows[] = { { EACH, EACH, 1, 0 }, { EACH + 1, 0, 1, BH_ETOOBIG },
+        { 0, EACH + 1, 1, BH_ETOOBIG }, { EACH, EACH, RECIPIENTS, 0 },
+        { 0, EACH, RECIPIENTS + 1, BH_ETOOBIG } };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ber_writer w;
+        struct buf out;
+        struct p1_envelope e;
+        const char *error = NULL;
+        uint64_t at;
+
+        buf_init(&out, P1_ENVELOPE_BYTES_MAX);
+        ber_writer_init(&w, &out);
+        ber_write_raw(&w, p1_hex(BASE));
+        ber_write_begin(&w, BER_CONTEXT(3));
+        for (unsigned n = 0; n < rows[i].of_all; n++) {
+            ber_write_raw(&w, L("\x30\x03\x80\x01\x63"));
+        }
+        ber_write_end(&w);
+        ber_write_begin(&w, BER_CONTEXT(2));
+        for (unsigned r = 0; r < rows[i].recipients; r++) {
+            ber_write_begin(&w, BER_UNIVERSAL(BER_SET));
+            ber_write_raw(&w, p1_hex(P1_NAME "800101 8102 00a8"));
+            ber_write_begin(&w, BER_CONTEXT(3));
+            for (unsigned n = 0; n < rows[i].each; n++) {
+                ber_write_raw(&w, L("\x30\x03\x80\x01\x63"));
+            }
+            ber_write_end(&w);
+            ber_write_end(&w);
+        }
+        ber_write_end(&w);
+        CU_ASSERT_EQUAL_FATAL(ber_write_finish(&w), 0);
+        CU_ASSERT_EQUAL(
+            p1_envelope_parse(buf_slice(&out), P1_MESSAGE, &e, &error, &at), rows[i].rc);
+        CU_ASSERT_EQUAL(error == NULL, rows[i].rc == 0);
+        buf_fini(&out);
     }
 }
 
@@ -207,6 +255,6 @@ trace_has_a_bound_and_domains_are_compared_as_names(void)
 }
 
 TEST_MAIN("p1_envelope", TEST(every_member_is_read),
-    TEST(criticality_counts_for_transfer_and_unknown_only),
+    TEST(criticality_counts_for_transfer_and_unknown_only), TEST(extensions_are_counted),
     TEST(strings_in_segments_are_put_together), TEST(what_cannot_be_read_is_refused_with_its_place),
     TEST(trace_has_a_bound_and_domains_are_compared_as_names))

@@ -1,6 +1,8 @@
 /* Captured messages at every cut and with every octet changed; what is no APDU. */
 #include "p1_apdus.h"
+#include "p1_big.h"
 #include "test_main.h"
+#include "x400/p1_stored.h"
 
 static void
 check_captured(const struct p1_envelope *e, bool pp)
@@ -249,8 +251,44 @@ content_is_not_held(void)
     free(much);
 }
 
-TEST_MAIN("p1_reader", TEST(captured_messages_read_the_same_at_every_cut),
-    TEST(octet_by_octet_and_cut_short), TEST(changed_octets_are_told_the_same_however_cut),
-    TEST(probes_and_reports_are_gathered_whole), TEST(content_may_come_in_any_form),
-    TEST(what_is_no_apdu_is_refused), TEST(an_envelope_without_end_meets_the_limit),
-    TEST(content_is_not_held))
+/* As large as they are taken: the same envelope however cut, and stored and read again. */
+static void
+the_largest_envelopes_are_the_same_at_every_cut(void)
+{
+    static const size_t cuts[] = { 1, 7, 4096, (size_t)2 * MIB };
+
+    for (enum p1_big kind = 0; kind < P1_BIG_COUNT; kind++) {
+        struct buf stored, again;
+        struct ber_cursor c;
+        struct ber_value v;
+
+        buf_init(&stored, 2 * P1_ENVELOPE_BYTES_MAX);
+        p1_big_make(&stored, kind);
+        ber_cursor_init(&c, buf_slice(&stored));
+        CU_ASSERT_EQUAL_FATAL(ber_take(&c, &v), 1);
+        for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+            struct p1_reader r;
+
+            p1_reader_init(&r, P1_1988_X410);
+            CU_ASSERT_EQUAL(p1_feed(&r, SLICE_LIT("\xa0\x80\x31\x80"), NULL), P1_MORE);
+            for (struct slice rest = v.body; rest.n > 0; rest = slice_skip(rest, cuts[i])) {
+                CU_ASSERT_EQUAL_FATAL(p1_feed(&r, slice_sub(rest, 0, cuts[i]), NULL), P1_MORE);
+            }
+            CU_ASSERT_EQUAL(p1_feed(&r, SLICE_LIT("\0\0\x04\x00\0\0"), NULL), P1_END);
+            buf_init(&again, P1_STORED_BYTES_MAX);
+            CU_ASSERT_EQUAL(p1_stored_write(&again, &r.envelope), 0);
+            CU_ASSERT_TRUE(slice_eq(buf_slice(&again), buf_slice(&stored)));
+            CU_ASSERT_EQUAL(r.envelope.recipient_count, p1_big_recipients(kind));
+            CU_ASSERT_FALSE(r.envelope.critical || r.envelope.critical_recipients);
+            buf_fini(&again);
+            p1_reader_fini(&r);
+        }
+        buf_fini(&stored);
+    }
+}
+
+TEST_MAIN("p1_reader", TEST(the_largest_envelopes_are_the_same_at_every_cut),
+    TEST(captured_messages_read_the_same_at_every_cut), TEST(octet_by_octet_and_cut_short),
+    TEST(changed_octets_are_told_the_same_however_cut), TEST(probes_and_reports_are_gathered_whole),
+    TEST(content_may_come_in_any_form), TEST(what_is_no_apdu_is_refused),
+    TEST(an_envelope_without_end_meets_the_limit), TEST(content_is_not_held))
