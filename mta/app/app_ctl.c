@@ -478,6 +478,7 @@ app_ctl_start(struct app *a)
         { "connector suspend", true, on_connector_suspend },
         { "connector resume", true, on_connector_resume },
         { "x400 ping", true, app_ctl_x400_ping },
+        { "x400 send", true, app_ctl_x400_send },
         { "x400 trace", false, app_ctl_x400_trace },
         { "handoff", true, on_handoff },
         { "reload", true, on_reload },

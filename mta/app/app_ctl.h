@@ -26,6 +26,8 @@ void app_ctl_why(void *ctx, struct ctl_request *rq, const json_t *args);
 /* app_ctl_x400.c */
 void app_ctl_x400_ping(void *ctx, struct ctl_request *rq, const json_t *args);
 void app_ctl_x400_trace(void *ctx, struct ctl_request *rq, const json_t *args);
+/* app_ctl_x400_send.c */
+void app_ctl_x400_send(void *ctx, struct ctl_request *rq, const json_t *args);
 /* Counters since the start; null without X.400. */
 json_t *app_ctl_x400_stats(const struct app *a);
 /* What connector show says of an X.400 connector besides. */

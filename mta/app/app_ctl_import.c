@@ -235,7 +235,9 @@ envelope_fault(const json_t *e)
         return "the envelope has no sender";
     }
     if (sender.n > 0 && !is_address(e, sender)) {
-        return "the envelope's sender is no address";
+        return app_route_is_or(sender)
+                   ? "an O/R address is the sender only of what came by X.400, with its envelope"
+                   : "the envelope's sender is no address";
     }
     return text_fits(e, "envid") && text_fits(e, "client") && text_fits(e, "body")
                ? NULL
@@ -257,7 +259,9 @@ app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args)
         return;
     }
     if (fault != NULL) {
-        refuse(rq, fault, "The file is damaged, or none that queue export or store repair wrote.");
+        refuse(rq, fault,
+            "The file is damaged, or none that queue export or store repair wrote. bridgehead x400 "
+            "send makes a new X.400 message.");
         return;
     }
     origin = origin_of(a, envelope);

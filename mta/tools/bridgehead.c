@@ -68,6 +68,13 @@ const struct tool_command tool_commands[] = {
         "Call the peer of an X.400 connector, bind and release, and show what each layer "
         "negotiated, or which layer refused and why. No message is sent.",
         cmd_x400_ping },
+    { "x400 send",
+        "--from ADDRESS --to ADDRESS... [--subject TEXT] [--text TEXT] [--priority "
+        "urgent|normal|non-urgent] [--report]",
+        "Put a short message into the queue, to see it arrive: an interpersonal message of this "
+        "domain. Addresses are O/R addresses. --report asks for a delivery report too. Durable "
+        "when it says so; queue list, why and events tell what becomes of it.",
+        cmd_x400_send },
     { "x400 trace", "[--pcap FILE]",
         "What goes over X.400 associations from now on, a line for each unit of every layer, until "
         "interrupted; with a file also its octets, for tshark. Contents and passwords are in the "

@@ -1,4 +1,4 @@
-/* tools/cmd_x400.c - x400 ping and x400 trace. */
+/* tools/cmd_x400.c - x400 ping, x400 send and x400 trace. */
 #include "core/base64.h"
 #include "core/io.h"
 #include "tools/tools.h"
@@ -37,6 +37,72 @@ cmd_x400_ping(struct tool *t, int argc, char **argv)
     }
     json_decref(a);
     return code;
+}
+
+/* False: what stands there is no option with its value. */
+static bool
+take_option(json_t *args, json_t *to, const char *option, const char *value)
+{
+    static const char *const texts[] = { "from", "subject", "text", "priority" };
+
+    if (strcmp(option, "--to") == 0) {
+        return json_array_append_new(to, json_string(value)) == 0;
+    }
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (strncmp(option, "--", 2) == 0 && strcmp(option + 2, texts[i]) == 0) {
+            return json_object_set_new(args, texts[i], json_string(value)) == 0;
+        }
+    }
+    return false;
+}
+
+static bool
+send_options(json_t *args, int argc, char **argv)
+{
+    json_t *to = json_object_get(args, "to");
+    int i = 0;
+
+    while (i < argc) {
+        if (strcmp(argv[i], "--report") == 0) {
+            (void)json_object_set_new(args, "report", json_true());
+            i++;
+        } else if (i + 1 < argc && take_option(args, to, argv[i], argv[i + 1])) {
+            i += 2;
+        } else {
+            return false;
+        }
+    }
+    return json_object_get(args, "from") != NULL && json_array_size(to) > 0;
+}
+
+int
+cmd_x400_send(struct tool *t, int argc, char **argv)
+{
+    json_t *args = json_pack("{s:[],s:s,s:s}", "to", "subject", "Test", "text",
+        "A test message of bridgehead x400 send.\r\n");
+    json_t *a;
+    int code;
+
+    if (!send_options(args, argc, argv)) {
+        json_decref(args);
+        (void)fputs("usage: bridgehead x400 send --from ADDRESS --to ADDRESS... [--subject TEXT] "
+                    "[--text TEXT] [--priority urgent|normal|non-urgent] [--report]\n"
+                    "  an address is an O/R address: /C=FR/A=ATLAS/P=PARIS/S=Dupont/\n",
+            stderr);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
+    code = tool_ask(t, "x400 send", args, TOOL_TIMEOUT_MS, &a);
+    if (code != 0) {
+        return tool_fail(t, code, a);
+    }
+    if (t->json) {
+        tool_print_json(a);
+    } else {
+        (void)printf(
+            "queued as %s, message identifier %s\n", tool_str(a, "id"), tool_str(a, "message"));
+    }
+    json_decref(a);
+    return 0;
 }
 
 static int

@@ -123,6 +123,7 @@ int cmd_connector_show(struct tool *t, int argc, char **argv);
 int cmd_connector_suspend(struct tool *t, int argc, char **argv);
 int cmd_connector_resume(struct tool *t, int argc, char **argv);
 int cmd_x400_ping(struct tool *t, int argc, char **argv);
+int cmd_x400_send(struct tool *t, int argc, char **argv);
 int cmd_x400_trace(struct tool *t, int argc, char **argv);
 int cmd_handoff(struct tool *t, int argc, char **argv);
 int cmd_stop(struct tool *t, int argc, char **argv);

@@ -83,7 +83,9 @@ x400_link_why(const struct x400_end *end, char out[X400_WHY_CAP])
 
     n = MIN(MAX(n, 0), X400_WHY_CAP - 1);
     if (end->status < 0) {
-        (void)snprintf(out + n, X400_WHY_CAP - (size_t)n, " (%s)", error_text(end->status));
+        if (end->text == NULL || strcmp(end->text, error_text(end->status)) != 0) {
+            (void)snprintf(out + n, X400_WHY_CAP - (size_t)n, " (%s)", error_text(end->status));
+        }
     } else if (end->how == X400_REFUSED || end->how == X400_ABORTED) {
         (void)snprintf(out + n, X400_WHY_CAP - (size_t)n, " (reason %u)", end->reason);
     }
@@ -113,12 +115,16 @@ static void
 log_end(const struct x400_link *l, const struct x400_end *end)
 {
     bool well = end->how == X400_CLOSED || end->how == X400_STOPPED || l->closing;
-    char why[X400_WHY_CAP];
+    char why[X400_WHY_CAP], remote[NETADDR_TEXT_CAP];
 
     x400_link_why(end, why);
+    (void)snprintf(remote, sizeof(remote), "%s", l->remote);
+    if (remote[0] == '\0' && end->remote.family != 0) { /* it was never open: who was called */
+        netaddr_text_port(&end->remote, remote);
+    }
     log_event(well || l->connector == NULL ? EV_X400_CLOSED : EV_X400_FAILED,
-        LF_UINT("association", l->id), LF_SLICE("connector", name_of(l)),
-        LF_STR("remote", l->remote), LF_STR("local", l->local), LF_STR("why", why));
+        LF_UINT("association", l->id), LF_SLICE("connector", name_of(l)), LF_STR("remote", remote),
+        LF_STR("local", l->local), LF_STR("why", why));
     if (l->connector != NULL && !well) {
         l->x->stats.failed += !l->incoming;
         x400_link_note(l->connector, l->incoming, end->layer, end->reason, why);
@@ -385,7 +391,10 @@ on_room(void *ctx)
     }
 }
 
-/* A refused bind is a matter of names and passwords, of which reliable transfer knows nothing. */
+const char x400_refused_tsel[] =
+    "no such TSAP: the peer has nobody by the T-selector that we call, remote.tsel";
+
+/* A refusal is a matter of names and passwords, of which the layers know nothing. */
 static void
 on_end(void *ctx, const struct x400_end *end)
 {
@@ -401,6 +410,9 @@ on_end(void *ctx, const struct x400_end *end)
     } else if (end->how == X400_REFUSED && end->layer == OSI_RTSE &&
                end->reason == RTSE_REFUSE_VALIDATION) {
         said.text = p1_bind_refused_text(P1_BIND_AUTHENTICATION);
+    } else if (end->how == X400_REFUSED && end->layer == OSI_TRANSPORT &&
+               end->reason == TP0_REASON_ADDRESS) {
+        said.text = x400_refused_tsel;
     }
     x400_link_end(l, &said);
 }

@@ -142,11 +142,23 @@ x400_ping_cancel(struct x400_ping *p)
 
 /* ---- for people */
 
+/* A refusal with the settings that it is about. */
+static const char *
+why_of(const struct x400_ping_result *r)
+{
+    const struct x400_end *e = &r->end;
+    bool tsel = e->how == X400_REFUSED && e->layer == OSI_TRANSPORT;
+
+    return r->has_bind && !e->opened                 ? p1_bind_refused_text(r->bind.error)
+           : tsel && e->reason == TP0_REASON_ADDRESS ? x400_refused_tsel
+                                                     : e->text;
+}
+
 static int
 text_of_end(const struct x400_ping_result *r, struct buf *out)
 {
     const struct x400_end *e = &r->end;
-    bool reason = e->how == X400_REFUSED || e->how == X400_ABORTED;
+    bool reason = (e->how == X400_REFUSED || e->how == X400_ABORTED) && !r->has_bind;
     const char *what = e->how == X400_REFUSED   ? "refused by the peer's"
                        : e->how == X400_ABORTED ? "aborted by the peer's"
                                                 : "failed in our";
@@ -159,10 +171,8 @@ text_of_end(const struct x400_ping_result *r, struct buf *out)
     if (r->stranger != NULL) {
         return buf_printf(out, "not who the connector says: %s\n", r->stranger);
     }
-    rc = buf_printf(out, "%s %s layer: %s", what, osi_layer_name(e->layer), e->text);
-    if (rc == 0 && r->has_bind && !e->opened) {
-        rc = buf_printf(out, " (%s)", p1_bind_error_text(r->bind.error));
-    } else if (rc == 0 && reason) {
+    rc = buf_printf(out, "%s %s layer: %s", what, osi_layer_name(e->layer), why_of(r));
+    if (rc == 0 && reason) {
         rc = buf_printf(out, " (reason %u)", e->reason);
     }
     return rc == 0 ? buf_append(out, SLICE_LIT("\n")) : rc;

@@ -128,9 +128,9 @@ a_refused_ping_names_the_layer_and_the_reason(void)
 {
     for (unsigned i = 0; i < 3; i++) {
         static const char *const parts[] = { ("refused by the peer's bind layer: the peer refuses "
-                                              "the bind (authentication error)\n"),
-            "refused by the peer's transport layer: no such TSAP (reason 3)\n",
-            "failed in our tcp layer: " };
+                                              "the bind: authentication error; it compares "
+                                              "local.mta and local.password_file"),
+            "refused by the peer's transport layer: no such TSAP: ", "failed in our tcp layer: " };
         static struct x400_rig r;
         struct pinged p;
 
