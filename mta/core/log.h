@@ -6,9 +6,9 @@
  * Text from peers is escaped here. Message content is never logged.
  *
  * Threads   log_event from any thread; it formats into a bounded ring and returns; one log thread
- * of ours writes (qblog's own threaded target crashed in a test), so that a stalled disk or syslog
- *           never stalls the loop. A full ring drops lines of level info and below and counts them;
- *           the count is logged as log.dropped.
+ *           of ours writes (qblog's own threaded target crashed in a test), so that a stalled disk
+ *           or syslog never stalls the loop. A full ring drops lines of level info and below and
+ *           counts them; the count is logged as log.dropped.
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H

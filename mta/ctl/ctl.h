@@ -16,7 +16,7 @@ struct ctl_request; /* one question under way; freed by its answer */
 typedef void ctl_handler(void *ctx, struct ctl_request *rq, const json_t *args);
 struct ctl_command {
     const char *name; /* "queue list" */
-    bool changes;     /* logged */
+    bool changes;     /* logged, but for "text" among its arguments */
     ctl_handler *run;
 };
 int ctl_start(struct ctl **out, struct loop *l, const char *instance, uint32_t group_gid,

@@ -279,14 +279,19 @@ on_accept(qb_ipcs_connection_t *conn, uid_t uid, gid_t gid)
     return -EACCES;
 }
 
-/* Who changed what: the beginning of the arguments names it. */
+/* Who changed what: the beginning of the arguments names it. "text" is a message's content (x400
+ * send), which is never logged. */
 static void
 log_command(const struct ctl_request *rq, const char *name, const json_t *args)
 {
     struct qb_ipcs_connection_stats stats = { 0 };
+    json_t *told = json_copy((json_t *)(uintptr_t)args);
     char text[256];
-    size_t n = args != NULL ? json_dumpb(args, text, sizeof(text), JSON_COMPACT) : 0;
+    size_t n;
 
+    (void)json_object_del(told, "text");
+    n = told != NULL ? json_dumpb(told, text, sizeof(text), JSON_COMPACT) : 0;
+    json_decref(told);
     (void)qb_ipcs_connection_stats_get(rq->conn, &stats, 0);
     log_event(EV_CTL_COMMAND, LF_STR("command", name),
         LF_UINT("uid", (uintptr_t)qb_ipcs_context_get(rq->conn)), LF_INT("pid", stats.client_pid),

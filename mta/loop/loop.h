@@ -4,7 +4,7 @@
  * Threads   everything is called on the loop's thread, but for loop_wake_send.
  * Rule      a callback never blocks: no file I/O, no DNS, no waiting lock.
  * Memory    tasks, timers and wakes are embedded in the caller's struct; a *_stop / *_close that
- * needs a turn of the loop says so and calls back when the memory may be freed.
+ *           needs a turn of the loop says so and calls back when the memory may be freed.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H

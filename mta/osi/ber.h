@@ -6,12 +6,13 @@
  *
  * Reader    struct ber_reader: one value (with all that is in it), fed in pieces of any size, cut
  *           anywhere. ber_next takes what it needs from the piece and says what comes: a
- * constructed value opens or closes, a primitive value's octets (whole if they are few, else as
- * they come). Nothing is allocated; what is beyond a limit is an error, not a longer wait. Cursor
- * struct ber_cursor: the same rules over octets in memory, value by value, for the small PDUs
- * (connect, associate, bind) and for P1 envelopes. Values point into the input. Writer    struct
- * ber_writer: definite lengths in the shortest form, into a buf. Content that is not in memory:
- * ber_write_header with its length, then its octets by another way.
+ *           constructed value opens or closes, a primitive value's octets (whole if they are few,
+ *           else as they come). Nothing is allocated; what is beyond a limit is an error, not a
+ *           longer wait.
+ * Cursor    struct ber_cursor: the same rules over octets in memory, value by value, for the small
+ *           PDUs (connect, associate, bind) and for P1 envelopes. Values point into the input.
+ * Writer    struct ber_writer: definite lengths in the shortest form, into a buf. Content that is
+ *           not in memory: ber_write_header with its length, then its octets by another way.
  *
  * Strict    where leniency would let two readers see two things: lengths beyond the value around,
  *           end-of-contents where no indefinite length is open, high tag numbers in long disguise.

@@ -4,14 +4,16 @@
  * Normal    CP, CPA and CPR wrap the user's data in the session's CONNECT, ACCEPT and REFUSE; each
  *           further datum is a PDV-list: one context, one value. Contexts are a list of abstract
  *           syntaxes, always with BER (2.1.1) as transfer syntax; a peer's other offers are refused
- * one by one (X.226 section 8.2), which is no error. X.410     CP is a SET with the mode and the
- * members of the RTORQ ([1]); CPA the same with those of RTOAC, CPR with RTORJ's. Data are the
- * APDU's octets, with nothing around. Data      the only datum that reliable transfer has is an
- * OCTET STRING (RTTR), of any size and in whatever form. Its octets go up as they come, without
- * wrapping and header; end is told when the SSDU is whole and was sound. Single-ASN1-type and
- * octet-aligned are both taken. Up        presentation_next gives the session's indications; where
- * they carry user data it is unwrapped, and context says whose it is. What is no PDU of
- * presentation, or names a context that was not agreed upon, ends in an ARP and SESSION_IND_ABORT.
+ *           one by one (X.226 section 8.2), which is no error.
+ * X.410     CP is a SET with the mode and the members of the RTORQ ([1]); CPA the same with those
+ *           of RTOAC, CPR with RTORJ's. Data are the APDU's octets, with nothing around.
+ * Data      the only datum that reliable transfer has is an OCTET STRING (RTTR), of any size and in
+ *           whatever form. Its octets go up as they come, without wrapping and header; end is told
+ *           when the SSDU is whole and was sound. Single-ASN1-type and octet-aligned are both
+ *           taken.
+ * Up        presentation_next gives the session's indications; where they carry user data it is
+ *           unwrapped, and context says whose it is. What is no PDU of presentation, or names a
+ *           context that was not agreed upon, ends in an ARP and SESSION_IND_ABORT.
  * States    the session's: there is no table of its own.
  */
 #ifndef OSI_PRESENTATION_H

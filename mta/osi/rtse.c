@@ -1,8 +1,8 @@
 /* rtse.c - the steps of reliable transfer and its requests. The table is in rtse_table.c, the APDUs
  * that do not stream in rtse_apdu.c.
  *
- * BUGS  a reflected parameter of a peer's RTAB is not looked at: it would tell of a fault of ours
- * that nobody but a tester can do anything about.
+ * BUGS      a reflected parameter of a peer's RTAB is not looked at: it would tell of a fault of
+ *           ours that nobody but a tester can do anything about.
  */
 #include "osi/rtse_apdu.h"
 

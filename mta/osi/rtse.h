@@ -7,22 +7,24 @@
  * own table let it pass.
  *
  * Sending   rtse_transfer names the APDU's length, the user then writes its octets whenever
- * rtse_room says so, in pieces of any size; RTSE cuts segments at checkpoints, sets the points,
- * waits at the window's end, and ends the activity behind the last octet. RTSE_IND_SENT: the peer
- * has secured it. RTSE_IND_CONFIRMED tells of points on the way: durable there, so that the sender
- *           may note them for a recovery.
+ *           rtse_room says so, in pieces of any size; RTSE cuts segments at checkpoints, sets the
+ *           points, waits at the window's end, and ends the activity behind the last octet.
+ *           RTSE_IND_SENT: the peer has secured it. RTSE_IND_CONFIRMED tells of points on the way:
+ *           durable there, so that the sender may note them for a recovery.
  * Receiving segments' octets go up as they come (RTSE_IND_OCTETS), without RTTR and PDV around. At
  *           RTSE_IND_POINT and RTSE_IND_END the user answers by rtse_secured when all octets before
- * it are durable: only then the peer hears of it. Several points may be open (the window). Recovery
- * an association that breaks leaves a struct rtse_recovery with its user: whose it was (the
- *           session's reference), the activity, the last point confirmed and the checkpoint size.
- *           rtse_open with it (ConnectionData recover), then rtse_resume and the octets from
+ *           it are durable: only then the peer hears of it. Several points may be open (the
+ *           window).
+ * Recovery  an association that breaks leaves a struct rtse_recovery with its user: whose it was
+ *           (the session's reference), the activity, the last point confirmed and the checkpoint
+ *           size. rtse_open with it (ConnectionData recover), then rtse_resume and the octets from
  *           rtse_offset on. The receiver is asked by RTSE_IND_RESUME and says from which point on
- * it has the octets, or refuses; then the sender begins anew. Turn      TWA only: asked for with
- * rtse_please, given with rtse_give; after an exchange in which both believe to be without it (a
- * bug class of others), the initiator's timer ends it: the shell's affair. Errors    of the peer:
- * ABORT with RTAB, RTSE_IND_ABORT with a sentence; a transfer under way is then broken, not lost.
- * Requests: 0, -ENOMEM, BH_ETOOBIG, as the session's.
+ *           it has the octets, or refuses; then the sender begins anew.
+ * Turn      TWA only: asked for with rtse_please, given with rtse_give; after an exchange in which
+ *           both believe to be without it (a bug class of others), the initiator's timer ends it:
+ *           the shell's affair.
+ * Errors    of the peer: ABORT with RTAB, RTSE_IND_ABORT with a sentence; a transfer under way is
+ *           then broken, not lost. Requests: 0, -ENOMEM, BH_ETOOBIG, as the session's.
  */
 #ifndef OSI_RTSE_H
 #define OSI_RTSE_H

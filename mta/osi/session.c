@@ -1,8 +1,9 @@
 /* session.c - the session's requests: what we send. What comes is in session_in.c, the table in
  * session_table.c, the SPDUs' parameters in session_spdu.c.
  *
- * BUGS  segmented SSDUs (enclosure items) are refused: they are never agreed upon, since we offer
- * and accept no maximum TSDU size. CONNECT DATA OVERFLOW too: a bind is far below 10,240 octets.
+ * BUGS      segmented SSDUs (enclosure items) are refused: they are never agreed upon, since we
+ *           offer and accept no maximum TSDU size. CONNECT DATA OVERFLOW too: a bind is far below
+ *           10,240 octets.
  */
 #include "osi/session_int.h"
 

@@ -8,14 +8,16 @@
  * are CHECKs.
  *
  * Turn      the data, synchronize-minor and major/activity tokens are one thing here, the turn, as
- * in X.228. A GIVE TOKENS CONFIRM is answered at once, outside activities. Answers   the session
- * answers by itself what needs nobody's decision: ACTIVITY INTERRUPT and DISCARD, GIVE TOKENS
- * CONFIRM, ABORT. In ANSWER, END and RELEASE nothing is taken from the transport until the user
- * answered. Data      an SSDU goes up and down in pieces; only a header, or an SPDU that is not
- * data (at most SESSION_SPDU_BYTES_MAX), is gathered. Errors    a protocol error of the peer: ABORT
- * with that reason to it, SESSION_IND_ABORT with a sentence to the user. Every request returns 0,
- * -ENOMEM or BH_ETOOBIG (the transport's out is full: see CONN_HIGH_BYTES); after an error the
- * connection is given up. Sections  numbers in comments are X.225 (1995)'s.
+ *           in X.228. A GIVE TOKENS CONFIRM is answered at once, outside activities.
+ * Answers   the session answers by itself what needs nobody's decision: ACTIVITY INTERRUPT and
+ *           DISCARD, GIVE TOKENS CONFIRM, ABORT. In ANSWER, END and RELEASE nothing is taken from
+ *           the transport until the user answered.
+ * Data      an SSDU goes up and down in pieces; only a header, or an SPDU that is not data (at most
+ *           SESSION_SPDU_BYTES_MAX), is gathered.
+ * Errors    a protocol error of the peer: ABORT with that reason to it, SESSION_IND_ABORT with a
+ *           sentence to the user. Every request returns 0, -ENOMEM or BH_ETOOBIG (the transport's
+ *           out is full: see CONN_HIGH_BYTES); after an error the connection is given up.
+ * Sections  numbers in comments are X.225 (1995)'s.
  */
 #ifndef OSI_SESSION_H
 #define OSI_SESSION_H

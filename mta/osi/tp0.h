@@ -7,12 +7,13 @@
  *
  * In        tp0_next takes octets up to the first thing to act on; a TSDU's octets go up as they
  *           come, in pieces that point into what was fed. Nothing larger than a TPDU header is
- * held. Out       tp0_send appends to the TSDU under way and fills the TPDUs to the size agreed
- * upon, however small the appended pieces are. tp0_out is what may go to the connection: whole
+ *           held.
+ * Out       tp0_send appends to the TSDU under way and fills the TPDUs to the size agreed upon,
+ *           however small the appended pieces are. tp0_out is what may go to the connection: whole
  *           TPDUs, except that the last one waits until it is full or its TSDU ends.
  * Ending    class 0 has no disconnection: to end is to close the TCP connection. A DR is written
- * only to refuse, an ER only to name a protocol error; both, and every loss, end in OVER. Memory
- * the struct (about 0.6 KiB) and out, which grows to TP0_OUT_BYTES_MAX at most.
+ *           only to refuse, an ER only to name a protocol error; both, and every loss, end in OVER.
+ * Memory    the struct (about 0.6 KiB) and out, which grows to TP0_OUT_BYTES_MAX at most.
  */
 #ifndef OSI_TP0_H
 #define OSI_TP0_H

@@ -3,10 +3,10 @@
  *
  * Owns      the writer thread, three batches, the position in the journal.
  * Threads   loop's thread, but for the writer's own code. The batch that gathers belongs to the
- * loop from the first record of a turn to the turn's end, else to whoever holds the lock: so the
- * writer takes the next batch by itself, without a round trip through the loop. Failure   after the
- * first failed write or sync nothing is written any more (I5); every later batch ends with the same
- * code.
+ *           loop from the first record of a turn to the turn's end, else to whoever holds the lock:
+ *           so the writer takes the next batch by itself, without a round trip through the loop.
+ * Failure   after the first failed write or sync nothing is written any more (I5); every later
+ *           batch ends with the same code.
  */
 #ifndef QUEUE_JOURNAL_H
 #define QUEUE_JOURNAL_H

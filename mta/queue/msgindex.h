@@ -2,8 +2,8 @@
  * say, taken together. Pure. One thread (the one that recovers, then the loop's).
  *
  * Memory    a message is one allocation: itself, its recipients, chunk list and strings. Replies
- * are shared (msgindex_reply), since thousands wait for the same reason. Order     by id, which is
- * the order of arrival; found by binary search in a sorted array.
+ *           are shared (msgindex_reply), since thousands wait for the same reason.
+ * Order     by id, which is the order of arrival; found by binary search in a sorted array.
  */
 #ifndef QUEUE_MSGINDEX_H
 #define QUEUE_MSGINDEX_H

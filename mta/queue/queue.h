@@ -2,10 +2,11 @@
  *
  * Owns      the journal, its threads (writer; lease renewal), and the in-memory index.
  * Threads   call from the loop's thread only; callbacks run there too, never inside the call that
- * asked for them. Failure   after the first failed write or sync, or a lost lease or ownership,
- * every call returns the same code, on_failure has run once, and the process must exit: fsync is
- * never retried. Rules     invariants in docs/formats/journal.md; ownership rules in design and
- * docs there.
+ *           asked for them.
+ * Failure   after the first failed write or sync, or a lost lease or ownership, every call returns
+ *           the same code, on_failure has run once, and the process must exit: fsync is never
+ *           retried.
+ * Rules     invariants in docs/formats/journal.md; ownership rules in design and docs there.
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H

@@ -9,7 +9,8 @@
  *           not needed, and "$" is only before the "=" of a DDA's type. In both a teletex form
  *           follows the printable one behind "*", octets of it that are not plain as {233}: the
  *           notation of RFC 2156, which F.401 lacks. RFC 2156's labels are read too (PRMD, GQ,
- * DD.). A=        with one blank is a value (X.411: any ADMD that serves this PRMD), not absence.
+ *           DD.).
+ * A=        with one blank is a value (X.411: any ADMD that serves this PRMD), not absence.
  * Values    are kept without blanks at their ends, else as given; from whatever source they come,
  *           a character or length that X.411 does not allow is refused, never cut or mended.
  * Compare   letters without case, runs of blanks as one (X.402 18.3.1). Printable and teletex forms

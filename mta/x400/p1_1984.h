@@ -6,13 +6,13 @@
  *           actions of trace elements, bilateral information for private domains, indicators that
  *           1984 reserves; of reports also content type, encoded information types, and diagnostics
  *           above 11.
- * Told in   conversion-with-loss-prohibited as conversion prohibited; a common name as the domain-
- * another   defined attribute "common"; reasons above 2 as unable to transfer, types of user above
- * way       1 as private.
+ * Retold    conversion-with-loss-prohibited as conversion prohibited; a common name as the domain-
+ *           defined attribute "common"; reasons above 2 as unable to transfer, types of user above
+ *           1 as private.
  * Cannot    what would not be the same message any more: an extension critical for transfer or for
  *           delivery; a content type of 1988 (22: X.420 has it used only where the content needs
  *           1988) or an object identifier; a name with an attribute that 1984 lacks and no
- * printable form beside it. Non-delivery: unable to downgrade.
+ *           printable form beside it. Non-delivery: unable to downgrade.
  */
 #ifndef X400_P1_1984_H
 #define X400_P1_1984_H

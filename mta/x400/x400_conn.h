@@ -11,9 +11,9 @@
  * In        on_called (TSAPs): x400_conn_answer or x400_conn_refuse_call. Then on_offer (selectors,
  *           bind argument): x400_conn_accept or x400_conn_refuse. Both at once or later.
  * Sending   with the turn and nothing under way (on_opened says who has the turn):
- * x400_conn_transfer, then on_room whenever octets may be written; x400_conn_write takes at most
- *           x400_conn_room. RTSE_IND_CONFIRMED for points, RTSE_IND_SENT: the peer has secured it.
- *           RTSE_IND_FAILED: the peer reported, or we stopped; our turn again.
+ *           x400_conn_transfer, then on_room whenever octets may be written; x400_conn_write takes
+ *           at most x400_conn_room. RTSE_IND_CONFIRMED for points, RTSE_IND_SENT: the peer has
+ *           secured it. RTSE_IND_FAILED: the peer reported, or we stopped; our turn again.
  * Receiving RTSE_IND_BEGIN or RESUME, OCTETS, POINT, END: see osi/rtse.h; confirmed by
  *           x400_conn_secured when durable. x400_conn_pause: no more octets are read (what one read
  *           brought may still come).

@@ -44,6 +44,9 @@ for part in 'To ONE' 'over c1'; do
     grep -qa "$part" content || fail "the content is another: $(xxd content)"
 done
 
+logged london 'ctl.command command="x400 send"' || fail "the command is not in the log"
+! logged london 'over c1' || fail "a content is in the log"
+
 echo "durable when it says so"
 at_host london connector suspend c1 >/dev/null
 send /C=FR/A=ATLAS/P=PARIS/O=ONE/S=Dupont/ >/dev/null
