@@ -46,6 +46,7 @@ struct delivery {
     uint8_t body;
     uint64_t size_bytes;
     uint64_t received_wall_ms; /* when it came to us: P1's trace says so */
+    uint8_t rerouted; /* the route of some of them names another connector first, which is down */
     uint32_t recipient_count;
     const struct slice *recipients; /* addresses */
     /* RFC 1845's TRANSID of this transaction, with its brackets: the same when those whom it left

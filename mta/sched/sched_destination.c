@@ -240,6 +240,22 @@ destination_choose(
     return d;
 }
 
+bool
+destination_is_alternate(struct sched *s, const struct destination *d,
+    const struct queue_message *m, const uint32_t *recipients, uint32_t count)
+{
+    uint16_t via[ROUTE_VIA_MAX];
+    uint8_t via_count = 0;
+
+    for (uint32_t i = 0; d->alternates && i < count; i++) {
+        if (s->env.route(s->env.ctx, m, m->recipients[recipients[i]].address, via, &via_count) &&
+            via_count > 1 && via[0] < s->connector_count && s->connectors[via[0]] != d->connector) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- sessions */
 
 void

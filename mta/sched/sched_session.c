@@ -180,6 +180,7 @@ begin(struct sched *s, struct sched_session *ss)
         .body = m->body,
         .size_bytes = m->size_bytes,
         .received_wall_ms = m->received_wall_ms,
+        .rerouted = destination_is_alternate(s, ss->dest, m, ss->indexes, n),
         .recipient_count = n,
         .recipients = ss->addresses,
         .transid = transid_of(s, ss, m, t->first) };
@@ -650,8 +651,7 @@ ending_settle(struct ending *x, bool reroute)
     }
 }
 
-/* The delivery is over. Recipients without a result go back as they were, to their destination's
- * front or (reroute) to where their route says now. */
+/* Recipients without a result go back to their destination's front, or (reroute) by their route. */
 static void
 finish(struct sched_session *ss, bool reroute)
 {

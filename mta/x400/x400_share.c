@@ -202,7 +202,8 @@ write_head(const struct sharing *s, const struct p1_envelope *e, struct x400_sha
     const struct x400_share_query *q = s->q;
     struct p1_hop hop = { .domain = *q->domain,
         .arrival_wall_ms = q->d->received_wall_ms,
-        .deferred_wall_ms = p1_plan_hold(&s->e, q->domain, q->d->received_wall_ms) };
+        .deferred_wall_ms = p1_plan_hold(&s->e, q->domain, q->d->received_wall_ms),
+        .rerouted = q->d->rerouted };
     struct p1_relay relay = { .protocol = q->conf->protocol,
         .context = q->context,
         .strip_internal = q->conf->strip_internal,

@@ -229,6 +229,7 @@ deliver(struct transport_session *t)
         return;
     }
     note_dot(t->w, t->d);
+    h->rerouted += t->d->rerouted;
     if (h->mode == HOST_DOUBT) {
         end(t, OUTCOME_DEFERRED, "4.4.2", "connection lost after the final dot");
         return;

@@ -36,6 +36,7 @@ struct host {
     uint32_t session_max; /* beyond: 421; 0: no limit */
     uint32_t sessions, peak, greeted;
     uint64_t opens, delivered, attempts; /* attempts: recipients answered */
+    uint64_t rerouted;                   /* of the deliveries */
     uint8_t untried;                     /* of ends without an answer */
     bool alone; /* a further session ends at once, while the first is being opened */
     uint64_t resume_ms;

@@ -282,6 +282,28 @@ what_needs_no_further_session_waits_for_the_one_that_opens(void)
 }
 
 static void
+a_delivery_knows_that_it_takes_an_alternate(void)
+{
+    struct world *w = with_times(HOST_OK, 0, 0);
+
+    w->via[1] = 1;
+    w->via_count = 2;
+    for (unsigned i = 0; i < 3; i++) { /* the first one, the other one, the first one again */
+        CU_ASSERT_EQUAL(sched_connector_suspend(w->s, SLICE_LIT("mx"), i == 1), 0);
+        put(w, "u0@h.example", SCHED_ORDINARY);
+        CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+        CU_ASSERT_EQUAL(w->hosts[0].rerouted, i > 0);
+    }
+    w->via[0] = 1; /* by its route it is the first one */
+    w->via[1] = 0;
+    put(w, "u0@h.example", SCHED_ORDINARY);
+    CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+    CU_ASSERT_EQUAL(w->hosts[0].rerouted, 1);
+    CU_ASSERT_EQUAL(w->hosts[0].delivered, 4);
+    world_free(w);
+}
+
+static void
 so_many_further_transfers_return_a_message(void)
 {
     struct world *w = with_times(HOST_DEFER, 0, 2);
@@ -308,5 +330,6 @@ TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its
     TEST(what_cannot_be_resumed_makes_nobody_wait), TEST(nor_what_was_lost_before_it),
     TEST(so_many_attempts_to_open_return_what_waited_through_them),
     TEST(what_is_no_attempt_or_has_another_way_is_not_returned),
+    TEST(a_delivery_knows_that_it_takes_an_alternate),
     TEST(what_needs_no_further_session_waits_for_the_one_that_opens),
     TEST(so_many_further_transfers_return_a_message))

@@ -14,6 +14,8 @@ static uint64_t now_wall_ms = P1_NOW;
 static struct slice remote_mta;
 static struct x400_places *places;
 
+static bool rerouted;
+
 static int
 shared(struct x400_share *out, const struct p1_held *h, enum p1_protocol p, uint64_t max,
     const struct slice *recipients, uint32_t count)
@@ -21,9 +23,11 @@ shared(struct x400_share *out, const struct p1_held *h, enum p1_protocol p, uint
     const struct x400_connector_options o = {
         .protocol = p, .message_bytes_max = max, .remote_mta = remote_mta
     };
-    const struct delivery d = {
-        .id = 1, .received_wall_ms = P1_NOW, .recipient_count = count, .recipients = recipients
-    };
+    const struct delivery d = { .id = 1,
+        .received_wall_ms = P1_NOW,
+        .recipient_count = count,
+        .recipients = recipients,
+        .rerouted = rerouted };
     const struct x400_share_query q = { .conf = &o,
         .domain = &ours,
         .mta_name = L("LONDON"),
@@ -189,6 +193,37 @@ it_is_held_until_its_time_and_the_trace_says_so(void)
 }
 
 static void
+the_trace_says_that_another_connector_would_have_been_the_first(void)
+{
+    static const enum p1_protocol protocols[] = { P1_1988_NORMAL, P1_1988_X410, P1_1984 };
+    const struct slice a = slice_of(to[0]);
+
+    for (size_t i = 0; i < 2 * ARRAY_LEN(protocols); i++) {
+        struct p1_reader r;
+        struct ber_cursor c;
+        struct p1_trace t;
+        struct p1_held h;
+        struct x400_share s;
+
+        p1_hold(&h, (struct p1_made){ .kind = P1_MESSAGE }, to, 3, 0);
+        rerouted = i % 2 != 0;
+        CU_ASSERT_EQUAL_FATAL(shared(&s, &h, protocols[i / 2], 0, &a, 1), 0);
+        p1_reader_init(&r, protocols[i / 2]);
+        CU_ASSERT_EQUAL(p1_feed(&r, buf_slice(&s.head), NULL), P1_MORE);
+        ber_cursor_init(&c, r.envelope.trace);
+        CU_ASSERT_EQUAL_FATAL(p1_trace_next(&c, false, &t), 1);
+        CU_ASSERT_EQUAL(t.action, rerouted);
+        ber_cursor_init(&c, r.envelope.internal);
+        CU_ASSERT_EQUAL(p1_trace_next(&c, true, &t), protocols[i / 2] != P1_1984);
+        CU_ASSERT_EQUAL(t.action, rerouted);
+        p1_reader_fini(&r);
+        buf_fini(&s.head);
+        p1_held_fini(&h);
+    }
+    rerouted = false;
+}
+
+static void
 behind_its_latest_delivery_time_it_has_expired(void)
 {
     const struct slice a = slice_of(to[0]);
@@ -259,5 +294,6 @@ TEST_MAIN("x400_share", TEST(responsibility_goes_for_this_deliverys_addresses),
     TEST(a_later_delivery_finds_its_recipients_by_what_an_earlier_one_read),
     TEST(who_is_not_named_is_told_and_the_others_go), TEST(what_the_peer_cannot_take_says_so),
     TEST(it_is_held_until_its_time_and_the_trace_says_so),
+    TEST(the_trace_says_that_another_connector_would_have_been_the_first),
     TEST(behind_its_latest_delivery_time_it_has_expired),
     TEST(it_does_not_go_to_an_mta_that_it_passed), TEST(a_stored_envelope_that_is_none_is_damage))
