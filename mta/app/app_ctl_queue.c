@@ -265,7 +265,7 @@ add_why_route(const struct app *a, struct why_destination *w)
 
     if (or_address_parse(w->name, &address, &error) < 0 ||
         or_address_text(&address, OR_TEXT_SLASH, text, sizeof(text)) < 0 ||
-        app_routes_find(a->routes, slice_of(text), OR_ROUTE_NO_CONNECTOR, &r) < 0) {
+        app_routes_find(a->routes, slice_of(text), OR_ROUTE_NO_CONNECTOR, NULL, &r) < 0) {
         return;
     }
     for (size_t i = 0; i < r.via_count; i++) {

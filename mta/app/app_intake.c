@@ -352,15 +352,16 @@ app_route(void *ctx, const struct queue_message *m, struct slice recipient, uint
     uint8_t *via_count)
 {
     struct app *a = ctx;
+    uint16_t came_by = OR_ROUTE_NO_CONNECTOR;
+    struct x400_past past = { .count = 0 };
     struct route r;
 
-    uint16_t came_by = envelope_body_is_p1(m->body)
-                           ? app_connector_index(a->conf, x400_came_by(m->client))
-                           : OR_ROUTE_NO_CONNECTOR;
-
-    /* Not back where it came from. Nor to whom its trace names: that x400_share sees, and the
-     * message waits. */
-    if (app_routes_find(a->routes, recipient, came_by, &r) < 0) {
+    /* Not back where it came from, nor to whom its trace names. */
+    if (envelope_body_is_p1(m->body)) {
+        came_by = app_connector_index(a->conf, x400_came_by(m->client));
+        x400_past_read(m->envid, &past);
+    }
+    if (app_routes_find(a->routes, recipient, came_by, &past, &r) < 0) {
         return false;
     }
     memcpy(via, r.via, r.via_count * sizeof(*via));

@@ -112,13 +112,19 @@ app_connector_index(const struct app_conf *c, struct slice name)
 }
 
 static int
-find_space(const struct app_routes *t, struct slice recipient, uint16_t came_by, struct route *out)
+find_space(const struct app_routes *t, struct slice recipient, uint16_t came_by,
+    const struct x400_past *past, struct route *out)
 {
     struct or_address to;
     struct or_error error;
     struct or_route_query q = { .to = &to, .came_by = came_by };
     size_t count;
 
+    if (past != NULL) {
+        q.passed_sums = past->sums;
+        q.passed_sum_count = past->count;
+        q.reroutes = past->reroutes;
+    }
     if (or_address_parse(recipient, &to, &error) < 0) {
         return BH_ESYNTAX;
     }
@@ -136,14 +142,14 @@ find_space(const struct app_routes *t, struct slice recipient, uint16_t came_by,
 }
 
 int
-app_routes_find(
-    const struct app_routes *t, struct slice recipient, uint16_t came_by, struct route *out)
+app_routes_find(const struct app_routes *t, struct slice recipient, uint16_t came_by,
+    const struct x400_past *past, struct route *out)
 {
     const struct route *r;
     struct address rcpt;
 
     if (app_route_is_or(recipient)) {
-        return find_space(t, recipient, came_by, out);
+        return find_space(t, recipient, came_by, past, out);
     }
     if (address_parse(recipient, &rcpt) < 0) {
         return BH_ESYNTAX;
@@ -165,7 +171,7 @@ app_routes_permit(const struct app_routes *t, struct slice recipient, uint16_t c
         return (
             struct intake_verdict){ 550, "5.1.2", "Not an O/R address, and no gateway is here" };
     }
-    switch (app_routes_find(t, recipient, came_by, &r)) {
+    switch (app_routes_find(t, recipient, came_by, NULL, &r)) {
     case 0:
         return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
     case -ELOOP:

@@ -11,6 +11,7 @@
 #include "mail/intake.h"
 #include "route/route.h"
 #include "x400/or_route.h"
+#include "x400/x400_life.h"
 
 struct app_routes {
     struct route_table *domains;
@@ -34,9 +35,9 @@ bool app_route_is_or(struct slice recipient); /* by its form: it may be no valid
 uint16_t app_connector_index(const struct app_conf *c, struct slice name);
 
 /* 0; BH_ESYNTAX: no address; BH_ENOTFOUND: no route; -ELOOP: only back over came_by (a connector,
- * or OR_ROUTE_NO_CONNECTOR). What trace and reroutes forbid is for who has the envelope. */
+ * or OR_ROUTE_NO_CONNECTOR), or to an MTA that it passed. past: NULL: nothing is known of it. */
 int app_routes_find(const struct app_routes *t, struct slice recipient, uint16_t came_by,
-    struct route *out) MUST_USE;
+    const struct x400_past *past, struct route *out) MUST_USE;
 /* Relay control for an association of the connector came_by: it is known, so it may send to every
  * O/R address that has a route. SMTP clients are route_permits' affair. */
 struct intake_verdict app_routes_permit(

@@ -1,4 +1,5 @@
 #include "x400/or_route.h"
+#include "core/crc32c.h"
 #include "x400/or_address_table.h"
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ struct or_route_table {
     bool classes[DOMAIN_ENDS]; /* those that there are */
     char mta[OR_ROUTE_CONNECTORS_MAX][OR_ROUTE_MTA_BYTES_MAX];
     uint8_t mta_bytes[OR_ROUTE_CONNECTORS_MAX];
+    uint32_t mta_sum[OR_ROUTE_CONNECTORS_MAX];
 };
 
 int
@@ -61,6 +63,19 @@ or_route_table_free(struct or_route_table *t)
     free(t);
 }
 
+uint32_t
+or_route_mta_sum(struct slice mta)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < mta.n; i++) {
+        char c = mta.p[i] >= 'A' && mta.p[i] <= 'Z' ? (char)(mta.p[i] - 'A' + 'a') : mta.p[i];
+
+        sum = crc32c(sum, &c, 1);
+    }
+    return sum;
+}
+
 int
 or_route_connector(struct or_route_table *t, uint16_t connector, struct slice mta)
 {
@@ -71,6 +86,7 @@ or_route_connector(struct or_route_table *t, uint16_t connector, struct slice mt
         memcpy(t->mta[connector], mta.p, mta.n);
     }
     t->mta_bytes[connector] = (uint8_t)mta.n;
+    t->mta_sum[connector] = or_route_mta_sum(mta);
     return 0;
 }
 
@@ -214,6 +230,11 @@ leads_back(const struct or_route_table *t, const struct or_route_query *q, uint1
     }
     for (size_t i = 0; i < q->passed_count && mta.n > 0; i++) {
         if (slice_ieq(q->passed[i], mta)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < q->passed_sum_count && mta.n > 0; i++) {
+        if (q->passed_sums[i] == t->mta_sum[connector]) {
             return true;
         }
     }

@@ -43,11 +43,16 @@ int or_route_connector(struct or_route_table *t, uint16_t connector, struct slic
 int or_route_add(struct or_route_table *t, const struct or_address *space, uint16_t connector,
     uint32_t cost, struct or_error *error) MUST_USE;
 
+/* What stands for an MTA's name, in any case of letters, where names are too long to be kept. */
+uint32_t or_route_mta_sum(struct slice mta);
+
 struct or_route_query { /* all borrowed during the call */
     const struct or_address *to;
     uint16_t came_by;           /* connector; OR_ROUTE_NO_CONNECTOR: submitted here, or by SMTP */
     const struct slice *passed; /* MTA names of the trace and internal trace, ours among them */
     size_t passed_count;
+    const uint32_t *passed_sums; /* the same by or_route_mta_sum */
+    size_t passed_sum_count;
     unsigned reroutes; /* "rerouted" in its trace */
     const bool *up;    /* by connector; those beyond up_count are down */
     size_t up_count;

@@ -508,6 +508,7 @@ commit_message(struct x400_receipt *r)
         [P1_REPORT] = ENVELOPE_P1_REPORT,
         [P1_PROBE] = ENVELOPE_P1_PROBE };
     char client[LOG_TEXT_CAP], life[X400_LIFE_CAP];
+    struct p1_passed passed;
     struct envelope e = { .sender = slice_of(r->judged.sender),
         .body = bodies[r->reader.envelope.kind],
         .hops = (uint8_t)MIN(r->reader.envelope.trace_count, 255u),
@@ -516,6 +517,8 @@ commit_message(struct x400_receipt *r)
         .recipients = r->judged.recipients };
 
     x400_life_write(&r->judged.life, life);
+    p1_plan_passed(&r->reader.envelope, &passed);
+    x400_past_append(&passed, life);
     e.envid = slice_of(life);
     e.client = log_text(client, "%s (%.*s)", r->at->remote, SLICE_FMT(r->conf->o.name));
     set_trans(r, &e);

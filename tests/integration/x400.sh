@@ -28,9 +28,9 @@ relay() {
 }
 # extend NAME CONNECTORS [ROUTES]: more of them, by a reload
 extend() {
-    local connectors=${2//$'\n'/ } instance=$1
+    local connectors=${2//$'\n'/ } routes=${3:-} instance=$1
 
-    sed -i "s|^connector = { |&$connectors |; s|^route = ( |&${3:-} |" "/mnt/$1.conf"
+    sed -i "s|^connector = { |&$connectors |; s|^route = ( |&${routes//$'\n'/ } |" "/mnt/$1.conf"
     bh reload >/dev/null || fail "the reload of $1"
 }
 spec() { echo "$1,${5:-normal},${2^^},$2.$4,${3^^},$3.$4"; } # NAME US PEER LINK [MODE]

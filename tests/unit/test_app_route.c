@@ -36,7 +36,7 @@ way(const struct app_routes *t, const char *recipient, uint16_t came_by)
 {
     static char digits[ROUTE_VIA_MAX + 1];
     struct route r;
-    int rc = app_routes_find(t, slice_of(recipient), came_by, &r);
+    int rc = app_routes_find(t, slice_of(recipient), came_by, NULL, &r);
 
     if (rc < 0) {
         return rc == BH_ESYNTAX ? "syntax" : rc == BH_ENOTFOUND ? "none" : "loop";

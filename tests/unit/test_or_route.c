@@ -187,6 +187,11 @@ a_list_has_what_is_left_by_cost(void)
     q.passed_count = ARRAY_LEN(passed);
     CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_GO);
     CU_ASSERT(count == 1 && via[0] == 1);
+    q.passed_count = 0; /* the same by what stands for the name */
+    q.passed_sums = &(const uint32_t){ or_route_mta_sum(passed[0]) };
+    q.passed_sum_count = 1;
+    CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_GO);
+    CU_ASSERT(count == 1 && via[0] == 1);
     CU_ASSERT_EQUAL_FATAL(or_address_parse(SLICE_LIT("C=DE;A=x"), &to, &error), 0);
     q.came_by = 9;
     CU_ASSERT_EQUAL(or_route_list(t, &q, via, ARRAY_LEN(via), &count), OR_ROUTE_LOOP);

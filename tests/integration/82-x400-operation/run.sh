@@ -216,3 +216,47 @@ expect 1 "of a black hole" at_host london x400 ping hole --json
 says "timed out"
 to_bob PING X
 arrives PING
+
+echo "an alternate: the cheaper connector is down, mail of the moment takes the dearer one, and goes back when it can"
+relay rome "$(connector alt rome london alt) $(connector rp rome paris rp) $(connector rbob rome bob out)" \
+    '{ to = "/C=FR/A=BOB/P=ALT/"; via = ["rbob"]; }, { to = "/C=FR/A=BOB/P=BOTH/"; via = ["rp", "alt"]; },
+     { to = "/C=FR/A=BOB/P=ROUND/"; via = ["alt", "rbob"]; }'
+extend paris "$(connector rp paris rome rp)" '{ to = "/C=FR/A=BOB/P=ROUND/"; via = ["rp"]; }, '
+extend london "$(connector alt london rome alt)" '{ to = "/C=FR/A=BOB/P=ALT/"; via = ["sec", "alt"]; },
+    { to = "/C=FR/A=BOB/P=BOTH/"; via = ["sec", "alt"]; }, { to = "/C=FR/A=BOB/P=ROUND/"; via = ["sec"]; }, '
+at_host london connector suspend sec >/dev/null
+at_host london connector suspend alt >/dev/null
+ID=F1 put message small 9 /C=FR/A=BOB/P=ALT/S=b/
+wait_for 10 "nine that wait" queued london 9
+at_host london queue hold --selector all >/dev/null
+at_host london connector resume sec >/dev/null
+at_host london connector resume alt >/dev/null
+at_host london queue release --selector all >/dev/null # nine at once, and no association is there
+ninth() { [[ $(grep -c "id F1-" bob/log) = 9 ]]; }
+wait_for 20 "nine messages" ninth
+[[ $(grep -c "^bob message .* id F1-.* trace 3 rerouted 0 " bob/log) = 9 ]] || fail "some took the alternate, though paris is there: $(cat bob/log)"
+stop_daemon paris >/dev/null
+to_bob F2 ALT
+arrives F2
+came bob "^rbob message .* id F2-1 trace 3 rerouted 1 " || fail "not by the alternate, or without a word of it: $(cat bob/log)"
+echo "two bridgeheads that are each other's alternate: it waits at the second one, and does not come back"
+to_bob F3 BOTH
+wait_for 20 "it waits at rome" queued rome 1
+wait_for 20 "it has left london" empty london
+start_daemon paris
+instance=paris
+wait_for 10 "paris serves again" serving
+arrives F3
+came bob "^bob message .* id F3-1 trace 4 rerouted 1 " || fail "another way, or trace: $(cat bob/log)"
+! grep -q 'x400.transfer.in .*connector="alt"' london.log || fail "it came back to london"
+n=0
+again() {
+    n=$((n + 1))
+    ID=F4-$n put message small 1 /C=FR/A=BOB/P=ALT/S=b/
+    came bob "^bob message .* id F4-[0-9]+-1 trace 3 rerouted 0 "
+}
+wait_for 20 "mail over the cheaper connector again" again
+echo "never to an MTA that it passed, though that is the cheapest and up"
+to_bob F5 ROUND
+arrives F5
+came bob "^rbob message .* id F5-1 trace 4 rerouted 0 " || fail "another way, or trace: $(cat bob/log)"
