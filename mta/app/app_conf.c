@@ -98,6 +98,7 @@ static const struct conf_key table[] = {
     { "connector.*.rtse.window", CONF_INT, 1, RTSE_WINDOW_MAX, "5", NULL, false, true, "Checkpoints that may be sent before the first of them is confirmed." },
     { "connector.*.rtse.dialogue", CONF_ENUM, 0, 0, "monologue", "monologue|twa", false, true, "monologue: the caller sends. twa: both send, in turns (two-way alternate); the peer has to agree, and many want it off." },
     { "connector.*.rtse.recovery", CONF_DURATION, 0, MIN_MS(60), "60s", NULL, false, true, "How long a transfer that broke off may be resumed at its last confirmed checkpoint; later it begins anew." },
+    { "connector.*.rtse.recover", CONF_BOOL, 0, 0, "false", NULL, false, true, "Call by recover, without a bind, where a transfer is to be resumed (X.228): for peers that resume only so. Neither side shows its name and password then; a peer that refuses gets a bind the next time." },
     { "connector.*.associations", CONF_GROUP, 0, 0, NULL, NULL, false, true, "x400: how many associations, and how long." },
     { "connector.*.associations.limit", CONF_INT, 1, 1000, "4", NULL, false, true, "Those that we open, at a time. Peers have limits of their own, often below ten." },
     { "connector.*.associations.incoming", CONF_INT, 0, 1000, "10", NULL, false, true, "Those that the peer opens, at a time; more are refused as busy. 0: no limit." },

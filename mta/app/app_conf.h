@@ -62,6 +62,7 @@ struct app_x400 {
     uint32_t window;
     bool two_way; /* two-way alternate */
     uint64_t recovery_ms;
+    bool recover; /* by an association that recovers, not a bind */
     uint32_t association_limit, association_incoming, association_threshold;
     uint64_t association_idle_ms;
     uint32_t open_retries, transfer_retries; /* 0: no limit */

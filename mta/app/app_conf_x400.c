@@ -435,6 +435,7 @@ app_conf_take_connector_x400(struct pass *p, struct app_connector *o)
     need_group(p, key_of(&t, key, "protocol"));
     o->x400->protocol = modes[conf_enum(p->c->conf, key_of(&t, key, "mode"))];
     o->x400->two_way = conf_enum(p->c->conf, key_of(&t, key, "rtse.dialogue")) == 1;
+    o->x400->recover = conf_bool(p->c->conf, key_of(&t, key, "rtse.recover"));
     o->x400->strip_internal = conf_bool(p->c->conf, key_of(&t, key, "strip_internal_trace"));
     o->x400->strip_bilateral = conf_bool(p->c->conf, key_of(&t, key, "strip_bilateral"));
     o->x400->relabel = conf_bool(p->c->conf, key_of(&t, key, "relabel_content"));

@@ -65,6 +65,7 @@ app_x400_connector_options(const struct app_connector *o, struct x400_hop hops[A
         .checkpoint = x->checkpoint,
         .window = x->window,
         .recovery_ms = x->recovery_ms,
+        .recover = x->recover,
         .times = times_of(o),
         .schedule = x->schedule,
         .in_max = x->association_incoming,

@@ -118,6 +118,38 @@ has_place(const struct x400_link *l, const struct rtse_open *offer, struct refus
     return offer->dialogue == RTSE_MONOLOGUE || o->dialogue == RTSE_TWA;
 }
 
+/* A connector's now; answer: all but dialogue and window. */
+static void
+accept_as(struct x400_link *l, struct x400_connector *c, struct rtse_open *answer)
+{
+    const struct x400_connector_options *o = &c->conf->o;
+
+    answer->window = MIN(answer->window, o->window);
+    x400_link_bind(l, c);
+    x400_conn_set_times(l->conn, &o->times);
+    x400_conn_set_label(l->conn, o->name);
+    x400_conn_accept(l->conn, answer);
+}
+
+/* No bind comes, and none is answered. */
+static void
+recover_it(struct x400_link *l, const struct rtse_open *offer, enum p1_protocol protocol)
+{
+    struct rtse_open answer = *offer;
+    struct refusal r = { .why = NULL };
+
+    r.connector = x400_recover_find(l, offer, protocol, &answer.checkpoint, &r.why);
+    if (r.connector == NULL || !from_peer(l, &r) || !has_place(l, offer, &r)) {
+        l->x->stats.refused_binds++;
+        log_call(l, r.why);
+        x400_conn_refuse(l->conn, RTSE_REFUSE_CANNOT_RECOVER, SLICE_NONE);
+        return;
+    }
+    answer.user = SLICE_NONE;
+    accept_as(l, r.connector, &answer);
+    x400_link_opened(l, &answer);
+}
+
 static void
 accept_it(struct x400_link *l, const struct rtse_open *offer, struct x400_connector *c)
 {
@@ -139,12 +171,8 @@ accept_it(struct x400_link *l, const struct rtse_open *offer, struct x400_connec
                         : offer->checkpoint == 0 || o->checkpoint == 0
                             ? MAX(offer->checkpoint, o->checkpoint)
                             : MIN(offer->checkpoint, o->checkpoint);
-    answer.window = MIN(offer->window, o->window);
     answer.user = buf_slice(&out);
-    x400_link_bind(l, c);
-    x400_conn_set_times(l->conn, &o->times);
-    x400_conn_set_label(l->conn, o->name);
-    x400_conn_accept(l->conn, &answer);
+    accept_as(l, c, &answer);
     buf_fini(&out);
     x400_link_opened(l, &answer);
 }
@@ -166,8 +194,7 @@ x400_answer_offer(void *ctx, const struct rtse_open *offer)
     size_t which;
 
     if (offer->recover) {
-        log_call(l, "an association was to be recovered, and none is kept here");
-        x400_conn_refuse(l->conn, RTSE_REFUSE_CANNOT_RECOVER, SLICE_NONE);
+        recover_it(l, offer, protocol);
         return;
     }
     if (p1_bind_read(offer->user, protocol, P1_BIND_ARGUMENT, &bind, &r.why) < 0) {

@@ -139,6 +139,12 @@ x400_link_end(struct x400_link *l, const struct x400_end *end)
     struct transport_session *t = l->session;
 
     log_end(l, end);
+    if (end->how != X400_CLOSED) {
+        x400_recover_note(l);
+    }
+    if (l->recovers && !l->open && (end->how == X400_REFUSED || end->how == X400_ABORTED)) {
+        l->connector->recover_refused = true;
+    }
     if (l->receipt != NULL) {
         x400_in_lost(l);
     }
@@ -270,6 +276,11 @@ on_opened(void *ctx, const struct rtse_open *agreed)
     struct p1_bind bind;
 
     l->x->stats.opened++;
+    if (l->recovers) {
+        x400_link_opened(l, agreed); /* nobody shows a name: x400_recover.c */
+        return;
+    }
+    l->connector->recover_refused = false;
     if (p1_bind_read(agreed->user, l->protocol, P1_BIND_RESULT, &bind, &why) < 0) {
         wrong_peer(l, why, SLICE_NONE);
         return;

@@ -51,6 +51,15 @@ struct x400 {
     void *drain_ctx;
 };
 
+/* An association of the peer's that broke, and may be recovered: x400_recover.c. */
+#define X400_GONE_MAX 16u
+struct x400_gone {
+    struct rtse_recovery whose; /* reference and checkpoint size */
+    struct netaddr peer;
+    enum rtse_dialogue dialogue;
+    uint64_t since_wall_ms; /* 0: none */
+};
+
 struct x400_connector {
     struct x400 *x;
     struct list link; /* in x->connectors */
@@ -64,6 +73,8 @@ struct x400_connector {
     struct loop_timer opens; /* when the schedule's next window begins */
     struct loop_task reached;
     struct transport_session *noting[X400_NOTES]; /* x400_resume_out.c: whose the note is now */
+    struct x400_gone gone[X400_GONE_MAX];
+    bool recover_refused; /* the peer did: by a bind, the next time */
     struct x400_connector_view seen;
 };
 
@@ -78,6 +89,7 @@ struct x400_link {
     char listener[X400_CONN_LABEL_CAP]; /* incoming */
     struct x400_selector called;        /* incoming: T */
     bool incoming, open;
+    bool recovers;          /* outgoing: opened without a bind, x400_recover.c */
     bool twin;              /* the peer has another one by this reference: x400_resume_find.c */
     bool closing, released; /* to be closed, politely; x400_conn was told */
     enum p1_protocol protocol;
@@ -120,6 +132,16 @@ void x400_link_note(struct x400_connector *c, bool incoming, enum osi_layer laye
 /* x400_answer.c */
 void x400_answer_call(void *ctx, struct slice calling, struct slice called);
 void x400_answer_offer(void *ctx, const struct rtse_open *offer);
+
+/* x400_recover.c: associations that recover another */
+/* It ends, and not by a release. */
+void x400_recover_note(const struct x400_link *l);
+/* Whose the association is that the offer wants to recover, or NULL and *why. *checkpoint: what it
+ * had. May end the association itself, of which we had not heard that it is gone. */
+struct x400_connector *x400_recover_find(struct x400_link *l, const struct rtse_open *offer,
+    enum p1_protocol protocol, uint32_t *checkpoint, const char **why);
+/* Ours that broke with a transfer of t's, if it is to be re-opened by recover. */
+bool x400_recover_ours(const struct transport_session *t, struct rtse_recovery *out);
 
 /* x400.c */
 void x400_drained(struct x400 *x); /* a link or receipt went */
@@ -219,6 +241,8 @@ void x400_resume_broken(struct transport_session *t, bool by_peer);
 void x400_resume_reported(struct transport_session *t);
 /* done: nothing will be resumed; else the note stays for the next delivery. */
 void x400_resume_leave(struct transport_session *t, bool done);
+/* The association that broke with it, if it can be resumed yet. */
+bool x400_resume_of(const struct transport_session *t, struct rtse_recovery *out);
 /* How long the delivery in hand can be resumed yet; 0: there is nothing of it. Before its
  * association is open: it, or another one of the connector. */
 uint64_t x400_resume_left_ms(const struct transport_session *t);

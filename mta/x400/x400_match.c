@@ -58,9 +58,8 @@ x400_match_transport(const struct x400_expected *list, size_t count, struct slic
     return false;
 }
 
-/* How far it gets with this connector. */
 static enum x400_match
-match_one(const struct x400_expected *e, const struct x400_arrival *a)
+match_called(const struct x400_expected *e, const struct x400_arrival *a)
 {
     bool normal = a->protocol == P1_1988_NORMAL;
 
@@ -72,6 +71,24 @@ match_one(const struct x400_expected *e, const struct x400_arrival *a)
     }
     if (normal && !is_selector(&e->called.p, a->called_p)) {
         return X400_MATCH_NO_P;
+    }
+    return X400_MATCH_FOUND;
+}
+
+bool
+x400_match_recovers(const struct x400_expected *e, const struct x400_arrival *a)
+{
+    return match_called(e, a) == X400_MATCH_FOUND && a->protocol == e->protocol;
+}
+
+/* How far it gets with this connector. */
+static enum x400_match
+match_one(const struct x400_expected *e, const struct x400_arrival *a)
+{
+    enum x400_match called = match_called(e, a);
+
+    if (called != X400_MATCH_FOUND) {
+        return called;
     }
     switch (p1_bind_match(a->bind, e->mta_name, e->password)) {
     case P1_MATCH_NULL:

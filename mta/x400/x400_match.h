@@ -71,6 +71,8 @@ bool x400_match_transport(const struct x400_expected *list, size_t count, struct
 /* FOUND: *which is the connector. Else the first one that got so far (of NO_T: count). */
 enum x400_match x400_match_find(
     const struct x400_expected *list, size_t count, const struct x400_arrival *a, size_t *which);
+/* All but name and password, which an association that recovers another does not bring. */
+bool x400_match_recovers(const struct x400_expected *e, const struct x400_arrival *a);
 /* Is there an association that both would take? Such a pair is refused by the configuration, so
  * that at most one is FOUND. */
 bool x400_match_ambiguous(const struct x400_expected *a, const struct x400_expected *b);

@@ -280,6 +280,7 @@ static void
 open_link(struct transport_session *t)
 {
     struct x400_link *l = x400_link_new(t->connector->x);
+    struct rtse_recovery broken;
     struct x400_options o;
     struct buf bind;
     int rc = -ENOMEM;
@@ -289,6 +290,8 @@ open_link(struct transport_session *t)
         rc = x400_conf_open(t->conf, &o, &bind);
         o.to = t->to;
         o.to_count = t->to_count;
+        l->recovers = x400_recover_ours(t, &broken);
+        o.recover = l->recovers ? &broken : NULL;
         x400_link_bind(l, t->connector);
     }
     if (rc == 0) {

@@ -274,6 +274,19 @@ any_left_ms(const struct transport_session *t)
     return most;
 }
 
+bool
+x400_resume_of(const struct transport_session *t, struct rtse_recovery *out)
+{
+    struct x400_note n;
+
+    if (settings_of(t)->get == NULL || t->conf->o.recovery_ms == 0 || t->d == NULL || t->anew ||
+        number_of(t, &n) == X400_NOTES || left_ms(t, &n) == 0) {
+        return false;
+    }
+    *out = n.from;
+    return true;
+}
+
 uint64_t
 x400_resume_left_ms(const struct transport_session *t)
 {

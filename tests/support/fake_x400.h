@@ -861,15 +861,21 @@ fake_bind(struct buf *out, enum p1_protocol p, enum p1_bind_kind kind, const cha
 
 /* The peer calls. */
 static inline struct x400_conn *
+fake_call_from(struct fake_world *w, const char *called_t, const struct netaddr *peer)
+{
+    x400_accept(w->x, -1, peer, "p1");
+    fake_conns[fake_conn_count - 1].user->on_called(
+        fake_conns[fake_conn_count - 1].ctx, SLICE_NONE, slice_of(called_t));
+    return &fake_conns[fake_conn_count - 1];
+}
+
+static inline struct x400_conn *
 fake_call(struct fake_world *w, const char *called_t)
 {
     struct netaddr peer;
 
     CHECK(netaddr_parse(SLICE_LIT("192.0.2.20"), &peer) == 0);
-    x400_accept(w->x, -1, &peer, "p1");
-    fake_conns[fake_conn_count - 1].user->on_called(
-        fake_conns[fake_conn_count - 1].ctx, SLICE_NONE, slice_of(called_t));
-    return &fake_conns[fake_conn_count - 1];
+    return fake_call_from(w, called_t, &peer);
 }
 
 static inline void

@@ -92,6 +92,7 @@ what_is_not_said_has_its_default(void)
     CU_ASSERT_EQUAL(o->x400->window, 5);
     CU_ASSERT_FALSE(o->x400->two_way);
     CU_ASSERT_EQUAL(o->x400->recovery_ms, 60000);
+    CU_ASSERT_FALSE(o->x400->recover);
     CU_ASSERT_EQUAL(o->x400->kib_ms[P1_URGENT], 1000);
     CU_ASSERT_EQUAL(o->x400->kib_ms[P1_NON_URGENT], 3000);
     CU_ASSERT_EQUAL(o->x400->expire_ms[P1_NORMAL], (uint64_t)7 * 24 * 3600 * 1000);
@@ -117,7 +118,8 @@ what_is_said_is_taken(void)
             "mode = \"x410\"; local = { mta = \"L2\"; password_file = \"%s/ours\"; tsel = "
             "\"ldn1\"; }; remote = { mta = \"PARIS\"; password_file = \"%s/theirs\"; tsel_hex = "
             "\"70617231\"; ssel_hex = \"00ff\"; }; rtse = { checkpoint = 0; window = 64; "
-            "dialogue = \"twa\"; recovery = \"5min\"; }; schedule = [\"remote-initiated\"]; "
+            "dialogue = \"twa\"; recovery = \"5min\"; "
+            "recover = true; }; schedule = [\"remote-initiated\"]; "
             "message_size = \"1MiB\"; strip_bilateral = true; associations = { limit = 8; }; "
             "transfer = { urgent = \"500ms\"; }; expire = { non_urgent = \"1d\"; };"),
         dir, dir);
@@ -133,6 +135,7 @@ what_is_said_is_taken(void)
     CU_ASSERT_EQUAL(x->checkpoint, 0);
     CU_ASSERT_EQUAL(x->window, 64);
     CU_ASSERT_TRUE(x->two_way);
+    CU_ASSERT_TRUE(x->recover);
     CU_ASSERT_EQUAL(x->schedule.kind, X400_REMOTE_INITIATED);
     CU_ASSERT_EQUAL(x->message_bytes_max, MIB);
     CU_ASSERT_TRUE(x->strip_bilateral);

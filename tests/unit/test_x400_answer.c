@@ -155,20 +155,103 @@ connections_that_do_not_bind_are_few(void)
     fake_stop(&w);
 }
 
+/* An association is recovered by who had it: the same name, address, mode, dialogue and checkpoint
+ * size, and not after rtse.recovery; and one that was released is none. */
 static void
-a_recovery_is_refused(void)
+an_association_that_broke_is_recovered_by_who_had_it(void)
 {
+    static const struct {
+        enum x400_end_how how;
+        const char *peer, *user;
+        enum presentation_mode mode;
+        enum rtse_dialogue dialogue;
+        uint32_t checkpoint, agreed; /* agreed: 0 is a refusal */
+        uint64_t recovery_ms;
+    } rows[] = {
+        { X400_LOST, "192.0.2.20", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 10, 10,
+            60000 },
+        { X400_ABORTED, "192.0.2.20", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 30, 10,
+            60000 },
+        { X400_TIMED_OUT, "192.0.2.20", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 0, 10,
+            60000 },
+        { X400_CLOSED, "192.0.2.20", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 10, 0,
+            60000 },
+        { X400_LOST, "192.0.2.21", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 10, 0, 60000 },
+        { X400_LOST, "192.0.2.20", "\x04\x01R", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 10, 0, 60000 },
+        { X400_LOST, "192.0.2.20", "", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 10, 0, 60000 },
+        { X400_LOST, "192.0.2.20", "\x04\x01Q", PRESENTATION_X410, RTSE_MONOLOGUE, 10, 0, 60000 },
+        { X400_LOST, "192.0.2.20", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_TWA, 10, 0, 60000 },
+        { X400_LOST, "192.0.2.20", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 9, 0, 60000 },
+        { X400_LOST, "192.0.2.20", "\x04\x01Q", PRESENTATION_NORMAL, RTSE_MONOLOGUE, 10, 0, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rtse_open offer = { .mode = rows[i].mode,
+            .dialogue = rows[i].dialogue,
+            .checkpoint = rows[i].checkpoint,
+            .window = 3,
+            .recover = true,
+            .recovered = { .user = slice_of(rows[i].user) } };
+        struct x400_conn *c, *first;
+        struct fake_world w;
+        struct netaddr peer;
+
+        fake_prepare(&w);
+        w.mta.points = true;
+        w.o.checkpoint = 10;
+        w.o.recovery_ms = rows[i].recovery_ms;
+        fake_start(&w);
+        first = fake_bound(&w, RTSE_MONOLOGUE);
+        first->recovery =
+            (struct rtse_recovery){ .user = "\x04\x01Q", .user_n = 3, .checkpoint = 10 };
+        fake_ends(first, rows[i].how, OSI_TCP, false);
+        CU_ASSERT_EQUAL(netaddr_parse(slice_of(rows[i].peer), &peer), 0);
+        c = fake_call_from(&w, "ldn1", &peer);
+        c->user->on_offer(c->ctx, &offer);
+        CU_ASSERT_EQUAL(c->accepted, rows[i].agreed != 0);
+        CU_ASSERT_EQUAL(c->refused, rows[i].agreed == 0);
+        if (c->accepted) {
+            CU_ASSERT_EQUAL(c->offer.checkpoint, rows[i].agreed);
+            CU_ASSERT_EQUAL(c->user_bytes, 0);
+        } else {
+            CU_ASSERT_EQUAL(c->refuse_reason, RTSE_REFUSE_CANNOT_RECOVER);
+            CU_ASSERT_EQUAL(c->user_bytes, 0);
+        }
+        fake_ends(c, c->accepted ? X400_CLOSED : X400_REFUSED, OSI_RTSE, false);
+        fake_stop(&w);
+    }
+}
+
+/* The old one is half open: it is ended, and recovered; by nobody else. */
+static void
+a_recovery_ends_the_association_that_it_names(void)
+{
+    struct rtse_open offer = { .mode = PRESENTATION_NORMAL,
+        .recover = true,
+        .window = 3,
+        .recovered = { .user = SLICE_LIT("\x04\x01Q") } };
+    struct x400_conn *c, *first;
     struct fake_world w;
-    struct x400_conn *c;
-    struct rtse_open offer = { .mode = PRESENTATION_NORMAL, .recover = true };
+    struct netaddr other;
 
     fake_prepare(&w);
+    w.mta.points = true;
+    w.o.checkpoint = 10;
+    w.o.recovery_ms = 60000;
     fake_start(&w);
-    c = fake_call(&w, "ldn1");
+    first = fake_bound(&w, RTSE_MONOLOGUE);
+    first->recovery = (struct rtse_recovery){ .user = "\x04\x01Q", .user_n = 3, .checkpoint = 10 };
+    CU_ASSERT_EQUAL(netaddr_parse(SLICE_LIT("192.0.2.21"), &other), 0);
+    c = fake_call_from(&w, "ldn1", &other);
     c->user->on_offer(c->ctx, &offer);
     CU_ASSERT_TRUE(c->refused);
-    CU_ASSERT_EQUAL(c->refuse_reason, RTSE_REFUSE_CANNOT_RECOVER);
+    CU_ASSERT_FALSE(first->freed);
     fake_ends(c, X400_REFUSED, OSI_RTSE, false);
+    c = fake_call(&w, "ldn1");
+    c->user->on_offer(c->ctx, &offer);
+    CU_ASSERT_TRUE(c->accepted);
+    CU_ASSERT_TRUE(first->freed);
+    fake_ends(c, X400_CLOSED, OSI_RTSE, false);
     fake_stop(&w);
 }
 
@@ -250,5 +333,7 @@ TEST_MAIN("x400_answer", TEST(who_calls_from_elsewhere_is_refused),
     TEST(an_association_that_matches_is_accepted_without_points), TEST(points_are_one_switch),
     TEST(another_t_selector_is_refused_by_the_transport),
     TEST(a_bind_that_does_not_match_is_told_apart), TEST(limits_refuse_with_busy),
-    TEST(connections_that_do_not_bind_are_few), TEST(a_recovery_is_refused),
-    TEST(a_reload_leaves_associations_alone), TEST(an_address_that_left_cuts_its_associations))
+    TEST(connections_that_do_not_bind_are_few),
+    TEST(an_association_that_broke_is_recovered_by_who_had_it),
+    TEST(a_recovery_ends_the_association_that_it_names), TEST(a_reload_leaves_associations_alone),
+    TEST(an_address_that_left_cuts_its_associations))

@@ -10,11 +10,17 @@
 enum failover { NOBODY_MOVES, RECEIVER_MOVES, SENDER_MOVES };
 
 static struct pair p;
+/* The sender re-opens by recover; the receiver says where that may come from after a failover. */
+static bool recovers;
+static const struct netaddr_prefix *from;
 
 static void
 start(enum p1_protocol protocol)
 {
     pair_init(&p);
+    p.a.o.recover = recovers;
+    p.b.o.callers = from;
+    p.b.o.caller_count = from != NULL;
     p.a.o.protocol = p.b.o.protocol = protocol;
     p.a.o.checkpoint = p.b.o.checkpoint = CHECKPOINT;
     p.a.points = p.b.points = true;
@@ -76,6 +82,16 @@ expect_nothing_kept(void)
     }
 }
 
+/* Refused, to the receiver as it is now. */
+static uint64_t
+refused(void)
+{
+    struct x400_stats stats;
+
+    x400_stats(p.b.x, &stats);
+    return stats.refused_binds;
+}
+
 /* Octets on the wire until all was there, with the wire cut behind so many. */
 static uint64_t
 cut_at(uint64_t octets, enum p1_protocol protocol, enum failover moving, bool *resumed)
@@ -96,6 +112,7 @@ cut_at(uint64_t octets, enum p1_protocol protocol, enum failover moving, bool *r
     pair_run(&p);
     total = p.octets;
     *resumed = p.b.reopened > 0;
+    CU_ASSERT_EQUAL(refused(), recovers && moving == RECEIVER_MOVES && *resumed && from == NULL);
     if (moving == NOBODY_MOVES) { /* the scheduler was told to come back in time for it */
         CU_ASSERT_EQUAL(p.a.resume_ms > 0, *resumed);
     }
@@ -143,6 +160,23 @@ on_another_node_too(void)
     }
     CU_ASSERT_TRUE(count[RECEIVER_MOVES] > 3);
     CU_ASSERT_TRUE(count[SENDER_MOVES] > 3);
+}
+
+/* The same by associations that recover the one that broke, wherever it broke; a receiver that was
+ * elsewhere then refuses, and is bound to, unless it knows where the sender is at home. */
+static void
+recovered_associations_go_on_too(void)
+{
+    struct netaddr_prefix home;
+
+    recovers = true;
+    a_transfer_cut_anywhere_goes_on();
+    on_another_node_too();
+    CU_ASSERT_EQUAL(netaddr_parse_prefix(SLICE_LIT("127.0.0.0/8"), &home), 0);
+    from = &home;
+    on_another_node_too();
+    from = NULL;
+    recovers = false;
 }
 
 /* Cut again and again, each time some octets later: each goes on where the one before was. */
@@ -411,7 +445,8 @@ points_that_come_again_are_confirmed(void)
 
 TEST_MAIN("x400_resume_in", TEST(a_connector_keeps_so_many_parts),
     TEST(a_transfer_cut_anywhere_goes_on), TEST(on_another_node_too),
-    TEST(a_transfer_cut_often_goes_on_each_time), TEST(a_half_open_association_lets_go_of_its_part),
+    TEST(recovered_associations_go_on_too), TEST(a_transfer_cut_often_goes_on_each_time),
+    TEST(a_half_open_association_lets_go_of_its_part),
     TEST(a_resumption_that_came_too_early_comes_again), TEST(what_begins_anew_is_another_attempt),
     TEST(what_cannot_be_resumed_makes_nobody_wait), TEST(what_is_not_known_any_more_begins_anew),
     TEST(points_that_come_again_are_confirmed), TEST(no_point_is_confirmed_before_it_is_durable))
