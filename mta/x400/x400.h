@@ -138,7 +138,7 @@ struct x400_connector_options { /* borrowed during the call */
     enum rtse_dialogue dialogue;
     uint32_t checkpoint, window; /* KiB, points */
     uint64_t recovery_ms;        /* how long a transfer that broke may be resumed; 0: never */
-    bool recover;                /* by an association that recovers the one that broke, not a bind */
+    bool recover; /* by an association that recovers the one that broke, not a bind */
     struct x400_times times;
     struct x400_schedule schedule; /* when we may call; x400_schedule.h */
     uint64_t waiting_ms; /* remote-initiated: how long a delivery waits for a call before it is

@@ -150,10 +150,12 @@ deliver(struct transport_session *t)
 {
     struct transport_result r;
 
-    t->at->messages_out++;
+    if (t->at != NULL) {
+        t->at->messages_out++;
+    }
     x400_record_out(t);
     x400_resume_leave(t, true);
-    text_is(t, "transfer confirmed");
+    text_is(t, t->at != NULL ? "transfer confirmed" : "the peer aborted: it has the transfer");
     r = result(t, OUTCOME_DELIVERED, "2.0.0");
     results(t, &r);
 }
@@ -884,9 +886,21 @@ status_of(const struct x400_end *end)
     return "4.4.2";
 }
 
+/* We gave a transfer up behind its last octet, and the peer cannot: it has taken it. */
+static bool
+is_completed(const struct transport_session *t, const struct x400_end *end)
+{
+    return t->state == X400_OUT_WAIT && end->in_doubt && end->how == X400_ABORTED &&
+           end->layer == OSI_RTSE && end->reason == RTSE_ABORT_COMPLETED;
+}
+
 void
 x400_out_lost(struct transport_session *t, const struct x400_end *end)
 {
+    if (is_completed(t, end)) {
+        happens(t, X400_OUT_SENT);
+        return;
+    }
     t->status = status_of(end);
     x400_link_why(end, t->text);
     t->in_doubt = end->in_doubt;

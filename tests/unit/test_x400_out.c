@@ -272,6 +272,45 @@ every_end_defers_and_only_a_lost_confirmation_is_in_doubt(void)
     }
 }
 
+/* transferCompleted is an answer, and the only one of its kind. */
+static void
+a_peer_that_says_it_is_completed_has_it(void)
+{
+    static const struct {
+        enum x400_end_how how;
+        enum osi_layer layer;
+        unsigned reason;
+        bool in_doubt, delivered;
+    } rows[] = { { X400_ABORTED, OSI_RTSE, RTSE_ABORT_COMPLETED, true, true },
+        { X400_ABORTED, OSI_RTSE, RTSE_ABORT_COMPLETED, false, false },
+        { X400_ABORTED, OSI_RTSE, RTSE_ABORT_ACTIVITY, true, false },
+        { X400_ABORTED, OSI_SESSION, RTSE_ABORT_COMPLETED, true, false },
+        { X400_BROKEN, OSI_RTSE, RTSE_ABORT_COMPLETED, true, false } };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct x400_end end = { .how = rows[i].how,
+            .layer = rows[i].layer,
+            .reason = rows[i].reason,
+            .text = "as the test says",
+            .opened = true,
+            .in_doubt = rows[i].in_doubt };
+        struct x400_conn *c = &fake_conns[0];
+        struct rig g;
+
+        rig_init(&g, 1, 100);
+        (void)opened(&g);
+        c->user->on_end(c->ctx, &end);
+        run_a_while(g.w.loop);
+        CU_ASSERT_TRUE(c->freed);
+        CU_ASSERT_EQUAL(g.s.closed, 1);
+        CU_ASSERT_EQUAL(g.s.results, rows[i].delivered ? 2 : 0);
+        CU_ASSERT_TRUE(!rows[i].delivered || g.s.kinds[0] == OUTCOME_DELIVERED);
+        CU_ASSERT_EQUAL(g.s.end_kind, rows[i].delivered ? OUTCOME_DELIVERED : OUTCOME_DEFERRED);
+        CU_ASSERT_EQUAL(g.s.end_in_doubt, rows[i].in_doubt && !rows[i].delivered);
+        rig_stop(&g);
+    }
+}
+
 static void
 a_report_of_the_peer_defers_and_the_association_goes_on(void)
 {
@@ -575,6 +614,7 @@ TEST_MAIN("x400_out", TEST(what_goes_out_is_for_these_recipients_alone),
     TEST(a_small_message_waits_for_its_record), TEST(the_last_octet_waits_for_permission),
     TEST(without_permission_nothing_is_completed), TEST(damaged_content_is_discarded),
     TEST(every_end_defers_and_only_a_lost_confirmation_is_in_doubt),
+    TEST(a_peer_that_says_it_is_completed_has_it),
     TEST(a_report_of_the_peer_defers_and_the_association_goes_on),
     TEST(what_is_no_p1_or_too_long_fails),
     TEST(what_is_not_due_yet_waits_and_the_association_goes_on),
