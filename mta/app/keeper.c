@@ -514,6 +514,9 @@ on_cluster(void *ctx, const struct cluster_event *e)
         tell_server(k, &peer, -1);
         return;
     }
+    if (k->started) {
+        keeper_sockets_mute(&k->sockets, !k->quorate);
+    }
     tell_cluster_state(k);
 }
 

@@ -108,6 +108,14 @@ keeper_sockets_open(struct keeper_sockets *s, const struct app_conf *c, char *te
 }
 
 void
+keeper_sockets_mute(const struct keeper_sockets *s, bool muted)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        (void)!listener_mute(s->all[i].fd, muted);
+    }
+}
+
+void
 keeper_sockets_close(struct keeper_sockets *s)
 {
     close_from(s, 0);

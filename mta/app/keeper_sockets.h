@@ -23,6 +23,8 @@ struct keeper_sockets {
  * could not be opened and what to do. */
 int keeper_sockets_open(
     struct keeper_sockets *s, const struct app_conf *c, char *text, size_t cap) MUST_USE;
+/* Without quorum nobody is answered. Where that cannot be, callers wait in the backlog. */
+void keeper_sockets_mute(const struct keeper_sockets *s, bool muted);
 void keeper_sockets_close(struct keeper_sockets *s);
 
 #endif

@@ -6,6 +6,7 @@
 #include "net/listener.h"
 
 #include "core/log.h"
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -182,6 +183,18 @@ listener_pause(struct listener *s, bool paused)
 {
     s->paused = paused;
     update_poll(s);
+}
+
+int
+listener_mute(int fd, bool muted)
+{
+    static struct sock_filter nothing[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+    static const struct sock_fprog drop = { ARRAY_LEN(nothing), nothing };
+    static const int unused = 0;
+    int rc = muted ? setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &drop, sizeof(drop))
+                   : setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+
+    return rc == 0 || (!muted && errno == ENOENT) ? 0 : -errno;
 }
 
 void

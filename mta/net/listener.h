@@ -11,6 +11,10 @@
 
 /* 0 and *fd; -EADDRINUSE, -EACCES, … BH_ENOVIP is not an error here: the address may come later. */
 int listener_open(const struct netaddr *address, int *fd) MUST_USE;
+/* Not even the kernel answers: whoever calls goes on asking, and reaches whoever has the address by
+ * then, instead of waiting in the backlog of a host that is about to be fenced. The keeper's: some
+ * kernels let only root do so (-EPERM). */
+int listener_mute(int fd, bool muted) MUST_USE;
 
 struct listener;
 /* Takes over the connection's fd; must close it or make a conn of it. */

@@ -157,6 +157,59 @@ while_paused_connections_wait_in_the_kernel(void)
     rig_stop(&r);
 }
 
+static bool
+connected(int fd)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof(info);
+
+    CU_ASSERT_EQUAL_FATAL(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+    return info.tcpi_state == TCP_ESTABLISHED;
+}
+
+static int
+caller(const struct rig *r)
+{
+    struct sockaddr_storage sa;
+    socklen_t n = netaddr_to_sockaddr(&r->address, &sa);
+    int fd = socket(r->address.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_TRUE(connect(fd, (struct sockaddr *)&sa, n) < 0 && errno == EINPROGRESS);
+    return fd;
+}
+
+static void
+while_muted_a_caller_is_not_answered(void)
+{
+    static const char *const rows[] = { "127.0.0.1", "::1" };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig r;
+        int fd, rc;
+
+        rig_start(&r, rows[i]);
+        rc = listener_mute(r.fd, true);
+        if (rc == -EPERM && geteuid() != 0) {
+            rig_stop(&r);
+            continue; /* this kernel lets only root do so */
+        }
+        CU_ASSERT_EQUAL(rc, 0);
+        CU_ASSERT_EQUAL(listener_mute(r.fd, true), 0);
+        fd = caller(&r);
+        run_a_while(r.loop);
+        CU_ASSERT_EQUAL(r.accepted, 0);
+        CU_ASSERT_FALSE(connected(fd));
+        CU_ASSERT_EQUAL(listener_mute(r.fd, false), 0);
+        CU_ASSERT_EQUAL(listener_mute(r.fd, false), 0);
+        loop_run(r.loop); /* it asks again */
+        CU_ASSERT_EQUAL(r.accepted, 1);
+        CU_ASSERT_TRUE(connected(fd));
+        close(fd);
+        rig_stop(&r);
+    }
+}
+
 static void
 the_user_may_free_it_while_accepting(void)
 {
@@ -228,6 +281,7 @@ without_descriptors_connections_wait(void)
 
 TEST_MAIN("listener", TEST(a_connection_is_handed_over_without_delay_and_not_inheritable),
     TEST(more_than_one_wakeups_worth_is_accepted),
-    TEST(while_paused_connections_wait_in_the_kernel), TEST(the_user_may_free_it_while_accepting),
+    TEST(while_paused_connections_wait_in_the_kernel), TEST(while_muted_a_caller_is_not_answered),
+    TEST(the_user_may_free_it_while_accepting),
     TEST(an_address_that_comes_later_can_be_listened_on_now),
     TEST(a_port_in_use_is_an_error_and_no_descriptor), TEST(without_descriptors_connections_wait))

@@ -41,13 +41,6 @@ far_up() {
     far_slow
 }
 far_slow() { far_start LD_PRELOAD=/mnt/slowsync.so; }
-# Keeper and server at once.
-far_kill() {
-    lab exec remote sh -c 'keeper=$(cat /run/bridgehead/far/pid); server=$(pgrep -P "$keeper")
-        kill -9 "$keeper" && date +%s.%N
-        kill -9 "$server" 2>/dev/null # it dies with its keeper
-        while [ -e "/proc/$keeper" ] || [ -e "/proc/$server" ]; do sleep 0.01; done'
-}
 far_drains() {
     local limit=$((SECONDS + 60))
 

@@ -30,3 +30,11 @@ far_prepare() {
         mkdir /mnt/store' sh "$CASE_OUT/far"
     far store init >/dev/null
 }
+
+# Keeper and server at once.
+far_kill() {
+    lab exec remote sh -c 'keeper=$(cat /run/bridgehead/far/pid); server=$(pgrep -P "$keeper")
+        kill -9 "$keeper" && date +%s.%N
+        kill -9 "$server" 2>/dev/null # it dies with its keeper
+        while [ -e "/proc/$keeper" ] || [ -e "/proc/$server" ]; do sleep 0.01; done'
+}

@@ -12,6 +12,8 @@ CLIENT=10.77.0.201
 LINKS='1 2 3 4'
 MODES=(normal normal x410 1984)
 CONTENT_BYTES=${CONTENT_BYTES:-10000000}
+EACH=${EACH:-1} # messages for each connector and direction that are handed in at once
+TIMES=${TIMES-'open = { interval = "1s"; }; transfer = { interval = "1s"; };'} # of the four; empty: what is the default
 given='' # identifiers that were handed in
 batch=0
 
@@ -31,11 +33,12 @@ x400_driver() {
 vip_of() { if [ "$1" = own ]; then echo "10.77.0.$((99 + $2))"; else echo "$VIP"; fi; }
 far_of() { if [ "$1" = own ] && [ "$2" != 1 ]; then echo "10.77.0.$((208 + $2))"; else echo "$FAR"; fi; }
 
-connector() { # NAME US PEER HOP [LINE]: the T-selectors of both are their names and the connector's
+connector() { # NAME US PEER HOP LINE: the T-selectors of both are their names and the connector's
     echo "  $1 = { protocol = \"x400\"; next_hop = [ \"$4\" ]; local = { mta = \"${2^^}\"; tsel = \"$2.$1\"; };
-    remote = { mta = \"${3^^}\"; tsel = \"$3.$1\"; }; open = { interval = \"1s\"; }; transfer = { interval = \"1s\"; };
-    associations = { idle = \"30s\"; }; ${5:-} };"
+    remote = { mta = \"${3^^}\"; tsel = \"$3.$1\"; }; associations = { idle = \"30s\"; }; $5 };"
 }
+
+END_TIMES='open = { interval = "1s"; }; transfer = { interval = "1s"; };'
 
 spec() { echo "$1,normal,${1^^},$1.$1,${2^^},$2.$1"; } # END ITS_MTA, for the driver
 
@@ -45,7 +48,7 @@ links() { # US PEER one|own
     for n in $LINKS; do
         hop=$(far_of "$3" "$n") source=$(vip_of "$3" "$n")
         [ "$1" = cluster ] || { hop=$source && source=$(far_of "$3" "$n"); }
-        connector "l$n" "$1" "$2" "[$hop]:102" "mode = \"${MODES[n - 1]}\"; source = [ \"$source\" ];"
+        connector "l$n" "$1" "$2" "[$hop]:102" "mode = \"${MODES[n - 1]}\"; source = [ \"$source\" ]; $TIMES"
     done
 }
 
@@ -69,7 +72,7 @@ x400 = { domain = "/C=GB/A= /P=CLUSTER/"; mta = "CLUSTER"; };
 connector = {
 $(links cluster far "$1")
 $(connector alice cluster alice "[$CLIENT]:2101" 'schedule = [ "never" ];')
-$(connector carol cluster carol "[$CLIENT]:2103")
+$(connector carol cluster carol "[$CLIENT]:2103" "$END_TIMES")
 };
 route = (
 $(link_routes /C=FR/A=BOB)
@@ -90,7 +93,7 @@ x400 = { domain = "/C=FR/A= /P=FAR/"; mta = "FAR"; };
 connector = {
 $(links far cluster "$1")
 $(connector dave far dave "[127.0.0.1]:2104" 'schedule = [ "never" ];')
-$(connector bob far bob "[127.0.0.1]:2102")
+$(connector bob far bob "[127.0.0.1]:2102" "$END_TIMES")
 };
 route = (
 $(link_routes /C=DE/A=CAROL)
@@ -134,22 +137,22 @@ x400_stop() { # what case_end would wait for
     case_jobs=''
 }
 
-# hand_in [LINK...]: a message of ten megabytes over each connector in each direction; ends when all are confirmed
+# hand_in [LINK...]: messages of ten megabytes over each connector in each direction; handed_in: all are confirmed
 hand_in() {
-    local n put='' id
+    local n put='' id i
 
     batch=$((batch + 1))
     for n in "$@"; do
         id=O$batch.L$n
         ID=$id SOURCE=$CLIENT lab exec client "$DRIVER" send "$VIP" 102 "$(spec alice cluster)" /C=DE/A=ALICE/S=a/ \
-            message "$CASE_OUT/content" 1 "/C=FR/A=BOB/P=L$n/S=b/" >"$CASE_OUT/put.$id" &
+            message "$CASE_OUT/content" "$EACH" "/C=FR/A=BOB/P=L$n/S=b/" >"$CASE_OUT/put.$id" &
         put="$put $!"
-        given="$given $id-1"
+        for i in $(seq "$EACH"); do given="$given $id-$i"; done
         id=I$batch.L$n
         ID=$id lab exec remote "$DRIVER" send "$FAR" 102 "$(spec dave far)" /C=FR/A=DAVE/S=d/ \
-            message "$CASE_OUT/content" 1 "/C=DE/A=CAROL/P=L$n/S=c/" >"$CASE_OUT/put.$id" &
+            message "$CASE_OUT/content" "$EACH" "/C=DE/A=CAROL/P=L$n/S=c/" >"$CASE_OUT/put.$id" &
         put="$put $!"
-        given="$given $id-1"
+        for i in $(seq "$EACH"); do given="$given $id-$i"; done
     done
     handing=$put
 }
@@ -168,6 +171,23 @@ import json, sys
 at = json.load(sys.stdin)["associations"]
 past = [a for a in at if a["done_bytes"] >= int(sys.argv[1])]
 sys.exit(not any(a["receiving"] == "take" for a in past) or not any(a["sending"] == "send" for a in past))' "$2"
+}
+
+# strike FAULT OWNER: it has happened, and whoever was to be fenced is, and may come back
+strike() {
+    case $1 in
+    move) lab move ;;
+    cut) lab kill "$2" ;;
+    freeze) lab freeze "$2" ;;
+    partition) lab partition "$2" all ;;
+    peers) lab partition "$2" peers ;;
+    kill) strike_in "$2" kill -9 "$(server_pid "$2")" ;;
+    both) kill_both "$2" ;;
+    far) far_kill && far_start ;;
+    *) fail "no such fault: $1" ;;
+    esac >/dev/null
+    case $1 in cut | freeze | partition | peers) lab wait fenced "$2" ;; esac
+    case $1 in partition | peers) lab heal "$2" ;; esac
 }
 
 # wait_for SECONDS WHAT COMMAND...
