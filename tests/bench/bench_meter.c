@@ -287,6 +287,7 @@ measure(FILE *file)
     struct sample last = first;
     struct sample peak = first;
     double busy_s = host_busy_s();
+    uint64_t began_ns = bench_now_ns();
 
     while (!bench_stop_asked && !meter.once) {
         nap();
@@ -299,13 +300,14 @@ measure(FILE *file)
     busy_s = host_busy_s() - busy_s;
     (void)fprintf(file,
         "{\"cpu_user_s\": %.3f, \"cpu_system_s\": %.3f, \"cpu_s\": %.3f, \"cpu_exact\": %s, "
-        "\"host_busy_s\": %.3f, "
+        "\"host_busy_s\": %.3f, \"elapsed_s\": %.3f, "
         "\"first_pss_kib\": %llu, \"last_pss_kib\": %llu, \"peak_pss_kib\": %llu, "
         "\"first_private_kib\": %llu, \"last_private_kib\": %llu, \"peak_private_kib\": %llu, "
         "\"processes\": %llu}\n",
         after.user_s - before.user_s, after.system_s - before.system_s,
         after.user_s + after.system_s - before.user_s - before.system_s,
-        meter.cgroup != NULL ? "true" : "false", busy_s, (unsigned long long)first.pss_kib,
+        meter.cgroup != NULL ? "true" : "false", busy_s,
+        (double)(bench_now_ns() - began_ns) / (double)NS_PER_S, (unsigned long long)first.pss_kib,
         (unsigned long long)last.pss_kib, (unsigned long long)peak.pss_kib,
         (unsigned long long)first.private_kib, (unsigned long long)last.private_kib,
         (unsigned long long)peak.private_kib, (unsigned long long)peak.processes);

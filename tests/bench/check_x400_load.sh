@@ -75,6 +75,16 @@ expect sink distinct 4
 expect sink messages 4
 expect sink duplicates 3
 
+name="as many a second as told, and the sink knows how long each took"
+sink_start --count 200
+load --sessions 3 --messages 200 --rate 1000
+sink_end
+expect load acked 200
+expect sink distinct 200
+grep -q '"latency_ms": {"count": 200,' "$work/sink.json" || fail "$name: not every message's time is known"
+awk 'match($0, /"seconds": [0-9.]*/) { exit substr($0, RSTART + 11, RLENGTH - 11) < 0.199 }' "$work/load.json" ||
+    fail "$name: messages left before they were due"
+
 name="a sink that is not well: nothing is taken, and both sides say so"
 sink_start --flap 50
 if "$x400_load" send --to "$(cat "$work/ready")" --local LOAD,load --peer SINK,sink --json "$work/load.json" --size 100000 --tries 5; then

@@ -222,51 +222,103 @@ run_x400_large() {
     done
 }
 
-# The rate of a healthy connector, from its `connector resume` to the last message at its sink: with nothing else to do; and
-# with mail for a black hole (accepts the connection, never says a word) and for a peer that is up a quarter of a second, in
-# which it cuts every association at its first content, and down the next quarter. Both have been at it before.
-x400_isolation_run() { # VARIANT ROUND
-    local messages=40000 stuck=500 resumed flap_pid hole_pid
-
-    [ "$quick" = 0 ] || { messages=1000 && stuck=20; }
-    say "x400, a healthy connector $1, round $2"
+# near with a healthy connector (suspended) and two others that have got mail each. Beside: one is a black hole (accepts the
+# connection, never says a word), one a peer that is up a quarter of a second, in which it cuts every association at its first
+# content, and down the next quarter; their mail is tried again each second, and was when this returns. Alone: both are well
+# and have taken it. So what was written to the store before is the same. It has been larger, too, by a first lot of healthy
+# mail: a store that grows fills a new segment's file with zeros, and that takes the disk's time from whatever is measured.
+x400_beside_start() { # VARIANT STUCK COUNT
     x400_start near "$(x400_connector near load no) $(x400_connector near sink yes 'associations = { limit = 4; threshold = 1; };')
         $(x400_connector near flap yes 'associations = { limit = 4; threshold = 1; };')
         $(x400_connector near hole yes 'associations = { limit = 4; threshold = 1; }; connect_timeout = "1s";')" \
         '{ to = "/C=XX/A=BENCH/"; via = ["sink"]; }, { to = "/C=XX/A=FLAP/"; via = ["flap"]; }, { to = "/C=XX/A=HOLE/"; via = ["hole"]; }'
     x400_connectors suspend near sink
-    x400_sink_start flap near --flap 250
-    flap_pid=$sink_pid
-    rm -f "$work/hole.ready"
-    "$smtp_sink" --listen "${x400_at[hole]}=blackhole" --ready "$work/hole.ready" --json "$work/hole.json" &
-    hole_pid=$!
-    helpers+=("$hole_pid")
-    wait_for_file "$work/hole.ready" "$hole_pid"
-    x400_sink_start sink near --count "$messages"
+    x400_send --sessions 8 --messages $(($3 * 5 / 4)) --first 3000000
+    x400_sink_start sink near
+    x400_connectors resume near sink
+    x400_wait_queued near 0 60
+    x400_connectors suspend near sink
+    kill "$sink_pid"
+    wait "$sink_pid" || true
+
     if [ "$1" = beside ]; then
-        x400_send --sessions 4 --messages "$stuck" --size 65536 --first 1000000 --recipient /C=XX/A=FLAP/S=b/
-        x400_send --sessions 4 --messages "$stuck" --first 2000000 --recipient /C=XX/A=HOLE/S=b/
+        x400_sink_start flap near --flap 250
+        flap_pid=$sink_pid
+        rm -f "$work/hole.ready"
+        "$smtp_sink" --listen "${x400_at[hole]}=blackhole" --ready "$work/hole.ready" --json "$work/hole.json" &
+        hole_pid=$!
+        helpers+=("$hole_pid")
+        wait_for_file "$work/hole.ready" "$hole_pid"
+    else
+        x400_sink_start flap near
+        flap_pid=$sink_pid
+        x400_sink_start hole near
+        hole_pid=$sink_pid
     fi
+    x400_sink_start sink near --count "$3"
+    x400_send --sessions 4 --messages "$2" --size 65536 --first 1000000 --recipient /C=XX/A=FLAP/S=b/
+    x400_send --sessions 4 --messages "$2" --first 2000000 --recipient /C=XX/A=HOLE/S=b/
+    [ "$1" = beside ] || x400_wait_queued near 0 60
+}
+
+x400_beside_end() {
+    kill "$flap_pid" "$hole_pid"
+    wait "$flap_pid" "$hole_pid" || true
+    x400_stop near
+}
+
+# As fast as it goes: all of it is queued, then measured from `connector resume` to the last message at the sink.
+x400_isolation_run() { # VARIANT ROUND
+    local messages=40000 stuck=500 resumed flap_pid hole_pid
+
+    [ "$quick" = 0 ] || { messages=1000 && stuck=20; }
+    say "x400, a healthy connector $1, round $2"
+    x400_beside_start "$1" "$stuck" "$messages"
     x400_send --sessions 8 --messages "$messages"
+    wait_for_quiet
     x400_meter_start 500 near
     resumed=$EPOCHREALTIME
     x400_connectors resume near sink
     sink_wait 120
     x400_meter_stop near
-    kill "$flap_pid" "$hole_pid"
-    wait "$flap_pid" "$hole_pid" || true
-    x400_stop near
+    x400_beside_end
     record x400_isolation bridgehead "$2" messages="$messages" stuck="$stuck" variant="$1" seconds="$(x400_seconds_since \
         "$resumed" "$(sed -n 's/.*"last_wall_ms": \([0-9]*\).*/\1/p' "$work/sink.json")")" sink=@"$work/sink.json" \
         flap=@"$work/flap.json" hole=@"$work/hole.json" near=@"$work/near.meter"
 }
 
-run_x400_isolation() {
+# At a rate that leaves half of the machine idle: what comes in goes out at once; how late is it at the sink?
+x400_paced_run() { # VARIANT ROUND
+    local messages=10000 rate=2000 stuck=500 flap_pid hole_pid
+
+    [ "$quick" = 0 ] || { messages=1000 && stuck=20; }
+    say "x400, $rate messages a second for a healthy connector $1, round $2"
+    x400_beside_start "$1" "$stuck" "$messages"
+    x400_connectors resume near sink
+    wait_for_quiet
+    x400_meter_start 500 near
+    x400_send --sessions 8 --messages "$messages" --rate "$rate"
+    sink_wait 120
+    x400_meter_stop near
+    x400_beside_end
+    record x400_paced bridgehead "$2" messages="$messages" rate="$rate" stuck="$stuck" variant="$1" load=@"$work/load.json" \
+        sink=@"$work/sink.json" flap=@"$work/flap.json" hole=@"$work/hole.json" near=@"$work/near.meter"
+}
+
+x400_pairs() { # PART
     local round variant
 
     for ((round = 1; round <= ${rounds:-$((quick ? 1 : 5))}; round++)); do
         for variant in $([ $((round % 2)) = 1 ] && echo alone beside || echo beside alone); do
-            x400_isolation_run "$variant" "$round"
+            "x400_$1_run" "$variant" "$round"
         done
     done
+}
+
+run_x400_isolation() {
+    x400_pairs isolation
+}
+
+run_x400_paced() {
+    x400_pairs paced
 }

@@ -6,6 +6,7 @@
 """
 
 import json
+import os
 import statistics
 import sys
 
@@ -364,28 +365,81 @@ def part_x400_large(entries):
            "s until the first has it", "s to the sink", "came"], rows)
 
 
-def part_x400_isolation(entries):
-    rates = {}
-    for entry in entries:
-        rates[entry["round"], entry["variant"]] = entry["messages"] / float(entry["seconds"])
-    rounds = [n for n in sorted({n for n, _ in rates})
-              if (n, "alone") in rates and (n, "beside") in rates]
-    ratios = [rates[n, "beside"] / rates[n, "alone"] for n in rounds]
+def x400_pairs(entries, value):
+    """For each round with both: the value alone and beside."""
+    found = {(entry["round"], entry["variant"]): value(entry) for entry in entries}
+    return [(found[n, "alone"], found[n, "beside"]) for n in sorted({n for n, _ in found})
+            if (n, "alone") in found and (n, "beside") in found]
+
+
+def x400_both(entries, value, digits=0):
+    pairs = x400_pairs(entries, value)
+    return " / ".join(number(median([pair[i] for pair in pairs]), digits) for i in (0, 1))
+
+
+def x400_sick(entries):
+    """How sick the two were, and what is no matter of speed."""
     beside = [entry for entry in entries if entry["variant"] == "beside"]
-    rows = [[
-        number(median([rates[n, "alone"] for n in rounds])),
-        number(median([rates[n, "beside"] for n in rounds])), number(median(ratios), 2),
-        " ".join(number(ratio, 2) for ratio in ratios),
-        number(median([entry["flap"]["cuts"] for entry in beside])),
-        number(median([entry["flap"]["connections"] for entry in beside])),
-        number(median([entry["hole"]["endpoints"][0]["connections"] for entry in beside])),
-        sum(entry["messages"] - entry["sink"]["distinct"] for entry in entries),
-        sum(entry["sink"]["duplicates"] for entry in entries)]]
+    return [number(median([entry["flap"]["cuts"] for entry in beside])),
+            number(median([entry["flap"]["connections"] for entry in beside])),
+            number(median([entry["hole"]["endpoints"][0]["connections"] for entry in beside])),
+            sum(entry["messages"] - entry["sink"]["distinct"] for entry in entries),
+            sum(entry["sink"]["duplicates"] for entry in entries)]
+
+
+X400_SICK = ["cuts of the flapping peer", "calls to it", "calls into the hole", "missing", "twice"]
+
+
+def x400_cpu_us(entry):
+    return entry["near"]["cpu_s"] * 1e6 / entry["messages"]
+
+
+def x400_share(entry, seconds):
+    """Of what all processors had to give while the daemon was measured, in percent."""
+    return seconds * 100 / (os.cpu_count() * entry["near"]["elapsed_s"])
+
+
+def x400_foreign(entry):
+    """What others had of the processors meanwhile: a measurement beside them is none."""
+    known_s = sum(entry[who]["cpu_s"] for who in ("near", "sink", "flap", "load") if who in entry)
+    return x400_share(entry, entry["near"]["host_busy_s"] - known_s)
+
+
+X400_FOREIGN = "others had of the processors, % (at most)"
+
+
+def part_x400_isolation(entries):
+    def rate(entry):
+        return entry["messages"] / float(entry["seconds"])
+
+    ratios = [beside / alone for alone, beside in x400_pairs(entries, rate)]
     table(f"X.400: {entries[0]['messages']:,} messages of 4 KiB for a healthy connector (4 "
           f"associations), alone / beside a black hole and a peer that flaps, "
           f"{entries[0]['stuck']:,} messages stuck for each",
-          ["alone/s", "beside them/s", "ratio (median)", "each pair", "cuts of the flapping peer",
-           "calls to it", "calls into the hole", "missing", "twice"], rows)
+          ["messages/s", "ratio (median)", "each pair", "the daemon's CPU µs a message",
+           "processors busy, %", X400_FOREIGN] + X400_SICK,
+          [[x400_both(entries, rate), number(median(ratios), 2),
+            " ".join(number(ratio, 2) for ratio in ratios), x400_both(entries, x400_cpu_us),
+            x400_both(entries, lambda entry: x400_share(entry, entry["near"]["host_busy_s"])),
+            number(max(x400_foreign(entry) for entry in entries))] + x400_sick(entries)])
+
+
+def part_x400_paced(entries):
+    def rate(entry):
+        sink = entry["sink"]
+        return (sink["messages"] - 1) * 1e9 / (sink["last_ns"] - sink["first_ns"])
+
+    ratios = [beside / alone for alone, beside in x400_pairs(entries, rate)]
+    table(f"X.400: the same at {entries[0]['rate']:,} messages a second from the loader, "
+          f"{entries[0]['messages']:,} in all",
+          ["messages/s at the sink", "ratio (median)", "each pair",
+           "ms from due to the sink: median", "99 %", "most",
+           "the daemon's CPU µs a message", X400_FOREIGN] + X400_SICK,
+          [[x400_both(entries, rate), number(median(ratios), 3),
+            " ".join(number(ratio, 3) for ratio in ratios)] +
+           [x400_both(entries, lambda entry, q=q: entry["sink"]["latency_ms"][q], 1)
+            for q in ("p50", "p99", "max")] + [x400_both(entries, x400_cpu_us),
+           number(max(x400_foreign(entry) for entry in entries))] + x400_sick(entries)])
 
 
 X400_PRIVATE_KIB_MAX = 64 * 1024
@@ -408,7 +462,7 @@ PARTS = {"disk": part_disk, "check": part_check, "journal": part_journal, "dot":
          "latency": part_latency, "accept": part_accept, "idle": part_idle, "large": part_large,
          "isolation": part_isolation, "deep": part_deep,
          "stuck": part_stuck, "x400_rate": part_x400_rate, "x400_large": part_x400_large,
-         "x400_isolation": part_x400_isolation}
+         "x400_isolation": part_x400_isolation, "x400_paced": part_x400_paced}
 
 
 def print_tables(paths):

@@ -1,12 +1,14 @@
 /* x400_load.c - load generator and sink over X.400 P1: numbered messages over many associations.
  *
  * Either end is an MTA of its own: mta/x400 on a loop, with no queue behind it. A message's number
- * stands in its local identifier ("B-12"), by which the sink tells what is missing and what came
- * twice; its content is a pattern that is never held in memory whole, and that the sink compares.
+ * and when it was due (ns of the monotonic clock) stand in its local identifier ("B-12-4711"), by
+ * which the sink tells what is missing, what came twice and how long it took; its content is a
+ * pattern that is never held in memory whole, and that the sink compares.
  *
  * send      each session holds one association and one message. What is deferred is tried again
  *           after AGAIN_MS, --tries times; then, and when the peer refuses it, it counts as
- *           failed.
+ *           failed. With --rate each message has its time, whether the ones before are done or
+ *           not: what has to wait for them is late, and counts as that.
  * receive   a transfer is confirmed in the loop's next task, without a disk. With --flap the sink
  *           is a peer that is not well: up for so long, in which each association is cut at the
  *           first octets of content, then down (connections are refused) for as long.
@@ -65,7 +67,7 @@ static struct {
     bool receives;
     char *local, *peer; /* MTA,TSEL */
     enum p1_protocol protocol;
-    uint64_t sessions, messages, size, first, tries, count, flap_ms;
+    uint64_t sessions, messages, rate, size, first, tries, count, flap_ms;
     const char *from, *recipient, *json, *ready;
 } opt = { .sessions = 1,
     .messages = 1,
@@ -96,6 +98,7 @@ static struct {
     struct list pending;
     uint64_t messages, distinct, duplicates, unnumbered, altered, others, bytes, cuts, connections;
     uint64_t first_ns, last_ns, last_wall_ms;
+    struct histogram latency;
     unsigned char *seen;
     struct loop_task cut;
     struct loop_timer flap, linger;
@@ -170,28 +173,23 @@ on_ready(void *ctx, uint64_t size_bytes)
     return 0;
 }
 
-/* "x400 /CONNECTOR/COUNTRY/ADMD/PRMD/B-12 ...": the number. */
+/* "x400 /CONNECTOR/COUNTRY/ADMD/PRMD/B-12-4711 ...": the number, and when it was due. */
 static bool
-number_of(struct slice transid, uint64_t *out)
+number_of(struct slice transid, uint64_t *out, uint64_t *due_ns)
 {
-    struct slice part, rest = transid, digits;
-    uint64_t n = 0;
+    struct slice part, id = SLICE_NONE, rest = transid, fields[3];
 
     while (slice_next(&rest, '/', &part)) {
-        digits = part;
+        id = part;
     }
-    if (!slice_starts(digits, SLICE_LIT("B-"))) {
-        return false;
-    }
-    for (digits = slice_skip(digits, 2); digits.n > 0 && digits.p[0] != ' ';
-         digits = slice_skip(digits, 1)) {
-        if (digits.p[0] < '0' || digits.p[0] > '9' || n >= NUMBERS_MAX) {
+    (void)slice_next(&id, ' ', &rest);
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        if (!slice_next(&rest, '-', &fields[i])) {
             return false;
         }
-        n = n * 10 + (uint64_t)(digits.p[0] - '0');
     }
-    *out = n;
-    return n < NUMBERS_MAX;
+    return slice_eq(fields[0], SLICE_LIT("B")) && slice_u64(fields[1], NUMBERS_MAX - 1, out) == 0 &&
+           slice_u64(fields[2], UINT64_MAX, due_ns) == 0;
 }
 
 static bool
@@ -203,11 +201,11 @@ is_seen(uint64_t number)
 static int
 on_known(void *ctx, struct slice transid, struct intake_known *out)
 {
-    uint64_t number;
+    uint64_t number, due_ns;
 
     (void)ctx;
     *out = (struct intake_known){ 1, 0 };
-    return number_of(transid, &number) && is_seen(number);
+    return number_of(transid, &number, &due_ns) && is_seen(number);
 }
 
 static void
@@ -276,7 +274,7 @@ on_abort(struct intake_message *m)
 static void
 note(const struct envelope *e, const struct intake_message *m)
 {
-    uint64_t number;
+    uint64_t number, due_ns;
 
     if (e->body != ENVELOPE_P1_MESSAGE) {
         run.others++;
@@ -288,13 +286,14 @@ note(const struct envelope *e, const struct intake_message *m)
     run.messages++;
     run.bytes += m->bytes - m->head_bytes;
     run.altered += m->altered;
-    if (!number_of(e->transid, &number)) {
+    if (!number_of(e->transid, &number, &due_ns)) {
         run.unnumbered++;
     } else if (is_seen(number)) {
         run.duplicates++; /* two transfers of it at once: known could not tell */
     } else {
         run.seen[number / 8] |= (unsigned char)(1U << number % 8);
         run.distinct++;
+        histogram_add(&run.latency, run.last_ns - MIN(due_ns, run.last_ns));
     }
     if (opt.count > 0 && run.distinct >= opt.count && !loop_timer_running(&run.linger)) {
         loop_timer_start(&run.linger, LINGER_MS);
@@ -442,13 +441,15 @@ report_received(FILE *file)
         "{\"messages\": %llu, \"distinct\": %llu, \"duplicates\": %llu, \"unnumbered\": %llu, "
         "\"altered\": %llu, \"others\": %llu, \"bytes\": %llu, \"first_ns\": %llu, \"last_ns\": "
         "%llu, "
-        "\"last_wall_ms\": %llu, \"connections\": %llu, \"cuts\": %llu, \"cpu_s\": %.3f}\n",
+        "\"last_wall_ms\": %llu, \"connections\": %llu, \"cuts\": %llu, \"cpu_s\": %.3f, ",
         (unsigned long long)run.messages, (unsigned long long)run.distinct,
         (unsigned long long)(run.duplicates + stats.repeated), (unsigned long long)run.unnumbered,
         (unsigned long long)run.altered, (unsigned long long)run.others,
         (unsigned long long)run.bytes, (unsigned long long)run.first_ns,
         (unsigned long long)run.last_ns, (unsigned long long)run.last_wall_ms,
         (unsigned long long)run.connections, (unsigned long long)run.cuts, bench_cpu_seconds());
+    histogram_print(file, "latency_ms", &run.latency);
+    (void)fputs("}\n", file);
 }
 
 /* ---- what goes */
@@ -461,12 +462,31 @@ note_error(struct slice why)
     }
 }
 
+/* When the next message is due; the session waits for it if that is not yet. */
+static bool
+is_due(struct sched_session *s, uint64_t *due_ns)
+{
+    uint64_t now_ns = bench_now_ns();
+
+    *due_ns = now_ns;
+    if (opt.rate == 0) {
+        return true;
+    }
+    *due_ns = run.start_ns + run.issued * NS_PER_S / opt.rate;
+    if (*due_ns > now_ns) {
+        s->waits = true;
+        loop_timer_start(&s->again, (*due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);
+    }
+    return *due_ns <= now_ns;
+}
+
 /* The next message, if there is one. */
 static bool
 next_message(struct sched_session *s)
 {
     const struct p1_made_recipient to = { &run.to, P1_MTA_NON_DELIVERY };
-    char id[32];
+    char id[P1_LOCAL_ID_BYTES_MAX + 1];
+    uint64_t due_ns;
     struct p1_made made = { .kind = P1_MESSAGE,
         .domain = &load_domain,
         .originator = &run.from,
@@ -475,12 +495,13 @@ next_message(struct sched_session *s)
         .content_type = 2,
         .probe_bytes = UINT64_MAX };
 
-    s->busy = run.issued < opt.messages;
+    s->busy = run.issued < opt.messages && is_due(s, &due_ns);
     if (!s->busy) {
         return false;
     }
     s->number = opt.first + run.issued++;
-    (void)snprintf(id, sizeof(id), "B-%llu", (unsigned long long)s->number);
+    (void)snprintf(
+        id, sizeof(id), "B-%llu-%llu", (unsigned long long)s->number, (unsigned long long)due_ns);
     made.local_id = slice_of(id);
     buf_clear(&s->head);
     must(p1_make(&s->head, &made), "the envelope");
@@ -514,6 +535,9 @@ on_again(void *ctx)
 
     s->waits = false;
     s->read = 0;
+    if (!s->busy && !next_message(s)) {
+        return;
+    }
     if (s->open) {
         x400_connector_transport(run.connector).ops->work(s->transport, &s->work);
     } else {
@@ -783,6 +807,7 @@ static const char usage[] =
     "  --bind ADDR         call from this address (127.0.0.1)\n"
     "  --sessions N        associations (1)\n"
     "  --messages N        in all (1)\n"
+    "  --rate N            so many a second in all; 0: as fast as they are taken (0)\n"
     "  --size BYTES        of the content (4096)\n"
     "  --first N           number of the first message (0)\n"
     "  --tries N           of a message that is deferred (100), 100 ms between\n"
@@ -837,6 +862,9 @@ option_set(int id, char *text)
     case 'n':
         opt.messages = bench_number("--messages", text, NUMBERS_MAX);
         break;
+    case 'a':
+        opt.rate = bench_number("--rate", text, 1000000);
+        break;
     case 'z':
         opt.size = bench_number("--size", text, 64 * GIB);
         break;
@@ -877,12 +905,13 @@ options_parse(int argc, char **argv)
         { "listen", required_argument, NULL, 't' }, { "bind", required_argument, NULL, 'b' },
         { "local", required_argument, NULL, 'l' }, { "peer", required_argument, NULL, 'p' },
         { "mode", required_argument, NULL, 'm' }, { "sessions", required_argument, NULL, 's' },
-        { "messages", required_argument, NULL, 'n' }, { "size", required_argument, NULL, 'z' },
-        { "first", required_argument, NULL, '1' }, { "tries", required_argument, NULL, 'T' },
-        { "from", required_argument, NULL, 'f' }, { "recipient", required_argument, NULL, 'r' },
-        { "count", required_argument, NULL, 'c' }, { "flap", required_argument, NULL, 'F' },
-        { "ready", required_argument, NULL, 'R' }, { "json", required_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+        { "messages", required_argument, NULL, 'n' }, { "rate", required_argument, NULL, 'a' },
+        { "size", required_argument, NULL, 'z' }, { "first", required_argument, NULL, '1' },
+        { "tries", required_argument, NULL, 'T' }, { "from", required_argument, NULL, 'f' },
+        { "recipient", required_argument, NULL, 'r' }, { "count", required_argument, NULL, 'c' },
+        { "flap", required_argument, NULL, 'F' }, { "ready", required_argument, NULL, 'R' },
+        { "json", required_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 } };
     int id;
 
     opt.protocol = P1_1988_NORMAL;
