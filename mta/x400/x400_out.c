@@ -366,14 +366,17 @@ find_hops(struct transport_session *t)
     }
 }
 
-/* For the peer's call. One is enough, with one delivery in hand: what else there is waits in its
- * order, and goes over the same association, or is asked for when another one comes. */
+/* For the peer's call, or has an association. One is enough, with one delivery in hand: what else
+ * there is waits in its order, and goes over the same association, or is asked for when another one
+ * comes. */
 static bool
 somebody_waits(const struct x400_connector *c)
 {
     LIST_FOR(it, &c->sessions)
     {
-        if (loop_timer_running(&CONTAINER_OF(it, struct transport_session, link)->timer)) {
+        const struct transport_session *t = CONTAINER_OF(it, struct transport_session, link);
+
+        if (t->at != NULL || loop_timer_running(&t->timer)) {
             return true;
         }
     }

@@ -456,6 +456,13 @@ the_peers_association_carries_our_mail_when_it_gives_the_turn(void)
     c = fake_bound(&g.w, RTSE_TWA);
     run_a_while(g.w.loop);
     CU_ASSERT_EQUAL(g.s.opened, 1);
+    second = g.s; /* nor does one wait for a further call while this one is used */
+    second.closed = 0;
+    CU_ASSERT_EQUAL(g.transport.ops->open(
+                        g.transport.ctx, L("paris"), &second, &g.deliveries[0], &second.transport),
+        0);
+    run_a_while(g.w.loop);
+    CU_ASSERT_EQUAL(second.closed, 1);
     CU_ASSERT_TRUE(c->pleased);
     c->pleased = false;
     fake_says(c, RTSE_IND_TURN, (struct rtse_ind){ .priority = 0 }, false);
