@@ -129,14 +129,13 @@ apdu_of(enum rtse_apdu_kind kind, const struct rtse_open *o)
         .user = o->user };
 }
 
-/* The association's name, kept for a recovery. */
-static void
-keep_reference(struct rtse *r, const struct session_reference *from)
+void
+rtse_recovery_name(struct rtse_recovery *r, const struct session_reference *whose)
 {
-    r->self.user_n = (uint8_t)MIN(from->user.n, sizeof(r->self.user));
-    r->self.common_n = (uint8_t)MIN(from->common.n, sizeof(r->self.common));
-    memcpy(r->self.user, r->self.user_n > 0 ? from->user.p : "", r->self.user_n);
-    memcpy(r->self.common, r->self.common_n > 0 ? from->common.p : "", r->self.common_n);
+    r->user_n = (uint8_t)MIN(whose->user.n, sizeof(r->user));
+    r->common_n = (uint8_t)MIN(whose->common.n, sizeof(r->common));
+    memcpy(r->user, r->user_n > 0 ? whose->user.p : "", r->user_n);
+    memcpy(r->common, r->common_n > 0 ? whose->common.p : "", r->common_n);
 }
 
 int
@@ -153,7 +152,7 @@ rtse_open(struct rtse *r, const struct rtse_open *o)
     r->initiator = true;
     r->checkpoint = o->checkpoint;
     r->window = o->window;
-    keep_reference(r, &o->reference);
+    rtse_recovery_name(&r->self, &o->reference);
     c = connect_of(r, o);
     rc = write_apdu(r, &apdu);
     if (rc == 0) {
@@ -544,7 +543,7 @@ ask(struct rtse *r, const struct presentation_ind *p, struct rtse_ind *ind)
     r->dialogue = apdu.dialogue == RTSE_TWA ? RTSE_TWA : RTSE_MONOLOGUE;
     r->checkpoint = MIN(apdu.checkpoint, RTSE_CHECKPOINT_MAX);
     r->window = MIN(MAX(apdu.window, 1u), RTSE_WINDOW_MAX);
-    keep_reference(r, &p->session.connect.reference);
+    rtse_recovery_name(&r->self, &p->session.connect.reference);
     fill_open(r, p, &apdu, ind);
     return RTSE_IND_OPEN;
 }

@@ -218,6 +218,8 @@ int rtse_transfer(struct rtse *r, uint64_t apdu_bytes) MUST_USE;
 /* TURN: go on with what from's association began; the octets from rtse_offset(from) on follow. */
 int rtse_resume(struct rtse *r, const struct rtse_recovery *from, uint64_t apdu_bytes) MUST_USE;
 uint64_t rtse_offset(const struct rtse_recovery *from);
+/* Only whose it is: a copy of the reference. The rest stays. */
+void rtse_recovery_name(struct rtse_recovery *r, const struct session_reference *whose);
 /* The longest APDU: a point behind each checkpoint, and points have numbers of six digits (X.225
  * 8.3.1.10). UINT64_MAX without checkpoints. */
 uint64_t rtse_apdu_max(const struct rtse *r);

@@ -87,15 +87,6 @@ find_gone(const struct x400_connector *c, const struct x400_link *l, const struc
     return false;
 }
 
-static void
-whose_is(const struct session_reference *from, struct rtse_recovery *out)
-{
-    *out = (struct rtse_recovery){ .user_n = (uint8_t)MIN(from->user.n, sizeof(out->user)),
-        .common_n = (uint8_t)MIN(from->common.n, sizeof(out->common)) };
-    memcpy(out->user, out->user_n > 0 ? from->user.p : "", out->user_n);
-    memcpy(out->common, out->common_n > 0 ? from->common.p : "", out->common_n);
-}
-
 /* Left by the last owner. */
 static bool
 find_part(
@@ -103,14 +94,14 @@ find_part(
 {
     const struct intake *intake = &c->x->env.intake;
     struct intake_part part = { .id = 0 };
-    struct rtse_recovery whose;
+    struct rtse_recovery whose = { .activity = 0 };
     struct x400_part state;
 
     if (c->conf->o.caller_count == 0 || intake->ops->part == NULL ||
         reference->user.n + reference->common.n == 0) {
         return false;
     }
-    whose_is(reference, &whose);
+    rtse_recovery_name(&whose, reference);
     while (intake->ops->part(intake->ctx, part.id, &part) == 1) {
         if (x400_part_is_like(part.key, c->conf->o.name, &whose) &&
             x400_part_read(part.state, &state) == 0) {

@@ -33,13 +33,9 @@ x400_resume_whose(const struct x400_link *l, const struct rtse_ind *ind, struct 
 {
     x400_conn_recovery(l->conn, out);
     out->activity = ind->activity;
-    if (ind->link.user.n + ind->link.common.n == 0) {
-        return; /* of this association */
+    if (ind->link.user.n + ind->link.common.n > 0) { /* else of this association */
+        rtse_recovery_name(out, &ind->link);
     }
-    out->user_n = (uint8_t)MIN(ind->link.user.n, sizeof(out->user));
-    out->common_n = (uint8_t)MIN(ind->link.common.n, sizeof(out->common));
-    memcpy(out->user, out->user_n > 0 ? ind->link.user.p : "", out->user_n);
-    memcpy(out->common, out->common_n > 0 ? ind->link.common.p : "", out->common_n);
 }
 
 /* ---- one of a name */
