@@ -1,43 +1,23 @@
 #!/bin/bash
 # Do the benchmark's tools count right? smtp_load to smtp_sink on loopback, every mode that ends.
 # Usage: check_tools.sh SMTP_LOAD SMTP_SINK
-set -euo pipefail
+# shellcheck source=SCRIPTDIR/lib_check.sh
+. "$(dirname "$0")/lib_check.sh"
 
 smtp_load=$1
 smtp_sink=$2
-work=$(mktemp -d)
-sink_pid=""
-trap '[ -z "$sink_pid" ] || kill "$sink_pid" 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-    echo "FAILED: $*"
-    head -c 2000 "$work"/*.json "$work"/*.log 2>/dev/null || true
-    exit 1
-}
 
 sink_start() { # MODE ARGUMENT...
-    rm -f "$work"/*
-    "$smtp_sink" --listen "127.0.0.1:0=$1" --json "$work/sink.json" --log "$work/sink.log" \
-        --ready "$work/ready" "${@:2}" &
-    sink_pid=$!
-    until [ -s "$work/ready" ]; do
-        kill -0 "$sink_pid" || fail "the sink does not start"
-        sleep 0.02
-    done
+    sink_run "$smtp_sink" --listen "127.0.0.1:0=$1" --log "$work/sink.log" "${@:2}"
 }
 
-sink_end() {
+sink_stop() {
     kill "$sink_pid" 2>/dev/null || true
-    wait "$sink_pid" || fail "the sink ends with $?"
-    sink_pid=""
+    sink_end
 }
 
 load() {
     "$smtp_load" --to "$(cat "$work/ready")" --json "$work/load.json" --log "$work/load.log" "$@" || true
-}
-
-expect() { # FILE KEY VALUE
-    grep -q "\"$2\": $3[,}]" "$work/$1.json" || fail "$name: $1 should say $2 = $3"
 }
 
 name="plain client, several sessions and connections"
@@ -62,14 +42,14 @@ for size in 1 300 4095 4096 4097 65535 262143 262144 262145 1000001; do
     first=$((first + 3))
 done
 load --messages 3 --first 0
-sink_end
+sink_stop
 expect sink distinct 30
 expect sink duplicates 3
 
 name="a delayed answer"
 sink_start delay:30
 load --sessions 4 --messages 40
-sink_end
+sink_stop
 expect load acked 40
 [ "$(grep -c '^answered ' "$work/sink.log")" = 40 ] || fail "$name: sink's log"
 
@@ -77,7 +57,7 @@ for mode in rcpt4 rcpt5 dot4 dot5; do
     name="refused: $mode"
     sink_start "$mode"
     load --sessions 2 --messages 10
-    sink_end
+    sink_stop
     expect load failed 10
     expect load acked 0
     expect sink refused 10
@@ -87,7 +67,7 @@ done
 name="no answer to the dot"
 sink_start dothole
 load --sessions 2 --messages 2 --timeout 1
-sink_end
+sink_stop
 expect load unknown 2
 expect sink distinct 2
 echo "passed"

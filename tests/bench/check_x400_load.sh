@@ -1,42 +1,18 @@
 #!/bin/bash
 # Does x400_load count right? Loader to sink on loopback, with no MTA between.
 # Usage: check_x400_load.sh X400_LOAD
-set -euo pipefail
+# shellcheck source=SCRIPTDIR/lib_check.sh
+. "$(dirname "$0")/lib_check.sh"
 
 x400_load=$1
-work=$(mktemp -d)
-sink_pid=""
-trap '[ -z "$sink_pid" ] || kill "$sink_pid" 2>/dev/null || true; rm -rf "$work"' EXIT
-
-fail() {
-    echo "FAILED: $*"
-    head -c 2000 "$work"/*.json 2>/dev/null || true
-    exit 1
-}
 
 sink_start() { # ARGUMENT...
-    rm -f "$work"/*
-    "$x400_load" receive --listen 127.0.0.1 --local SINK,sink --peer LOAD,load --json "$work/sink.json" \
-        --ready "$work/ready" "$@" &
-    sink_pid=$!
-    until [ -s "$work/ready" ]; do
-        kill -0 "$sink_pid" || fail "the sink does not start"
-        sleep 0.02
-    done
-}
-
-sink_end() {
-    wait "$sink_pid" || fail "the sink ends with $?"
-    sink_pid=""
+    sink_run "$x400_load" receive --listen 127.0.0.1 --local SINK,sink --peer LOAD,load "$@"
 }
 
 load() {
     "$x400_load" send --to "$(cat "$work/ready")" --local LOAD,load --peer SINK,sink --json "$work/load.json" "$@" ||
         fail "$name: the loader ends with $?"
-}
-
-expect() { # FILE KEY VALUE
-    grep -q "\"$2\": $3[,}]" "$work/$1.json" || fail "$name: $1 should say $2 = $3"
 }
 
 for mode in normal x410 1984; do
