@@ -64,7 +64,7 @@ struct journal {
     struct batch *done[BATCHES]; /* oldest first */
     uint32_t done_count;
     struct batch *writing;
-    int stop_rc; /* the writer's view of the failure */
+    int stop_rc; /* lock; the first failure, known by the writer or the loop */
     _Atomic uint64_t sync_began_ms, appended_bytes, syncs, batches;
     _Atomic uint64_t idle_since_ns; /* the writer; 0: at work */
     _Atomic uint64_t least_ns;      /* that a batch takes, of late */
@@ -535,6 +535,7 @@ take(struct journal *j, bool wait)
         }
         j->handed = false;
         b = j->writing;
+        b->status = j->stop_rc;
         atomic_store_explicit(&j->idle_since_ns, 0, memory_order_relaxed);
     }
     (void)pthread_mutex_unlock(&j->lock);
@@ -580,7 +581,7 @@ static void
 write_batch(struct journal *j, struct batch *b)
 {
     uint64_t begun_ns = ticks_boot_ns(), now_ns;
-    int rc = j->stop_rc;
+    int rc = b->status;
 
     atomic_store_explicit(&j->sync_began_ms, ticks_ms(), memory_order_relaxed);
     for (uint32_t i = 0; rc == 0 && i < b->extent_count; i++) {
