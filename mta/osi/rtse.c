@@ -223,7 +223,7 @@ begin_activity(struct rtse *r, uint64_t apdu_bytes, uint64_t done_bytes, char id
     int rc, n;
 
     CHECK(apdu_bytes > done_bytes && apdu_bytes <= rtse_apdu_max(r));
-    r->self.activity++;
+    r->self.activity = ++r->activities;
     r->apdu_bytes = apdu_bytes;
     r->done_bytes = done_bytes;
     r->segment_left = 0;

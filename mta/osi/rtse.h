@@ -187,6 +187,7 @@ struct rtse {
     bool initiator;
     uint32_t checkpoint, window;     /* agreed upon; before, what was offered */
     struct rtse_recovery self;       /* what a recovery of the present transfer would need */
+    uint32_t activities;             /* begun by us: their numbers, which the peer's do not touch */
     uint64_t apdu_bytes, done_bytes; /* of the transfer under way */
     uint64_t segment_left;           /* sending: octets to the next point */
     uint32_t open_points;            /* set and not confirmed */

@@ -118,6 +118,46 @@ the_turn_goes_round(void)
 }
 
 static void
+give_turn(struct pair *p, struct side *from)
+{
+    CU_ASSERT_EQUAL(rtse_give(&from->k.rtse), 0);
+    settle(p);
+}
+
+/* A number that came twice on one association would name two transfers, of which one could be gone
+ * on with the other's octets. Each side counts its own, and neither the peer's count nor an old
+ * number that it resumes sets ours back. */
+static void
+each_side_counts_its_activities(void)
+{
+    struct rtse_open o = offer(NORMAL_1988);
+    struct rtse_recovery old;
+    struct pair p;
+
+    o.dialogue = RTSE_TWA;
+    open_pair(&p, &o);
+    for (uint32_t i = 1; i <= 3; i++) {
+        CU_ASSERT_EQUAL(rtse_transfer(&p.a.k.rtse, 2000), 0);
+        CU_ASSERT_TRUE(write_to(&p, &p.a, 2000));
+        CU_ASSERT_EQUAL(p.a.k.rtse.self.activity, i);
+        CU_ASSERT_EQUAL(p.b.k.rtse.self.activity, i);
+    }
+    give_turn(&p, &p.a);
+    old = p.b.k.rtse.self;
+    old.activity = 1;
+    old.point = 1;
+    CU_ASSERT_EQUAL(rtse_resume(&p.b.k.rtse, &old, 2000), 0);
+    CU_ASSERT_TRUE(write_to(&p, &p.b, 2000));
+    CU_ASSERT_EQUAL(p.b.k.rtse.self.activity, 1);
+    CU_ASSERT_EQUAL(p.a.k.rtse.self.activity, 1);
+    give_turn(&p, &p.b);
+    CU_ASSERT_EQUAL(rtse_transfer(&p.a.k.rtse, 2000), 0);
+    CU_ASSERT_TRUE(write_to(&p, &p.a, 2000));
+    CU_ASSERT_EQUAL(p.a.k.rtse.self.activity, 4);
+    pair_fini(&p);
+}
+
+static void
 a_reported_transfer_is_interrupted_and_resumed_on_the_same_association(void)
 {
     struct rtse_open o = offer(NORMAL_1988);
@@ -190,6 +230,7 @@ a_peer_without_the_context_of_segments_is_refused(void)
 TEST_MAIN("rtse", TEST(the_document_shows_the_table),
     TEST(an_association_opens_transfers_and_closes_in_both_modes),
     TEST(the_sender_waits_at_the_end_of_the_window), TEST(the_turn_goes_round),
+    TEST(each_side_counts_its_activities),
     TEST(a_reported_transfer_is_interrupted_and_resumed_on_the_same_association),
     TEST(a_transfer_can_be_stopped_in_the_middle_of_a_segment),
     TEST(a_peer_without_the_context_of_segments_is_refused))
