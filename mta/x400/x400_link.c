@@ -316,9 +316,11 @@ on_receiving(struct x400_link *l, enum rtse_ind_kind kind, const struct rtse_ind
     if (kind == RTSE_IND_BEGIN) {
         l->pleased = false; /* asked again when it is over */
         x400_in_begin(l, ind->activity);
+        x400_resume_numbered(l, ind->activity, true);
     } else if (kind == RTSE_IND_RESUME) {
         l->pleased = false;
         x400_resume_in(l, ind);
+        x400_resume_numbered(l, ind->renamed, false);
     } else if (l->receipt == NULL) {
         return; /* there was no memory for it: it is reported, and will be stopped */
     } else if (kind == RTSE_IND_OCTETS) {

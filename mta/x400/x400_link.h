@@ -101,6 +101,7 @@ struct x400_link {
     bool wanted;      /* the peer did */
     uint32_t in_turn; /* transfers of ours since it is ours */
     uint32_t messages_in, messages_out;
+    uint32_t activities; /* the peer's highest number: x400_resume_find.c */
     char remote[NETADDR_TEXT_CAP], local[NETADDR_TEXT_CAP]; /* with and without port */
     struct x400_receipt *receipt;
     struct transport_session *session;
@@ -226,6 +227,8 @@ void x400_resume_whose(
  * May end another association. */
 int x400_resume_find(
     const struct x400_receipt *r, struct slice key, struct intake_part *out) MUST_USE;
+/* A transfer begins (anew, or goes on) by this number: was there another one of it? */
+void x400_resume_numbered(struct x400_link *l, uint32_t number, bool anew);
 /* An association is open: whatever else has its reference cannot be told from it any more. */
 void x400_resume_opened(struct x400_link *l);
 

@@ -7,7 +7,8 @@
  *              octets: what is under way over associations of one reference is not kept, what waits
  *              from an earlier one is dropped when there is another of that reference, and where
  *              two parts are found after all (one came with the last owner's queue, say) it is
- *              neither. Their senders begin anew.
+ *              neither. Nor are two kept that a peer gave one number on one association, as some
+ *              do that count badly. Their senders begin anew.
  * Half open    The sender may resume before we hear that its association is gone (a host without
  *              power says nothing): then that one is ended, and leaves its part.
  */
@@ -90,6 +91,29 @@ x400_resume_find(const struct x400_receipt *r, struct slice key, struct intake_p
     int rc = find(r->x, key, out);
 
     return rc == 0 ? find_held(r, key, out) : rc;
+}
+
+/* ---- two of a number */
+
+void
+x400_resume_numbered(struct x400_link *l, uint32_t number, bool anew)
+{
+    struct x400_receipt *r = l->receipt;
+    bool again = number <= l->activities;
+    char text[X400_PART_KEY_CAP];
+    struct rtse_recovery whose;
+    struct intake_part part;
+    struct slice key;
+
+    l->activities = MAX(l->activities, number);
+    if (!again || !anew || r == NULL) {
+        return;
+    }
+    r->odd = true;
+    key = x400_resume_key(r, text, &whose);
+    for (int rc = next(l->x, key, 0, &part); rc == 1; rc = next(l->x, key, part.id, &part)) {
+        x400_resume_drop(l->x, part.id, part.size_bytes);
+    }
 }
 
 /* ---- two of a reference */

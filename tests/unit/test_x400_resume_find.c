@@ -265,6 +265,37 @@ a_name_that_two_associations_have_is_nobodys(void)
     }
 }
 
+/* The peer gives one number to two transfers of an association: whichever of them it means when it
+ * resumes (the first one's part may have been given up here meanwhile), none goes on. */
+static void
+a_number_that_two_transfers_have_is_nobodys(void)
+{
+    for (unsigned keep = 0; keep < 2; keep++) {
+        struct x400_conn *one, *c;
+        struct sent a, b;
+
+        start();
+        sent_init(&a, "M-1", 'a');
+        sent_init(&b, "M-2", 'b');
+        one = bound("one");
+        fake_begin(one);
+        octets(one, &a, 0, 3 * POINT_BYTES, POINT_BYTES);
+        fake_says(one, RTSE_IND_STOPPED, (struct rtse_ind){ .keep = keep != 0 }, false);
+        fake_begin(one);
+        octets(one, &b, 0, 5 * POINT_BYTES, POINT_BYTES);
+        CU_ASSERT_EQUAL(one->secured_point, 5);
+        lost(one);
+        c = bound("two");
+        resumes(c, "one", 3);
+        expect_anew(c);
+        octets(c, &a, 3 * POINT_BYTES, buf_len(&a.apdu), POINT_BYTES);
+        lost(c);
+        fake_stop(&w);
+        sent_fini(&a);
+        sent_fini(&b);
+    }
+}
+
 /* Of two only one has a part; the other one's sender asks for it. */
 static void
 a_part_is_not_taken_by_another_of_its_name(void)
@@ -323,4 +354,5 @@ two_resume_one_transfer_and_one_gets_it(void)
 TEST_MAIN("x400_resume_find", TEST(what_was_secured_of_it_goes_on), TEST(a_part_confirms_no_end),
     TEST(shorter_segments_are_not_kept), TEST(a_resumption_shorter_than_what_came_is_refused),
     TEST(a_name_that_two_associations_have_is_nobodys),
+    TEST(a_number_that_two_transfers_have_is_nobodys),
     TEST(a_part_is_not_taken_by_another_of_its_name), TEST(two_resume_one_transfer_and_one_gets_it))
