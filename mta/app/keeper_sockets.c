@@ -36,6 +36,9 @@ open_one(struct keeper_sockets *s, const struct app_listener *l, const struct ne
             addr, l->name, error_text(rc), l->name);
         return rc;
     }
+    if (s->muted) {
+        (void)!listener_mute(one->fd, true);
+    }
     one->address = *a;
     one->wanted = true;
     s->count++;
@@ -108,8 +111,9 @@ keeper_sockets_open(struct keeper_sockets *s, const struct app_conf *c, char *te
 }
 
 void
-keeper_sockets_mute(const struct keeper_sockets *s, bool muted)
+keeper_sockets_mute(struct keeper_sockets *s, bool muted)
 {
+    s->muted = muted;
     for (size_t i = 0; i < s->count; i++) {
         (void)!listener_mute(s->all[i].fd, muted);
     }

@@ -16,6 +16,7 @@ struct keeper_sockets {
     /* while one configuration replaces another there may be those of both */
     struct keeper_socket all[2 * KEEPER_SOCKETS_MAX];
     size_t count;
+    bool muted;
 };
 
 /* Open what c names and close what it does not name any more. A socket that stays is not touched,
@@ -23,8 +24,9 @@ struct keeper_sockets {
  * could not be opened and what to do. */
 int keeper_sockets_open(
     struct keeper_sockets *s, const struct app_conf *c, char *text, size_t cap) MUST_USE;
-/* Without quorum nobody is answered. Where that cannot be, callers wait in the backlog. */
-void keeper_sockets_mute(const struct keeper_sockets *s, bool muted);
+/* Without quorum nobody is answered, at none of the sockets that are open and none that is opened
+ * before this is said anew. Where that cannot be, callers wait in the backlog. */
+void keeper_sockets_mute(struct keeper_sockets *s, bool muted);
 void keeper_sockets_close(struct keeper_sockets *s);
 
 #endif

@@ -136,6 +136,41 @@ an_address_that_is_not_here_yet_can_be_listened_on(void)
     free(c);
 }
 
+/* Does it drop what comes? The kernel knows how long its filter is. */
+static bool
+is_muted(int fd)
+{
+    socklen_t instructions = 0;
+
+    CU_ASSERT_EQUAL(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &instructions), 0);
+    return instructions > 0;
+}
+
+static void
+what_is_opened_while_muted_is_muted(void)
+{
+    static struct keeper_sockets s;
+    uint16_t a = a_port(NULL), b = a_port(NULL), c = a_port(NULL);
+    char text[256];
+
+    CU_ASSERT_EQUAL_FATAL(apply(&s, (const struct row[]){ { "a", a } }, 1, text), 0);
+    keeper_sockets_mute(&s, true);
+    if (!is_muted(s.all[0].fd) && geteuid() != 0) {
+        keeper_sockets_close(&s);
+        return; /* this kernel lets only root do so */
+    }
+    CU_ASSERT_EQUAL(apply(&s, (const struct row[]){ { "a", a }, { "b", b } }, 2, text), 0);
+    CU_ASSERT_EQUAL_FATAL(s.count, 2);
+    CU_ASSERT_TRUE(is_muted(s.all[0].fd));
+    CU_ASSERT_TRUE(is_muted(s.all[1].fd));
+    keeper_sockets_mute(&s, false);
+    CU_ASSERT_EQUAL(apply(&s, (const struct row[]){ { "b", b }, { "c", c } }, 2, text), 0);
+    CU_ASSERT_EQUAL_FATAL(s.count, 2);
+    CU_ASSERT_FALSE(is_muted(s.all[0].fd));
+    CU_ASSERT_FALSE(is_muted(s.all[1].fd));
+    keeper_sockets_close(&s);
+}
+
 TEST_MAIN("keeper_sockets", TEST(a_socket_that_stays_is_not_touched),
-    TEST(a_port_in_use_leaves_all_as_it_was),
+    TEST(what_is_opened_while_muted_is_muted), TEST(a_port_in_use_leaves_all_as_it_was),
     TEST(an_address_that_is_not_here_yet_can_be_listened_on))
