@@ -106,7 +106,7 @@ log_role(const struct app *a)
     char reasons[128] = "";
     size_t n = 0;
 
-    for (unsigned bit = 1; bit <= ROLE_NO_COROSYNC; bit <<= 1) {
+    for (unsigned bit = 1; bit < ROLE_REASONS_END; bit <<= 1) {
         if ((a->role.reasons & bit) != 0) {
             n += (size_t)snprintf(reasons + n, sizeof(reasons) - n, "%s%s", n > 0 ? "," : "",
                 role_reason_name((enum role_reason)bit));
@@ -161,6 +161,10 @@ on_tick(void *ctx)
     queue_stats(a->queue, &stats);
     a->facts.connector_down = totals.connectors_down > 0;
     a->facts.quarantine = stats.quarantined > 0;
+    if (a->facts.disk_full && queue_ready(a->queue, a->refused_bytes) != -ENOSPC) {
+        a->facts.disk_full = false;
+        a->refused_bytes = 0;
+    }
     a->facts.restarted =
         a->args->restarted && app_wall_ms(NULL) - a->failover.started_wall_ms < RESTARTED_SHOWN_MS;
     app_update_role(a);

@@ -90,16 +90,22 @@ app_ctl_need_queue(const struct app *a, struct ctl_request *rq)
 }
 
 static json_t *
-reasons_of(const struct app *a)
+reasons_by(const struct app *a, const char *(*word)(enum role_reason r))
 {
     json_t *list = json_array();
 
-    for (unsigned bit = 1; bit <= ROLE_NO_COROSYNC; bit <<= 1) {
+    for (unsigned bit = 1; bit < ROLE_REASONS_END; bit <<= 1) {
         if ((a->role.reasons & bit) != 0) {
-            (void)json_array_append_new(list, json_string(role_reason_name((enum role_reason)bit)));
+            (void)json_array_append_new(list, json_string(word((enum role_reason)bit)));
         }
     }
     return list;
+}
+
+static json_t *
+reasons_of(const struct app *a)
+{
+    return reasons_by(a, role_reason_name);
 }
 
 static json_t *
@@ -217,14 +223,14 @@ on_status(void *ctx, struct ctl_request *rq, const json_t *args)
 
     (void)args;
     ctl_reply(rq, 0,
-        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}",
+        json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:I,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}",
             "instance", a->conf->instance, "version", BRIDGEHEAD_VERSION, "state",
             role_state_name(a->role.state), "reasons", reasons_of(a), "owner", "node",
             a->args->node, "epoch", (json_int_t)(a->queue != NULL ? a->claim.epoch : 0), "since",
             app_ctl_time(a->since_wall_ms), "vips", vips_of(a), "queue", queue_of(a), "journal",
             journal_of(a), "smtp", smtp_of(a), "x400", app_ctl_x400_stats(a), "connectors",
             connectors_of(a), "last_failover", app_failover_json(a), "pid", (json_int_t)getpid(),
-            "loaded_percent", loaded_json(a)));
+            "loaded_percent", loaded_json(a), "advice", reasons_by(a, role_reason_text)));
 }
 
 /* What the agent's monitor asks. It never touches the disk: it knows how long the oldest sync has

@@ -85,15 +85,39 @@ on_recipient(
     return (struct intake_verdict){ 250, "2.1.5", "Recipient ok" };
 }
 
+/* Told at once, and shown until so much would have room (app.c looks once a second). Without the
+ * reserve in use nothing else tells of it. */
+static void
+found_no_room(struct app *a, uint64_t size_bytes)
+{
+    struct queue_stats s;
+
+    if (a->facts.reserve_in_use || size_bytes <= a->refused_bytes) {
+        return;
+    }
+    a->refused_bytes = size_bytes;
+    if (!a->facts.disk_full) {
+        queue_stats(a->queue, &s);
+        log_event(EV_QUEUE_NO_ROOM, LF_UINT("size", size_bytes), LF_UINT("free", s.free_bytes));
+        a->facts.disk_full = true;
+        app_update_role(a);
+    }
+}
+
 static int
 on_ready(void *ctx, uint64_t size_bytes)
 {
     struct app *a = ctx;
+    int rc;
 
     if (a->queue == NULL || !a->role.may_accept) {
         return BH_ESTATE;
     }
-    return queue_ready(a->queue, size_bytes);
+    rc = queue_ready(a->queue, size_bytes);
+    if (rc == -ENOSPC) {
+        found_no_room(a, size_bytes);
+    }
+    return rc;
 }
 
 /* Only who may relay through us: memory is kept for each transaction. */

@@ -79,6 +79,7 @@ struct app {
     struct app_socket *sockets[APP_SOCKETS_MAX];
     size_t socket_count;
     struct role_facts facts;
+    uint64_t refused_bytes; /* with facts.disk_full: the most for which there was no room */
     struct role role;
     struct role applied; /* what the parts were last told */
     struct loop_timer role_timer, tick, drain_timer;

@@ -18,26 +18,54 @@ role_state_name(enum role_state s)
     return (unsigned)s < ROLE_STATE_COUNT ? names[s] : "unknown";
 }
 
+static const struct {
+    enum role_reason reason;
+    const char *name, *text;
+} reason_rows[] = {
+    { ROLE_VIP_MISSING, "vip-missing",
+        "a virtual IP is not on this host: look at its IPaddr2 resource" },
+    { ROLE_RESTARTED, "server-restarted",
+        "the server crashed and was started again within the last five minutes: report it with "
+        "what bridgehead blackbox prints" },
+    { ROLE_CONNECTOR_DOWN, "connector-down",
+        "no destination of a connector answers: bridgehead connector show NAME tells why" },
+    { ROLE_RESERVE_IN_USE, "reserve-in-use",
+        "the store's filesystem is full but for the reserve, and new mail is refused for now, by "
+        "SMTP and X.400: make room there" },
+    { ROLE_QUARANTINE, "quarantine-not-empty",
+        "part of the store is damaged, or its quarantine/ still lies there: bridgehead store check "
+        "lists what" },
+    { ROLE_NO_QUORUM, "no-quorum",
+        "this part of the cluster has no quorum, and nothing is taken or sent: bring back the "
+        "other nodes, or the way to them" },
+    { ROLE_NO_COROSYNC, "no-corosync",
+        "corosync cannot be reached, and nothing is taken or sent: start it" },
+    { ROLE_DISK_FULL, "disk-full",
+        "mail that says how long it is found less room than that on the store's filesystem, and is "
+        "refused for now, by SMTP and X.400: make room there" },
+};
+_Static_assert(1 << ARRAY_LEN(reason_rows) == ROLE_REASONS_END, "a reason has no row");
+
 const char *
 role_reason_name(enum role_reason r)
 {
-    switch (r) {
-    case ROLE_VIP_MISSING:
-        return "vip-missing";
-    case ROLE_RESTARTED:
-        return "server-restarted";
-    case ROLE_CONNECTOR_DOWN:
-        return "connector-down";
-    case ROLE_RESERVE_IN_USE:
-        return "reserve-in-use";
-    case ROLE_QUARANTINE:
-        return "quarantine-not-empty";
-    case ROLE_NO_QUORUM:
-        return "no-quorum";
-    case ROLE_NO_COROSYNC:
-        return "no-corosync";
+    for (size_t i = 0; i < ARRAY_LEN(reason_rows); i++) {
+        if (reason_rows[i].reason == r) {
+            return reason_rows[i].name;
+        }
     }
     return "unknown";
+}
+
+const char *
+role_reason_text(enum role_reason r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reason_rows); i++) {
+        if (reason_rows[i].reason == r) {
+            return reason_rows[i].text;
+        }
+    }
+    return "";
 }
 
 /* A VIP that is not there yet is no complaint within its grace: IPaddr2 starts after us. */
@@ -56,6 +84,7 @@ reasons_of(const struct role_facts *f, uint64_t now_ms)
     reasons |= f->restarted ? ROLE_RESTARTED : 0;
     reasons |= f->connector_down ? ROLE_CONNECTOR_DOWN : 0;
     reasons |= f->reserve_in_use ? ROLE_RESERVE_IN_USE : 0;
+    reasons |= f->disk_full ? ROLE_DISK_FULL : 0;
     reasons |= f->quarantine ? ROLE_QUARANTINE : 0;
     if (!f->joined) {
         reasons |= ROLE_NO_COROSYNC;

@@ -32,8 +32,12 @@ enum role_reason {
     ROLE_QUARANTINE = 1 << 4,
     ROLE_NO_QUORUM = 1 << 5,
     ROLE_NO_COROSYNC = 1 << 6,
+    ROLE_DISK_FULL = 1 << 7, /* not yet the reserve in use, but mail found no room */
+    ROLE_REASONS_END = 1 << 8,
 };
-const char *role_reason_name(enum role_reason r); /* one bit */
+/* Of one bit. The text: what it means, and what to do. */
+const char *role_reason_name(enum role_reason r);
+const char *role_reason_text(enum role_reason r);
 
 struct role_facts {
     bool queue_opening, queue_open;
@@ -41,7 +45,7 @@ struct role_facts {
     uint64_t vip_grace_until_ms; /* ticks: no complaint about a missing VIP before; set when the
                                     queue opened and when a VIP left */
     bool joined, quorate;
-    bool connector_down, reserve_in_use, quarantine, restarted;
+    bool connector_down, reserve_in_use, disk_full, quarantine, restarted;
     bool draining, released, fenced, stopped;
 };
 struct role {

@@ -24,6 +24,18 @@ print_reasons(const json_t *reasons)
 }
 
 static void
+print_advice(const json_t *state)
+{
+    const json_t *reasons = json_object_get(state, "reasons");
+    const json_t *advice = json_object_get(state, "advice"); /* an older server has none */
+
+    for (size_t i = 0; i < json_array_size(advice); i++) {
+        (void)printf("               %s: %s\n", json_string_value(json_array_get(reasons, i)),
+            json_string_value(json_array_get(advice, i)));
+    }
+}
+
+static void
 print_vips(const json_t *vips)
 {
     size_t i;
@@ -92,7 +104,9 @@ cmd_status(struct tool *t, int argc, char **argv)
         "instance       %s, bridgehead %s\n", tool_str(a, "instance"), tool_str(a, "version"));
     (void)printf("state          %s", tool_str(a, "state"));
     print_reasons(json_object_get(a, "reasons"));
-    (void)printf("\nowner          %s, epoch %lld, since %s\n", tool_str(owner, "node"),
+    (void)putchar('\n');
+    print_advice(a);
+    (void)printf("owner          %s, epoch %lld, since %s\n", tool_str(owner, "node"),
         tool_int(owner, "epoch"), tool_str(owner, "since"));
     print_vips(json_object_get(a, "vips"));
     print_queue(json_object_get(a, "queue"));

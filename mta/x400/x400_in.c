@@ -222,13 +222,15 @@ static void
 envelope_came(struct x400_receipt *r)
 {
     uint64_t declared = r->reader.content_bytes == BER_INDEFINITE ? 0 : r->reader.content_bytes;
+    uint64_t max = r->conf->o.message_bytes_max;
     int rc;
 
     if (r->envelope) {
         return;
     }
     r->envelope = true;
-    rc = intake_of(r)->ops->ready(intake_of(r)->ctx, declared);
+    /* What is too long is refused for good, whatever room there is. */
+    rc = intake_of(r)->ops->ready(intake_of(r)->ctx, max > 0 ? MIN(declared, max) : declared);
     if (rc < 0 || !x400_in_judge(r)) {
         r->why = rc < 0 ? error_text(rc) : "out of memory";
         happens(r, X400_IN_NO_ROOM);

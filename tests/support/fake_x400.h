@@ -323,6 +323,7 @@ struct fake_intake {
     int ready, open, write, commit; /* what the calls say */
     int known;
     unsigned writes, opened, aborted, forgotten, settled;
+    uint64_t asked_bytes; /* last, by ready */
     size_t fail_at_bytes; /* of one message; 0: never */
     struct intake_message *last;
     struct fake_commit commits[FAKE_COMMITS_MAX];
@@ -334,8 +335,10 @@ struct fake_intake {
 static inline int
 fake_intake_ready(void *ctx, uint64_t size_bytes)
 {
-    (void)size_bytes;
-    return ((struct fake_intake *)ctx)->ready;
+    struct fake_intake *f = ctx;
+
+    f->asked_bytes = size_bytes;
+    return f->ready;
 }
 
 static inline int

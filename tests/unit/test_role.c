@@ -1,5 +1,6 @@
 #include "cluster/role.h"
 #include "test_main.h"
+#include <string.h>
 
 static struct role_facts
 healthy(void)
@@ -100,7 +101,7 @@ final_facts_win_over_all_others(void)
 static void
 no_combination_of_facts_leaves_a_permission_behind(void)
 {
-    for (unsigned bits = 0; bits < 1u << 13; bits++) {
+    for (unsigned bits = 0; bits < 1u << 14; bits++) {
         struct role_facts f = { .queue_opening = bits & 1,
             .queue_open = bits & 2,
             .vips = 1,
@@ -114,7 +115,8 @@ no_combination_of_facts_leaves_a_permission_behind(void)
             .draining = bits & 512,
             .released = bits & 1024,
             .fenced = bits & 2048,
-            .stopped = bits & 4096 };
+            .stopped = bits & 4096,
+            .disk_full = bits & 8192 };
         struct role r = role_of(&f, 1);
 
         CU_ASSERT_TRUE_FATAL(!r.may_send || r.may_accept);
@@ -126,7 +128,20 @@ no_combination_of_facts_leaves_a_permission_behind(void)
     }
 }
 
-TEST_MAIN("role", TEST(a_healthy_owner_serves_and_sends),
+static void
+each_reason_has_a_name_and_a_cure(void)
+{
+    for (unsigned a = 1; a < ROLE_REASONS_END; a <<= 1) {
+        CU_ASSERT_STRING_NOT_EQUAL(role_reason_name((enum role_reason)a), "unknown");
+        CU_ASSERT_TRUE(strchr(role_reason_text((enum role_reason)a), ':') != NULL);
+        for (unsigned b = 1; b < a; b <<= 1) {
+            CU_ASSERT_STRING_NOT_EQUAL(
+                role_reason_name((enum role_reason)a), role_reason_name((enum role_reason)b));
+        }
+    }
+}
+
+TEST_MAIN("role", TEST(each_reason_has_a_name_and_a_cure), TEST(a_healthy_owner_serves_and_sends),
     TEST(no_vip_within_its_grace_waits_and_sends_nothing),
     TEST(one_missing_vip_degrades_and_the_other_still_sends),
     TEST(lost_quorum_or_corosync_stops_everything_at_once), TEST(final_facts_win_over_all_others),

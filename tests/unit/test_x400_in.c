@@ -251,6 +251,7 @@ a_message_beyond_the_limit_is_reported_on(void)
     g.w.o.message_bytes_max = 4;
     rig_start(&g, (struct given){ good, 1, P1_MESSAGE, L("hello"), 0 });
     comes(&g, 100);
+    CU_ASSERT_EQUAL(g.w.intake.asked_bytes, 4); /* no disk is full for what nobody would take */
     CU_ASSERT_EQUAL_FATAL(g.w.intake.commit_count, 1);
     CU_ASSERT_EQUAL(g.w.intake.commits[0].body, ENVELOPE_P1_REPORT);
     CU_ASSERT_EQUAL(g.w.intake.aborted, 0);

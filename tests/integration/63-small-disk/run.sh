@@ -46,6 +46,32 @@ chown bridgehead: /mnt/small/store
 bh store init --segment 2MiB >/dev/null
 start_daemon
 wait_for 10 "serving" serving
+
+# others take the disk: a message that says that it is longer than what is left is refused, and the state says so
+offer() { # BYTES: what MAIL is answered
+    local answer
+
+    exec 5<>/dev/tcp/$vip/25
+    printf 'EHLO client\r\n' >&5
+    while read -r answer <&5 && [[ $answer != "250 "* ]]; do :; done
+    printf 'MAIL FROM:<a@example.org> SIZE=%d\r\n' "$1" >&5
+    read -r answer <&5
+    exec 5>&-
+    echo "$answer"
+}
+fallocate --length 40M /mnt/small/others
+no_room() { [[ $(offer 30000000) = "452 4.3.1 "* ]]; } # the daemon looks at the disk now and then
+wait_for 10 "a refusal" no_room
+degraded disk-full || fail "the state does not say why: $(bh status)"
+[[ $(bh status) = *"disk-full: "*"make room there"* ]] || fail "nor what to do: $(bh status)"
+logged "1413 queue.no-room" || fail "no event for what is refused"
+[[ $(offer 1000) = "250 "* ]] || fail "1 kB has no room: $(offer 1000)"
+degraded disk-full || fail "30 MB have no room still, but the state says nothing: $(bh status)"
+rm /mnt/small/others
+wait_for 10 "serving" serving_state
+[[ $(offer 30000000) = "250 "* ]] || fail "30 MB have no room: $(offer 30000000)"
+echo "ok: too little room for a message of a known length shows in the state as long as it lasts"
+
 bh connector suspend up
 send 1000 --size 24000 --tag base
 for ((change = 1; change <= CHANGES; change++)); do
