@@ -127,7 +127,8 @@ close_some(struct queue *q, uint32_t open)
         if (open <= SEGMENTS_OPEN_MAX) {
             return;
         }
-        if (seg->closed && seg->fd >= 0 && seg->readers == 0 && !seg->freeing) {
+        /* of one that is being freed, fd is the space thread's */
+        if (!seg->freeing && seg->closed && seg->fd >= 0 && seg->readers == 0) {
             io_close(&seg->fd);
             open--;
         }

@@ -1,8 +1,9 @@
 /* queue/segment.h - segments: their header and names on disk (docs/formats/journal.md sections 1
  * and 2), and the table of those that exist, with what holds each of them.
  *
- * Threads   the table and everything in struct segment belong to the loop's thread, but for fd and
- *           status, which the space thread sets before it reports the segment ready (space.h).
+ * Threads   the table and everything in struct segment belong to the loop's thread, but for what
+ *           the space thread sets before it reports the segment ready, and for fd while the segment
+ *           is being freed (space.h).
  */
 #ifndef QUEUE_SEGMENT_H
 #define QUEUE_SEGMENT_H

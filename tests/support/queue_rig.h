@@ -261,7 +261,7 @@ clear(const char *path)
 }
 
 static inline void
-store_begin(void)
+store_begin_with(uint64_t segment_bytes)
 {
     char text[TEXT];
 
@@ -270,7 +270,13 @@ store_begin(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
     (void)snprintf(run_lock, sizeof(run_lock), "%s.lock", dir);
     CU_ASSERT_EQUAL_FATAL(
-        queue_store_init(dir, SEGMENT, UINT32_MAX, UINT32_MAX, text, sizeof(text)), 0);
+        queue_store_init(dir, segment_bytes, UINT32_MAX, UINT32_MAX, text, sizeof(text)), 0);
+}
+
+static inline void
+store_begin(void)
+{
+    store_begin_with(SEGMENT);
 }
 
 static inline void

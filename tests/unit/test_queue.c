@@ -522,6 +522,53 @@ a_message_that_waits_does_not_hold_the_journal_behind_it(void)
     store_end();
 }
 
+static unsigned
+open_segments(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    struct dirent *e;
+    unsigned n = 0;
+
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        char path[300], target[TEXT];
+        ssize_t length;
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%s", e->d_name);
+        length = readlink(path, target, sizeof(target));
+        n += length > 4 && memcmp(target + length - 4, ".seg", 4) == 0;
+    }
+    if (d != NULL) {
+        (void)closedir(d);
+    }
+    return n;
+}
+
+/* While others, older ones, are being freed: theirs are closed by the thread that frees. */
+static void
+descriptors_of_segments_that_are_only_read_are_closed(void)
+{
+    struct rig r;
+    msg_id ids[272];
+
+    store_begin_with(SEGMENT_BYTES_MIN); /* the content fills one nearly */
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), 0);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        ids[i] = rig_put(&r, 50 * KIB, 'x');
+    }
+    for (size_t i = 16; i < 48; i++) { /* the first ones are closed by now */
+        record(&r, ids[i], 0, OUTCOME_DELIVERED, "");
+        record(&r, ids[i], 1, OUTCOME_DELIVERED, "");
+        (void)rig_put(&r, 50 * KIB, 'y');
+        (void)rig_put(&r, 50 * KIB, 'y');
+    }
+    rig_sync(&r);
+    CU_ASSERT_TRUE(count_files("journal", ".seg") >= 272);
+    CU_ASSERT_TRUE(open_segments() <= 256 + 4); /* and the present, the next, what was freed */
+    CU_ASSERT_EQUAL(rig_read(&r, queue_find(r.q, ids[0]), 'x'), 50 * KIB);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 static void
 fencing_ends_everything_with_its_code(void)
 {
@@ -573,4 +620,5 @@ TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(segments_without_live_messages_go), TEST(settings_move_with_the_queue),
     TEST(a_message_that_waits_does_not_hold_the_journal_behind_it),
     TEST(only_the_reserves_of_owners_before_are_dropped),
+    TEST(descriptors_of_segments_that_are_only_read_are_closed),
     TEST(fencing_ends_everything_with_its_code))
