@@ -267,7 +267,7 @@ app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args)
     origin = origin_of(a, envelope);
     there = json_is_true(json_object_get(args, "force")) ? 0 : already_here(a, origin);
     if (there != 0) {
-        (void)snprintf(text, sizeof(text), "the message is still in the queue, as %llX",
+        (void)snprintf(text, sizeof(text), "the message is still in the queue, as %llx",
             (unsigned long long)there);
         refuse(rq, text, "Remove that one first, or add --force to have it twice.");
         return;
@@ -288,7 +288,7 @@ app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args)
     if (!comes_in(a->imports, origin) && queue_intake_again(im->in, origin)) {
         im->id = origin;
     }
-    (void)snprintf(text, sizeof(text), "%llX", (unsigned long long)im->id);
+    (void)snprintf(text, sizeof(text), "%llx", (unsigned long long)im->id);
     ctl_reply(rq, 0, json_pack("{s:I,s:s}", "import", (json_int_t)im->handle, "id", text));
 }
 
@@ -399,7 +399,7 @@ on_committed(void *ctx, int status)
     struct queue_message *m = status == 0 ? queue_find(a->queue, im->id) : NULL;
     char id[24];
 
-    (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)im->id);
+    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)im->id);
     if (status == 0) {
         remember(im->of, im->origin, im->id);
     }

@@ -109,7 +109,7 @@ message_json(const struct app *a, const struct queue_message *m, uint32_t recipi
     for (uint32_t i = 0; i < m->recipient_count && i < recipients_max; i++) {
         (void)json_array_append_new(list, recipient_json(a, m, i));
     }
-    (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)m->id);
+    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)m->id);
     return json_pack("{s:s,s:o,s:I,s:o,s:b,s:s?,s:i,s:o,s:I,s:o}", "id", id, "sender",
         app_ctl_text(m->sender), "size", (json_int_t)m->size_bytes, "received",
         app_ctl_time(m->received_wall_ms), "held", m->held != HOLD_NO, "held_by",

@@ -182,7 +182,7 @@ on_committed(void *ctx, int status)
     struct sending *s = ctx;
     char id[24];
 
-    (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)s->id);
+    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)s->id);
     if (status == 0) {
         ctl_reply(s->rq, 0, json_pack("{s:s,s:s}", "id", id, "message", s->local_id));
     } else {

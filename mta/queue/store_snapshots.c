@@ -74,7 +74,7 @@ struct compare {
 static int
 disagrees(struct compare *c, const char *what, uint64_t number)
 {
-    (void)snprintf(c->why, sizeof(c->why), "%s %llX", what, (unsigned long long)number);
+    (void)snprintf(c->why, sizeof(c->why), "%s %llx", what, (unsigned long long)number);
     return DISAGREES;
 }
 

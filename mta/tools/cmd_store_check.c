@@ -41,7 +41,7 @@ tool_print_finding(const struct tool *t, const struct queue_finding *f)
     char id[24] = "", file[300];
 
     if (f->id != 0) {
-        (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)f->id);
+        (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)f->id);
     }
     if (t->json) {
         print_finding_json(f, id);

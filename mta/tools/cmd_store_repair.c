@@ -146,7 +146,7 @@ step_text(const struct kept *k, char *out, size_t cap)
         break;
     case STEP_SAVE:
         (void)snprintf(out, cap,
-            "write what can be read of message %llX to quarantine/%llX.eml and .json, and remove "
+            "write what can be read of message %llx to quarantine/%llx.eml and .json, and remove "
             "it "
             "from the queue",
             (unsigned long long)k->f.id, (unsigned long long)k->f.id);
@@ -428,7 +428,7 @@ envelope_json(const struct repair *r, const struct queue_message *m)
         }
     }
     queue_store_uuid(r->q, uuid);
-    (void)snprintf(id, sizeof(id), "%llX", (unsigned long long)m->id);
+    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)m->id);
     return json_pack("{s:s,s:s,s:o,s:o,s:s,s:i,s:o,s:I,s:o,s:b,s:o}", "id", id, "store", uuid,
         "sender", tool_text(m->sender), "envid", tool_text(m->envid), "body",
         envelope_body_name(m->body), "hops", (int)m->hops, "received",
@@ -445,7 +445,7 @@ save_message(struct repair *r, const struct queue_message *m)
     uint32_t crc;
     int rc;
 
-    (void)snprintf(path, sizeof(path), "%s/%llX.eml", r->quarantine, (unsigned long long)m->id);
+    (void)snprintf(path, sizeof(path), "%s/%llx.eml", r->quarantine, (unsigned long long)m->id);
     message_file_envelope(path, envelope_path, sizeof(envelope_path));
     rc = save_content(r, m, path, &s);
     rc = rc < 0 ? rc : checksum(s.fd, s.at, &crc);

@@ -12,7 +12,7 @@ id_json(uint64_t id)
 {
     char text[24];
 
-    (void)snprintf(text, sizeof(text), "%llX", (unsigned long long)id);
+    (void)snprintf(text, sizeof(text), "%llx", (unsigned long long)id);
     return json_string(text);
 }
 

@@ -299,7 +299,7 @@ many_ids_are_paged_too(void)
     for (unsigned i = 1; i <= 460; i++) {
         char id[16];
 
-        (void)snprintf(id, sizeof(id), "%X", i);
+        (void)snprintf(id, sizeof(id), "%x", i);
         (void)json_array_append_new(ids, json_string(id));
     }
     args = json_pack("{s:o}", "ids", ids);

@@ -74,7 +74,7 @@ envelope.pop("recipients")
 ids = [ask("queue import open", envelope=envelope, force=True, hold=False) for _ in range(2)]
 print(ids)
 for i in ids: ask("queue import abort", **{"import": i["import"]})
-sys.exit(ids[0]["id"] != envelope["id"].upper() or ids[1]["id"] == ids[0]["id"])
+sys.exit(ids[0]["id"] != envelope["id"] or ids[1]["id"] == ids[0]["id"])
 PY
 expect 0 "import" bh queue import /mnt/out.eml --hold
 says "imported as $id"
