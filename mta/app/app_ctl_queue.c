@@ -118,6 +118,13 @@ message_json(const struct app *a, const struct queue_message *m, uint32_t recipi
         list);
 }
 
+static void
+not_in_queue(struct ctl_request *rq)
+{
+    ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0, "the message is not in the queue",
+        "It may have been delivered; look in the log for its id.");
+}
+
 void
 app_ctl_queue_list(void *ctx, struct ctl_request *rq, const json_t *args)
 {
@@ -140,7 +147,13 @@ app_ctl_queue_list(void *ctx, struct ctl_request *rq, const json_t *args)
     }
     body = json_pack("{s:o}", "items", items);
     selection_add_cursor(&w, body);
-    ctl_reply(rq, w.unknown > 0 && count == 0 ? BRIDGEHEAD_EXIT_NOT_FOUND : 0, body);
+    if (w.unknown > 0 && count == 0 && json_object_get(args, "cursor") == NULL &&
+        json_object_get(body, "cursor") == NULL) {
+        json_decref(body);
+        not_in_queue(rq);
+        return;
+    }
+    ctl_reply(rq, 0, body);
 }
 
 static struct queue_message *
@@ -157,8 +170,7 @@ find_one(const struct app *a, struct ctl_request *rq, const json_t *args)
         m = queue_find(a->queue, id);
     }
     if (m == NULL) {
-        ctl_fail(rq, BRIDGEHEAD_EXIT_NOT_FOUND, 0, "the message is not in the queue",
-            "It may have been delivered; look in the log for its id.");
+        not_in_queue(rq);
     }
     return m;
 }
@@ -236,10 +248,16 @@ add_why_destination(void *ctx, const struct sched_destination_info *d)
     if (!slice_ieq(slice_of(d->name), w->name) && !slice_eq(slice_of(d->connector), w->name)) {
         return true;
     }
-    if (d->down) {
+    if (d->down && d->next_wall_ms > 0) {
         ticks_rfc3339(d->next_wall_ms, next);
         (void)snprintf(text, sizeof(text), "is down until %s after %u failures: %s", next,
             (unsigned)d->failures, d->last_error);
+    } else if (d->down) { /* its back-off is over */
+        (void)snprintf(text, sizeof(text),
+            "is down after %u failures, and asked with the next delivery (%llu active, %llu ready, "
+            "%llu deferred): %s",
+            (unsigned)d->failures, (unsigned long long)d->active, (unsigned long long)d->ready,
+            (unsigned long long)d->deferred, d->last_error);
     } else {
         (void)snprintf(text, sizeof(text),
             "is up: %u of %u sessions, %llu active, %llu ready, %llu deferred%s%s",

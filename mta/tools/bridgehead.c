@@ -13,7 +13,7 @@ const struct tool_command tool_commands[] = {
         "does the disk answer; 20: and is anything degraded. --attributes prints NAME=VALUE lines "
         "for the cluster's node attributes.",
         cmd_probe },
-    { "queue list", "[--selector SELECTOR...]",
+    { "queue list", SELECTION,
         "Messages in the queue, oldest first. Selectors: all, in-doubt, state=, domain=, "
         "connector=, sender=, recipient=, older=, larger=; several must all match.",
         cmd_queue_list },

@@ -138,12 +138,14 @@ three=$(ids --selector recipient=e@three.example)
 fields "queue show" bh queue show "$one"
 expect 13 "show of no such message" bh queue show 123456789
 expect 13 "show of no id" bh queue show zzz
+expect 13 "a list of no such message" bh queue list 123456789
+says "not in the queue"
 fields why bh why "$one"
 expect 0 "why" bh why "$one"
 says b@two.example
 fields why bh why up
 expect 0 "why of a destination" bh why up
-says "is down until"
+says "is down"
 expect 13 "why of nothing" bh why no-such-thing
 fields "connector list" bh connector list
 fields "connector show" bh connector show up
@@ -200,7 +202,10 @@ wait_for 10 "an empty queue" drained
 bh connector suspend up >/dev/null
 send 450 --tag page
 is_count 450 all
-ids | sort -u | wc -l | grep -qx 450 || fail "a page was repeated"
+ids | sort -u >/mnt/ids
+(($(wc -l </mnt/ids) == 450)) || fail "a page was repeated"
+grep -o "smtp.in.accepted id=[^ ]*" /mnt/relay.log | cut -d= -f2 | sort >/mnt/in-the-log
+[[ -z $(comm -23 /mnt/ids /mnt/in-the-log) ]] || fail "the log has other ids: $(comm -23 /mnt/ids /mnt/in-the-log | head -n 3)"
 mapfile -t many < <(ids)
 (($(bh queue list --json "${many[@]}" | sort -u | wc -l) == 450)) || fail "a list of 450 ids"
 expect 0 "hold of many ids" bh queue hold "${many[@]}"
@@ -239,7 +244,11 @@ if id -u stranger >/dev/null 2>&1; then
 fi
 
 # ---- reload, handoff
+write_config relay 'retry = { schedule = ["1h"]; destination = ["200ms"]; };'
 fields reload bh reload
+submit a@one.example f@four.example
+up_may_be_asked() { bh why up | grep -q "asked with the next delivery (0 active, 0 ready, 1 deferred): "; }
+wait_for 10 "the end of the back-off" up_may_be_asked
 sink_start
 bh queue retry --selector all >/dev/null
 fields handoff bh handoff
