@@ -720,6 +720,21 @@ take_dns(struct pass *p)
     c->dns_timeout_ms = conf_uint(c->conf, "dns.timeout");
 }
 
+/* What has no domain has no route: mail that is always accepted would wait for one until it
+ * expires. */
+static void
+take_postmaster(struct pass *p)
+{
+    struct app_conf *c = p->c;
+    struct address a;
+
+    take_string(p, "relay.postmaster", c->postmaster, sizeof(c->postmaster));
+    if (c->postmaster[0] != '\0' && address_parse(slice_of(c->postmaster), &a) < 0) {
+        app_conf_fault(p, "relay.postmaster", "Write LOCAL@DOMAIN.", "\"%s\" is not an address",
+            c->postmaster);
+    }
+}
+
 static void
 take_scalars(struct pass *p)
 {
@@ -743,7 +758,7 @@ take_scalars(struct pass *p)
         app_conf_fault(p, "log.to", "Write syslog, stderr or file:/PATH.",
             "\"%s\" is no log target", c->log_to);
     }
-    take_string(p, "relay.postmaster", c->postmaster, sizeof(c->postmaster));
+    take_postmaster(p);
     c->vip_grace_ms = conf_uint(conf, "vip_grace");
     c->drain_ms = conf_uint(conf, "drain");
     c->store_reserve_bytes = conf_uint(conf, "store.reserve");

@@ -176,6 +176,8 @@ static const struct fault_row faults[] = {
         EV_CONF_INVALID },
     { RELAY, "relay = { domains = [\"a@b\"]; };", "relay.domains", "not a domain", "example.org",
         EV_CONF_INVALID },
+    { RELAY, "relay = { postmaster = \"operator\"; };", "relay.postmaster", "not an address",
+        "LOCAL@DOMAIN", EV_CONF_INVALID },
     { CONNECTOR,
         "connector = { up = { protocol = \"smtp\"; source = [\"192.0.2.99\"]; }; internet = { "
         "protocol = \"smtp\"; }; };",
