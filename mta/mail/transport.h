@@ -46,7 +46,9 @@ struct delivery {
     uint8_t body;
     uint64_t size_bytes;
     uint64_t received_wall_ms; /* when it came to us: P1's trace says so */
-    uint8_t rerouted; /* the route of some of them names another connector first, which is down */
+    /* The route of some of them names another connector first, which is down. Of a transport that
+     * says so to the peer; for others it is not found out. */
+    uint8_t rerouted;
     uint32_t recipient_count;
     const struct slice *recipients; /* addresses */
     /* RFC 1845's TRANSID of this transaction, with its brackets: the same when those whom it left
@@ -104,6 +106,7 @@ struct transport_ops {
     /* End it: politely (QUIT) if idle; abort: at once, current recipients get DEFERRED by `closed`.
      */
     void (*close)(struct transport_session *t, bool abort);
+    bool says_rerouted; /* wants delivery.rerouted */
 };
 
 struct transport {

@@ -247,7 +247,10 @@ destination_is_alternate(struct sched *s, const struct destination *d,
     uint16_t via[ROUTE_VIA_MAX];
     uint8_t via_count = 0;
 
-    for (uint32_t i = 0; d->alternates && i < count; i++) {
+    if (!d->alternates || !d->connector->transport.ops->says_rerouted) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
         if (s->env.route(s->env.ctx, m, m->recipients[recipients[i]].address, via, &via_count) &&
             via_count > 1 && via[0] < s->connector_count && s->connectors[via[0]] != d->connector) {
             return true;

@@ -328,7 +328,8 @@ bool task_split_doubt(struct sched *s, struct task *t) MUST_USE;
  * sets alternates. */
 struct destination *destination_choose(struct sched *s, const struct queue_message *m,
     uint32_t recipient, struct destination *current);
-/* Does the route of one of these recipients name another connector than d's first? */
+/* Does the route of one of these recipients name another connector than d's first? false where its
+ * transport does not want to know: it routes each of them. */
 bool destination_is_alternate(struct sched *s, const struct destination *d,
     const struct queue_message *m, const uint32_t *recipients, uint32_t count);
 struct destination *destination_new(struct connector *c, struct slice name) MUST_USE;

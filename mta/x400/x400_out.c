@@ -986,5 +986,5 @@ out_close(struct transport_session *t, bool abort)
 }
 
 const struct transport_ops x400_out_ops = {
-    .open = out_open, .work = out_work, .close = out_close
+    .open = out_open, .work = out_work, .close = out_close, .says_rerouted = true
 };

@@ -84,7 +84,7 @@ t_close(struct transport_session *t, bool abort)
     t->waiting = false;
 }
 
-static const struct transport_ops ops = { t_open, t_work, t_close };
+static const struct transport_ops ops = { .open = t_open, .work = t_work, .close = t_close };
 
 static void
 end(struct transport_session *t, const struct transport_result *why)

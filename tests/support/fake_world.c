@@ -90,7 +90,8 @@ fake_close(struct transport_session *t, bool abort)
     at(t, STEP_CLOSED, 1);
 }
 
-static const struct transport_ops fake_ops = { fake_open, fake_work, fake_close };
+static const struct transport_ops fake_ops = { fake_open, fake_work, fake_close, false };
+static const struct transport_ops saying_ops = { fake_open, fake_work, fake_close, true };
 
 static void
 end(struct transport_session *t, enum outcome_kind kind, const char *status, const char *reply)
@@ -288,6 +289,7 @@ find_route(void *ctx, const struct queue_message *m, struct slice recipient, uin
     struct world *w = ctx;
 
     (void)m;
+    w->routed++;
     memcpy(via, w->via, sizeof(w->via));
     *via_count = w->via_count;
     return w->via_count > 0 && !slice_iends(recipient, SLICE_LIT("@noroute.example"));
@@ -425,6 +427,9 @@ world_start(struct world *w)
         .urgency = urgency,
         .report_bytes = report_bytes };
 
+    for (size_t i = 0; w->says_rerouted && i < w->connector_count; i++) {
+        w->connectors[i].transport.ops = &saying_ops;
+    }
     CHECK(sched_new(&w->s, &w->o, &env, w->connectors, w->connector_count) == 0);
     w->recovered.in_hand = 1;
     CHECK(sched_recovered(w->s, &w->recovered) == 0);

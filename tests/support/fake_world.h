@@ -50,7 +50,9 @@ struct world {
     struct sched_connector connectors[4];
     size_t connector_count;
     uint16_t via[ROUTE_VIA_MAX];
-    uint8_t via_count; /* 0: no route */
+    uint8_t via_count;  /* 0: no route */
+    uint64_t routed;    /* how often it was asked for */
+    bool says_rerouted; /* its transports do; for world_start */
     struct heap events;
     struct host hosts[300];
     size_t host_count;

@@ -286,6 +286,9 @@ a_delivery_knows_that_it_takes_an_alternate(void)
 {
     struct world *w = with_times(HOST_OK, 0, 0);
 
+    world_stop(w);
+    w->says_rerouted = true;
+    world_start(w);
     w->via[1] = 1;
     w->via_count = 2;
     for (unsigned i = 0; i < 3; i++) { /* the first one, the other one, the first one again */
@@ -301,6 +304,29 @@ a_delivery_knows_that_it_takes_an_alternate(void)
     CU_ASSERT_EQUAL(w->hosts[0].rerouted, 1);
     CU_ASSERT_EQUAL(w->hosts[0].delivered, 4);
     world_free(w);
+}
+
+/* As SMTP, which has nothing to say it with. */
+static void
+whether_an_alternate_is_taken_is_found_out_only_for_who_says_so(void)
+{
+    for (unsigned says = 0; says < 2; says++) {
+        struct world *w = world_new();
+
+        w->connectors[1] = w->connectors[0];
+        w->connectors[1].name = "other";
+        w->connector_count = 2;
+        w->via[1] = 1;
+        w->via_count = 2;
+        w->says_rerouted = says == 1;
+        world_start(w);
+        (void)world_host(w, "h.example", HOST_OK);
+        (void)world_put_many(w, "a@b.example", "h.example", 40);
+        CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+        CU_ASSERT_EQUAL(w->hosts[0].delivered, 40);
+        CU_ASSERT_EQUAL(w->routed, says == 1 ? 80 : 40);
+        world_free(w);
+    }
 }
 
 static void
@@ -331,5 +357,6 @@ TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its
     TEST(so_many_attempts_to_open_return_what_waited_through_them),
     TEST(what_is_no_attempt_or_has_another_way_is_not_returned),
     TEST(a_delivery_knows_that_it_takes_an_alternate),
+    TEST(whether_an_alternate_is_taken_is_found_out_only_for_who_says_so),
     TEST(what_needs_no_further_session_waits_for_the_one_that_opens),
     TEST(so_many_further_transfers_return_a_message))
