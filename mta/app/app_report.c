@@ -18,26 +18,8 @@ app_report_bytes(void *ctx, const struct queue_message *m, struct slice start)
     return x400_notice_bytes(start, m->size_bytes, o.returned_bytes_max);
 }
 
-uint64_t
-app_expires(void *ctx, const struct queue_message *m)
-{
-    struct x400_life life;
-
-    (void)ctx;
-    return x400_life_read(m->envid, &life) ? life.expires_wall_ms : 0;
-}
-
-uint64_t
-app_not_before(void *ctx, const struct queue_message *m)
-{
-    struct x400_life life;
-
-    (void)ctx;
-    return x400_life_read(m->envid, &life) ? life.hold_until_wall_ms : 0;
-}
-
-enum sched_urgency
-app_urgency(void *ctx, const struct queue_message *m)
+struct sched_life
+app_life(void *ctx, const struct queue_message *m)
 {
     static const enum sched_urgency of[] = {
         [P1_NORMAL] = SCHED_ORDINARY, [P1_NON_URGENT] = SCHED_UNHURRIED, [P1_URGENT] = SCHED_URGENT
@@ -45,7 +27,10 @@ app_urgency(void *ctx, const struct queue_message *m)
     struct x400_life life;
 
     (void)ctx;
-    return x400_life_read(m->envid, &life) ? of[life.priority] : SCHED_ORDINARY;
+    if (!x400_life_read(m->envid, &life)) {
+        return (struct sched_life){ .urgency = SCHED_ORDINARY };
+    }
+    return (struct sched_life){ of[life.priority], life.expires_wall_ms, life.hold_until_wall_ms };
 }
 
 static void

@@ -120,9 +120,7 @@ bool app_route(void *ctx, const struct queue_message *m, struct slice recipient,
 
 /* app_report.c: what failed of a message that came by X.400 (sched_env.report) */
 int app_report(void *ctx, const struct sched_report *r);
-uint64_t app_expires(void *ctx, const struct queue_message *m);
-uint64_t app_not_before(void *ctx, const struct queue_message *m);
-enum sched_urgency app_urgency(void *ctx, const struct queue_message *m);
+struct sched_life app_life(void *ctx, const struct queue_message *m);
 uint64_t app_report_bytes(void *ctx, const struct queue_message *m, struct slice start);
 
 /* app_failover.c: when the queue is loaded, before its messages are scheduled. */

@@ -106,9 +106,7 @@ app_make_sched(struct app *a)
         .wall_ms = app_wall_ms,
         .notify = app_notify,
         .report = app_report,
-        .expires = app_expires,
-        .not_before = app_not_before,
-        .urgency = app_urgency,
+        .life = app_life,
         .report_bytes = app_report_bytes };
     struct sched_connector *list = sched_connectors(a->outs, a->conf);
     struct sched_options o;

@@ -328,11 +328,14 @@ static struct entry *
 entry_new(struct sched *s, struct queue_message *m)
 {
     struct entry *e = pool_get(&s->entries);
+    struct sched_life life = sched_life(s, m);
 
     if (e == NULL) {
         return NULL;
     }
-    *e = (struct entry){ .m = m };
+    *e = (struct entry){
+        .m = m, .urgency = (uint8_t)life.urgency, .postponed = life.not_before_wall_ms != 0
+    };
     heap_node_init(&e->deadline);
     if (m->live_count > 1) {
         e->chain = malloc(m->recipient_count * sizeof(*e->chain));

@@ -71,6 +71,13 @@ struct sched_options {
 enum sched_urgency { SCHED_URGENT, SCHED_ORDINARY, SCHED_UNHURRIED };
 #define SCHED_URGENCIES (SCHED_UNHURRIED + 1)
 
+/* What a message that came by X.400 asks for. */
+struct sched_life {
+    enum sched_urgency urgency;  /* of what is ready for one destination the lowest goes first */
+    uint64_t expires_wall_ms;    /* when it is given up; 0: as the options say */
+    uint64_t not_before_wall_ms; /* not to be tried before; 0: at once */
+};
+
 /* A message that came by X.400 failed for some recipients. */
 struct sched_failure {
     struct slice address, status, text; /* status as in RFC 3463; text for people */
@@ -102,13 +109,9 @@ struct sched_env {
     /* The same for a message that came by X.400 (mail/envelope.h's body), for which no DSN is
      * written: the report on it; 0 also if there is nobody to tell. NULL: none comes so. */
     int (*report)(void *ctx, const struct sched_report *r);
-    /* When such a message is given up; 0: as the options say. NULL: as they say, always. */
-    uint64_t (*expires)(void *ctx, const struct queue_message *m);
-    /* Not to be tried before; 0: at once. NULL: all are. As for urgency. */
-    uint64_t (*not_before)(void *ctx, const struct queue_message *m);
-    /* Its class: of what is ready for one destination the lowest goes first. NULL: all are of the
-     * middle one, as other mail is. Must not change while the message is queued. */
-    enum sched_urgency (*urgency)(void *ctx, const struct queue_message *m);
+    /* Such a message's; the same as long as it is queued. NULL, and all other mail: ordinary, at
+     * once, as the options say. */
+    struct sched_life (*life)(void *ctx, const struct queue_message *m);
     /* How much of such a message's content report wants to see, by its first octets. */
     uint64_t (*report_bytes)(void *ctx, const struct queue_message *m, struct slice start);
 };

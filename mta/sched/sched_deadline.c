@@ -11,14 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+struct sched_life
+sched_life(const struct sched *s, const struct queue_message *m)
+{
+    return m->body >= ENVELOPE_P1_MESSAGE && s->env.life != NULL
+               ? s->env.life(s->env.ctx, m)
+               : (struct sched_life){ .urgency = SCHED_ORDINARY };
+}
+
 uint64_t
 sched_expiry(const struct sched *s, const struct queue_message *m)
 {
-    uint64_t own = 0;
+    uint64_t own = sched_life(s, m).expires_wall_ms;
 
-    if (m->body >= ENVELOPE_P1_MESSAGE && s->env.expires != NULL) {
-        own = s->env.expires(s->env.ctx, m);
-    }
     if (own != 0) {
         return own;
     }

@@ -77,6 +77,8 @@ struct entry {
     uint32_t *chain;      /* chain[i]: the recipient after i in i's task; NULL: one recipient */
     struct notice *delay; /* the delay notice being written */
     enum { FATE_NONE, FATE_BOUNCE, FATE_DROP } fate; /* of what comes back undelivered */
+    uint8_t urgency; /* of its sched_life, which is text: read once */
+    bool postponed;  /* that has a time before which it waits */
 };
 
 enum task_state {
@@ -274,6 +276,7 @@ int sched_settle_doubts(struct sched *s, struct entry *e) MUST_USE;
 void sched_route_doubts(struct sched *s); /* after a reload */
 
 /* ---- sched_deadline.c */
+struct sched_life sched_life(const struct sched *s, const struct queue_message *m);
 uint64_t sched_expiry(const struct sched *s, const struct queue_message *m);
 /* (Re)set the entry's place among the deadlines, not before `from_ms`. */
 void sched_set_deadline(struct sched *s, struct entry *e, uint64_t from_ms);
@@ -302,7 +305,6 @@ task_after(const struct entry *e, uint32_t recipient)
 void task_set_dest(struct sched *s, struct task *t, struct destination *d); /* in state NONE */
 void task_leave(struct sched *s, struct task *t);                           /* to state NONE */
 uint64_t task_not_before(const struct sched *s, const struct task *t);      /* its message's */
-enum sched_urgency task_urgency(const struct sched *s, const struct task *t);
 void task_to_ready(struct sched *s, struct task *t, bool front); /* of those of its urgency */
 void task_to_deferred(struct sched *s, struct task *t, uint64_t due_ms);
 void task_to_running(struct sched *s, struct task *t, struct sched_session *ss);

@@ -190,23 +190,10 @@ tally_add(struct sched *s, const struct task *t, uint64_t n)
     }
 }
 
-enum sched_urgency
-task_urgency(const struct sched *s, const struct task *t)
-{
-    const struct queue_message *m = t->entry->m;
-
-    return m->body >= ENVELOPE_P1_MESSAGE && s->env.urgency != NULL ? s->env.urgency(s->env.ctx, m)
-                                                                    : SCHED_ORDINARY;
-}
-
 uint64_t
 task_not_before(const struct sched *s, const struct task *t)
 {
-    const struct queue_message *m = t->entry->m;
-
-    return m->body >= ENVELOPE_P1_MESSAGE && s->env.not_before != NULL
-               ? s->env.not_before(s->env.ctx, m)
-               : 0;
+    return t->entry->postponed ? sched_life(s, t->entry->m).not_before_wall_ms : 0;
 }
 
 void
@@ -217,7 +204,7 @@ task_leave(struct sched *s, struct task *t)
     case TASK_READY:
         list_remove(&t->at.link);
         t->dest->ready_tasks--;
-        t->dest->ready_of[task_urgency(s, t)]--;
+        t->dest->ready_of[t->entry->urgency]--;
         break;
     case TASK_DEFERRED:
         heap_remove(&s->deferred, &t->at.due);
@@ -247,7 +234,7 @@ void
 task_to_ready(struct sched *s, struct task *t, bool front)
 {
     struct destination *d = t->dest;
-    enum sched_urgency urgency = task_urgency(s, t);
+    uint8_t urgency = t->entry->urgency;
 
     enter(s, t, TASK_READY);
     if (front) {

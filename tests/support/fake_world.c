@@ -316,26 +316,16 @@ notify(void *ctx, struct slice to, struct slice content)
     return 0;
 }
 
-static uint64_t
-expires(void *ctx, const struct queue_message *m)
+static struct sched_life
+life(void *ctx, const struct queue_message *m)
 {
-    CHECK(m->body >= ENVELOPE_P1_MESSAGE);
-    return ((struct world *)ctx)->expires_wall_ms;
-}
+    struct world *w = ctx;
 
-static uint64_t
-not_before(void *ctx, const struct queue_message *m)
-{
     CHECK(m->body >= ENVELOPE_P1_MESSAGE);
-    return ((struct world *)ctx)->not_before_wall_ms;
-}
-
-static enum sched_urgency
-urgency(void *ctx, const struct queue_message *m)
-{
-    (void)ctx;
     CHECK(m->hops < SCHED_URGENCIES); /* which a test sets so */
-    return (enum sched_urgency)m->hops;
+    w->lives++;
+    return (struct sched_life){ (enum sched_urgency)m->hops, w->expires_wall_ms,
+        w->not_before_wall_ms };
 }
 
 static uint64_t
@@ -422,9 +412,7 @@ world_start(struct world *w)
         .wall_ms = wall_ms,
         .notify = notify,
         .report = report,
-        .expires = expires,
-        .not_before = not_before,
-        .urgency = urgency,
+        .life = life,
         .report_bytes = report_bytes };
 
     for (size_t i = 0; w->says_rerouted && i < w->connector_count; i++) {

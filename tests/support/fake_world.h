@@ -66,6 +66,7 @@ struct world {
     char reported_text[512];           /* of its last failure */
     uint64_t expires_wall_ms;          /* of messages that came by X.400; 0: as the options say */
     uint64_t not_before_wall_ms;       /* likewise */
+    uint64_t lives;                    /* how often these were asked for */
     uint64_t report_wants;             /* of its content */
     bool requeue_notices;              /* notices become messages */
     struct queue_message *fresh[4096]; /* to be added in the next step */

@@ -71,6 +71,21 @@ a_new_route_moves_mail_of_every_class(void)
     world_free(w);
 }
 
+/* It is text. */
+static void
+what_a_message_asks_for_is_not_read_again_for_each_step(void)
+{
+    struct world *w = prepared();
+
+    for (unsigned i = 0; i < 10; i++) {
+        put(w, "u0@h.example", SCHED_ORDINARY);
+    }
+    CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+    CU_ASSERT_EQUAL(w->hosts[0].delivered, 10);
+    CU_ASSERT_EQUAL(w->lives, 20); /* for its class, and for when it is given up */
+    world_free(w);
+}
+
 static void
 what_is_held_leaves_at_its_time(void)
 {
@@ -351,8 +366,10 @@ so_many_further_transfers_return_a_message(void)
 }
 
 TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its_order),
-    TEST(a_new_route_moves_mail_of_every_class), TEST(what_is_held_leaves_at_its_time),
-    TEST(intervals_are_the_connectors_own), TEST(what_can_be_resumed_is_tried_within_that_time),
+    TEST(a_new_route_moves_mail_of_every_class),
+    TEST(what_a_message_asks_for_is_not_read_again_for_each_step),
+    TEST(what_is_held_leaves_at_its_time), TEST(intervals_are_the_connectors_own),
+    TEST(what_can_be_resumed_is_tried_within_that_time),
     TEST(what_cannot_be_resumed_makes_nobody_wait), TEST(nor_what_was_lost_before_it),
     TEST(so_many_attempts_to_open_return_what_waited_through_them),
     TEST(what_is_no_attempt_or_has_another_way_is_not_returned),
