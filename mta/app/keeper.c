@@ -557,8 +557,8 @@ stop_loop(struct keeper *k)
         (void)waitpid(k->server, NULL, 0);
     }
     drop_channel(k);
-    if (k->cluster != NULL) {
-        cluster_free(k->cluster);
+    if (!cluster_free(k->cluster)) {
+        return; /* its thread may still wake the loop: the process ends with both */
     }
     for (size_t i = 0; i < ARRAY_LEN(k->sigs); i++) {
         if (k->sigs[i] != NULL) {

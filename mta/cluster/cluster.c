@@ -6,10 +6,8 @@ cluster_announce(struct cluster *c, uint64_t epoch)
     c->announce(c, epoch);
 }
 
-void
+bool
 cluster_free(struct cluster *c)
 {
-    if (c != NULL) {
-        c->free(c);
-    }
+    return c == NULL || c->free(c);
 }

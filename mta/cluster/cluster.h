@@ -38,7 +38,9 @@ int cluster_none_start(struct cluster **out, struct loop *l, const struct cluste
 /* Tell the group our epoch: now, and again whenever a member joins. 0: we own nothing (any more).
  */
 void cluster_announce(struct cluster *c, uint64_t epoch);
-/* Joins the thread; 1 s at most. The process ends soon after: connections are left to that. */
-void cluster_free(struct cluster *c);
+/* Joins the thread; 1 s at most. The process ends soon after: connections are left to that. False:
+ * the thread is held up inside corosync. It may still wake the loop, which must not be freed then;
+ * this may be called again. */
+bool cluster_free(struct cluster *c) MUST_USE;
 
 #endif

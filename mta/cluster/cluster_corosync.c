@@ -255,21 +255,18 @@ connect_cpg(struct cluster_corosync *c)
     return c->have_cpg && cpg_join(c->cpg, &c->group) == CS_OK;
 }
 
-/* JOINED is posted before quorum is tracked, so that its first QUORUM event follows it. */
+/* JOINED is posted before anything is dispatched, so that the first QUORUM event follows it. */
 static bool
 reconnect(struct cluster_corosync *c)
 {
     struct cluster_event e = { .kind = CLUSTER_JOINED };
 
-    if (!connect_cpg(c) || !connect_quorum(c)) {
+    if (!connect_cpg(c) || !connect_quorum(c) ||
+        quorum_trackstart(c->quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES) != CS_OK) {
         disconnect(c);
         return false;
     }
     post(c, &e);
-    if (quorum_trackstart(c->quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES) != CS_OK) {
-        disconnect(c);
-        return false;
-    }
     return true;
 }
 
@@ -377,7 +374,7 @@ release(struct cluster_corosync *c)
     free(c);
 }
 
-static void
+static bool
 corosync_free(struct cluster *base)
 {
     struct cluster_corosync *c = CONTAINER_OF(base, struct cluster_corosync, base);
@@ -390,9 +387,10 @@ corosync_free(struct cluster *base)
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 1;
     if (pthread_timedjoin_np(c->thread, NULL, &until) != 0) {
-        return; /* blocked inside corosync: the process is about to end, and its memory with it */
+        return false; /* the process is about to end, and its memory with it */
     }
     release(c);
+    return true;
 }
 
 int

@@ -6,7 +6,7 @@
 
 struct cluster {
     void (*announce)(struct cluster *c, uint64_t epoch);
-    void (*free)(struct cluster *c);
+    bool (*free)(struct cluster *c);
 };
 
 #endif

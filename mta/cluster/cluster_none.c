@@ -28,13 +28,14 @@ none_announce(struct cluster *base, uint64_t epoch)
     (void)epoch;
 }
 
-static void
+static bool
 none_free(struct cluster *base)
 {
     struct cluster_none *c = CONTAINER_OF(base, struct cluster_none, base);
 
     loop_task_cancel(&c->task);
     free(c);
+    return true;
 }
 
 int
