@@ -166,7 +166,9 @@ struct x400_connector_env {
 int x400_connector_new(struct x400_connector **out, struct x400 *x,
     const struct x400_connector_options *o, const struct x400_connector_env *env,
     const struct transport_up *up) MUST_USE;
-/* Reload: associations go on with what they began with. -ENOMEM: as before. */
+/* Reload: associations that are open stay so, with what was agreed upon and their times; their next
+ * transfer goes by these options (message size, what is stripped, the time for a recovery), unless
+ * the mode is another one. -ENOMEM: as before. */
 int x400_connector_set_options(
     struct x400_connector *c, const struct x400_connector_options *o) MUST_USE;
 /* No association of the peer's is taken (busy), those without a transfer end. */

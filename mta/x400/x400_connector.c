@@ -123,6 +123,15 @@ x400_conf_unref(struct x400_conf *conf)
     free(conf);
 }
 
+void
+x400_conf_take(struct x400_conf **held, const struct x400_connector *c, const struct x400_link *l)
+{
+    struct x400_conf *old = *held;
+
+    *held = x400_conf_ref(l == NULL || l->protocol == c->conf->o.protocol ? c->conf : l->conf);
+    x400_conf_unref(old);
+}
+
 /* ---- calling */
 
 int

@@ -99,7 +99,7 @@ x400_in_begin(struct x400_link *l, uint32_t activity)
     }
     r->x = l->x;
     r->connector = l->connector;
-    r->conf = x400_conf_ref(l->conf);
+    x400_conf_take(&r->conf, l->connector, l);
     r->at = l;
     r->activity = r->renamed = activity;
     r->arrival_wall_ms = ticks_wall_ms();

@@ -18,6 +18,9 @@
 #include "x400/x400_resume.h"
 #include "x400/x400_share.h"
 
+struct x400_connector;
+struct x400_link;
+
 struct x400_conf { /* a connector's options as given, copied, shared by what began with them */
     unsigned refs;
     struct x400_connector_options o;
@@ -26,6 +29,10 @@ struct x400_conf { /* a connector's options as given, copied, shared by what beg
 int x400_conf_new(struct x400_conf **out, const struct x400_connector_options *o) MUST_USE;
 struct x400_conf *x400_conf_ref(struct x400_conf *conf);
 void x400_conf_unref(struct x400_conf *conf); /* NULL is fine */
+/* What the next transfer goes by, in *held's place: the connector's options as they are now, unless
+ * its association (NULL: it has none yet) was opened in another mode; then that one's. */
+void x400_conf_take(
+    struct x400_conf **held, const struct x400_connector *c, const struct x400_link *l);
 /* How an association is opened; but to whom is the caller's. bind is where its argument stands. */
 #define X400_BIND_BYTES_MAX 512
 int x400_conf_open(

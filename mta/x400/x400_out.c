@@ -726,6 +726,7 @@ write_octets(struct transport_session *t)
 static void
 ask_turn(struct transport_session *t)
 {
+    x400_conf_take(&t->conf, t->connector, t->at);
     t->state = t->at != NULL ? X400_OUT_TURN : X400_OUT_FIND; /* its association was used up */
     t->hop = t->to_count = 0;
     soon(t);
@@ -795,6 +796,7 @@ x400_out_opened(struct transport_session *t)
 {
     memcpy(t->remote, t->at->remote, sizeof(t->remote));
     memcpy(t->source, t->at->local, sizeof(t->source));
+    x400_conf_take(&t->conf, t->connector, t->at);
     if (!t->announced) {
         t->announced = true;
         t->connector->up.opened(t->up);

@@ -247,9 +247,9 @@ a_message_beyond_the_limit_is_reported_on(void)
 {
     struct rig g;
 
-    fake_prepare(&g.w);
-    g.w.o.message_bytes_max = 4;
-    rig_start(&g, (struct given){ good, 1, P1_MESSAGE, L("hello"), 0 });
+    rig_init(&g, (struct given){ good, 1, P1_MESSAGE, L("hello"), 0 });
+    g.w.o.message_bytes_max = 4; /* by a reload, with the association open */
+    CU_ASSERT_EQUAL(x400_connector_set_options(g.w.c, &g.w.o), 0);
     comes(&g, 100);
     CU_ASSERT_EQUAL(g.w.intake.asked_bytes, 4); /* no disk is full for what nobody would take */
     CU_ASSERT_EQUAL_FATAL(g.w.intake.commit_count, 1);

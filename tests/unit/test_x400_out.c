@@ -357,6 +357,40 @@ what_is_no_p1_or_too_long_fails(void)
     }
 }
 
+/* An association may be open for days: a limit that was corrected is not to fail what comes behind
+ * it. But what goes over one is written in the mode that it was opened in. */
+static void
+the_next_delivery_goes_by_the_settings_of_the_reload(void)
+{
+    for (unsigned mode = 0; mode < 2; mode++) {
+        struct rig g;
+        struct x400_conn *c;
+
+        rig_init(&g, 2, 100);
+        c = opened(&g);
+        g.w.o.message_bytes_max = 99;
+        g.w.o.protocol = mode == 0 ? P1_1988_NORMAL : P1_1984;
+        CU_ASSERT_EQUAL(x400_connector_set_options(g.w.c, &g.w.o), 0);
+        sent(&g, c);
+        CU_ASSERT_EQUAL(g.s.kinds[0], OUTCOME_DELIVERED);
+        if (mode == 0) {
+            CU_ASSERT_EQUAL_FATAL(g.s.results, 4);
+            CU_ASSERT_EQUAL(g.s.kinds[2], OUTCOME_FAILED);
+            CU_ASSERT_STRING_EQUAL(g.s.status[2], "5.3.4");
+        } else {
+            struct p1_reader r;
+
+            CU_ASSERT_EQUAL(read_sent(c, &r), 100); /* in normal mode */
+            p1_reader_fini(&r);
+            sent(&g, c);
+            CU_ASSERT_EQUAL_FATAL(g.s.results, 4);
+            CU_ASSERT_EQUAL(g.s.kinds[2], OUTCOME_DELIVERED);
+        }
+        fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+        rig_stop(&g);
+    }
+}
+
 static void
 what_is_not_due_yet_waits_and_the_association_goes_on(void)
 {
@@ -624,6 +658,7 @@ TEST_MAIN("x400_out", TEST(what_goes_out_is_for_these_recipients_alone),
     TEST(a_peer_that_says_it_is_completed_has_it),
     TEST(a_report_of_the_peer_defers_and_the_association_goes_on),
     TEST(what_is_no_p1_or_too_long_fails),
+    TEST(the_next_delivery_goes_by_the_settings_of_the_reload),
     TEST(what_is_not_due_yet_waits_and_the_association_goes_on),
     TEST(another_mta_that_answers_gets_nothing),
     TEST(the_next_delivery_follows_and_the_limit_of_an_association_holds),
