@@ -404,8 +404,19 @@ on_room(void *ctx)
     }
 }
 
-const char x400_refused_tsel[] =
-    "no such TSAP: the peer has nobody by the T-selector that we call, remote.tsel";
+const char *
+x400_link_refused(const struct x400_end *end)
+{
+    if (end->how == X400_REFUSED && end->layer == OSI_TRANSPORT &&
+        end->reason == TP0_REASON_ADDRESS) {
+        return "no such TSAP: the peer has nobody by the T-selector that we call, remote.tsel";
+    }
+    if (end->how == X400_REFUSED && end->layer == OSI_RTSE && /* X.410 mode: a number is all */
+        end->reason <= RTSE_REFUSE_DIALOGUE && end->reason != RTSE_REFUSE_CANNOT_RECOVER) {
+        return p1_bind_refused_text(p1_bind_error_of(end->reason));
+    }
+    return end->text;
+}
 
 /* A refusal is a matter of names and passwords, of which the layers know nothing. */
 static void
@@ -420,12 +431,8 @@ on_end(void *ctx, const struct x400_end *end)
         p1_bind_read(end->user, P1_1988_NORMAL, P1_BIND_REFUSAL, &refusal, &error) == 0) {
         said.reason = refusal.error;
         said.text = p1_bind_refused_text(refusal.error);
-    } else if (end->how == X400_REFUSED && end->layer == OSI_RTSE &&
-               end->reason == RTSE_REFUSE_VALIDATION) {
-        said.text = p1_bind_refused_text(P1_BIND_AUTHENTICATION);
-    } else if (end->how == X400_REFUSED && end->layer == OSI_TRANSPORT &&
-               end->reason == TP0_REASON_ADDRESS) {
-        said.text = x400_refused_tsel;
+    } else {
+        said.text = x400_link_refused(end);
     }
     x400_link_end(l, &said);
 }

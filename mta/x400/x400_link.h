@@ -130,8 +130,8 @@ void x400_link_end(struct x400_link *l, const struct x400_end *end);
 void x400_link_abort(struct x400_link *l, const char *text, int status);
 /* Why who answered is not the connector's peer; NULL: it is. */
 const char *x400_link_stranger(enum p1_bind_match match);
-/* A DR 3, said with the setting that it is about. */
-extern const char x400_refused_tsel[];
+/* An end's sentence; of a refusal without a bind error with the settings that it is about. */
+const char *x400_link_refused(const struct x400_end *end);
 /* "rtse: the peer ... (reason 3)" */
 const char *x400_link_why(const struct x400_end *end, char out[X400_WHY_CAP]);
 void x400_link_note(struct x400_connector *c, bool incoming, enum osi_layer layer, unsigned reason,

@@ -146,12 +146,8 @@ x400_ping_cancel(struct x400_ping *p)
 static const char *
 why_of(const struct x400_ping_result *r)
 {
-    const struct x400_end *e = &r->end;
-    bool tsel = e->how == X400_REFUSED && e->layer == OSI_TRANSPORT;
-
-    return r->has_bind && !e->opened                 ? p1_bind_refused_text(r->bind.error)
-           : tsel && e->reason == TP0_REASON_ADDRESS ? x400_refused_tsel
-                                                     : e->text;
+    return r->has_bind && !r->end.opened ? p1_bind_refused_text(r->bind.error)
+                                         : x400_link_refused(&r->end);
 }
 
 static int

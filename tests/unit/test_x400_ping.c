@@ -147,6 +147,33 @@ a_refused_ping_names_the_layer_and_the_reason(void)
     }
 }
 
+/* In X.410 mode a refusal is a number, and means as much. */
+static void
+a_refusal_by_number_names_the_settings_too(void)
+{
+    static const struct {
+        unsigned reason;
+        const char *part;
+    } rows[] = { { RTSE_REFUSE_BUSY, "busy" },
+        { RTSE_REFUSE_CANNOT_RECOVER, "as the stack has it" },
+        { RTSE_REFUSE_VALIDATION, "local.mta and local.password_file, and perhaps mode" },
+        { RTSE_REFUSE_DIALOGUE, "rtse.dialogue" }, { 9, "as the stack has it" } };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct x400_ping_result r = { .end = { .how = X400_REFUSED,
+                                          .layer = OSI_RTSE,
+                                          .reason = rows[i].reason,
+                                          .text = "as the stack has it" } };
+        struct buf text;
+
+        buf_init(&text, 4096);
+        CU_ASSERT_EQUAL(x400_ping_text(&r, &text), 0);
+        CU_ASSERT_EQUAL(buf_append(&text, (struct slice){ "", 1 }), 0); /* terminated */
+        CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&text).p, rows[i].part));
+        buf_fini(&text);
+    }
+}
+
 static void
 a_cancelled_ping_calls_nobody(void)
 {
@@ -167,4 +194,5 @@ a_cancelled_ping_calls_nobody(void)
 }
 
 TEST_MAIN("x400_ping", TEST(a_ping_tells_what_each_layer_negotiated),
-    TEST(a_refused_ping_names_the_layer_and_the_reason), TEST(a_cancelled_ping_calls_nobody))
+    TEST(a_refused_ping_names_the_layer_and_the_reason),
+    TEST(a_refusal_by_number_names_the_settings_too), TEST(a_cancelled_ping_calls_nobody))
