@@ -77,7 +77,7 @@ struct p1_share { /* of one recipient */
     enum p1_cause cause; /* REFUSE */
     uint16_t via;        /* WAIT, DELIVER, SEND; else OR_ROUTE_NO_CONNECTOR */
     bool rerouted;       /* SEND: the trace says so */
-    uint8_t rule;        /* for `why`: p1_plan_rule */
+    uint8_t rule;        /* p1_plan_rule, for the log */
 };
 struct p1_plan {
     enum p1_loop loop;

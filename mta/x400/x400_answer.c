@@ -47,6 +47,9 @@ static void
 refuse(struct x400_link *l, const struct rtse_open *offer, enum p1_protocol protocol,
     const struct refusal *r, struct slice mta)
 {
+    static const char *const modes[] = {
+        [P1_1988_NORMAL] = "normal", [P1_1988_X410] = "x410", [P1_1984] = "1984"
+    };
     struct slice name = r->connector != NULL ? r->connector->conf->o.name : SLICE_NONE;
     struct p1_bind bind = { .kind = P1_BIND_REFUSAL, .error = r->error };
     char t[X400_SELECTOR_TEXT_CAP], s[X400_SELECTOR_TEXT_CAP], p[X400_SELECTOR_TEXT_CAP];
@@ -57,7 +60,8 @@ refuse(struct x400_link *l, const struct rtse_open *offer, enum p1_protocol prot
         LF_SLICE("connector", name), LF_SLICE("mta", mta),
         LF_STR("called_tsel", x400_selector_text(x400_selector_slice(&l->called), t)),
         LF_STR("called_ssel", x400_selector_text(offer->called_s, s)),
-        LF_STR("called_psel", x400_selector_text(offer->called_p, p)), LF_STR("reason", r->why));
+        LF_STR("called_psel", x400_selector_text(offer->called_p, p)),
+        LF_STR("mode", modes[protocol]), LF_STR("reason", r->why));
     if (r->connector != NULL) {
         x400_link_note(r->connector, true, OSI_USER, r->error, r->why);
     }

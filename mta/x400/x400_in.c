@@ -423,7 +423,8 @@ log_non_delivery(const struct x400_receipt *r, struct slice to)
     log_event(EV_X400_NON_DELIVERY, LF_ID("id", r->report_id),
         LF_SLICE("connector", r->conf->o.name),
         LF_SLICE("subject", p1_text_slice(&r->reader.envelope.id.local)),
-        LF_UINT("rcpts", r->judged.failed), LF_SLICE("to", to), LF_STR("reason", r->judged.why));
+        LF_UINT("rcpts", r->judged.failed), LF_SLICE("to", to), LF_STR("reason", r->judged.why),
+        LF_STR("rule", r->judged.rule != NULL ? r->judged.rule : ""));
 }
 
 /* For the last commit of the two: the name by which a repetition is known. */

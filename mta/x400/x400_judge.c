@@ -170,7 +170,10 @@ judge_shares(struct judging *j)
         if (long_one) {
             fail(j->out, nth, P1_CAUSE_TOO_LONG);
         } else if (j->shares[nth].step == P1_REFUSE) {
-            fail(j->out, nth, j->shares[nth].cause);
+            const struct p1_plan_rule *rule = p1_plan_rule(j->shares[nth].rule);
+
+            j->out->rule = j->out->failed == 0 ? rule->name : j->out->rule;
+            fail(j->out, nth, rule->cause);
         } else {
             take(j, nth);
         }

@@ -35,6 +35,7 @@ struct x400_judged {
                       it tells which is which */
     char *sender;  /* "" : it has no text */
     const char *why;       /* failed > 0: of the first; static */
+    const char *rule;      /* the same, which of p1_plan_rule; NULL: none of them */
     struct x400_life life; /* by the connectors' times; of several the longest counts */
 };
 /* 0 or -ENOMEM; x400_judged_fini in any case. */

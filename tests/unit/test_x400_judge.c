@@ -81,6 +81,10 @@ a_message_that_is_too_long_or_goes_round_fails_for_all(void)
     j = judged(&h, OR_ROUTE_LOOP, 10, 10);
     CU_ASSERT_EQUAL(j.failed, 2);
     CU_ASSERT_EQUAL(j.outcomes[1].diagnostic, p1_code(P1_CAUSE_LOOP)->diagnostic);
+    CU_ASSERT_STRING_EQUAL(j.rule, "leads-back");
+    x400_judged_fini(&j);
+    j = judged(&h, OR_ROUTE_NONE, 10, 10);
+    CU_ASSERT_STRING_EQUAL(j.rule, "no-space");
     x400_judged_fini(&j);
     /* one whose length shows later */
     j = judged(&h, OR_ROUTE_GO, BER_INDEFINITE, 10);

@@ -121,7 +121,7 @@ change london 's/mode = "normal"/mode = "x410"/'
 ends sec
 mark_logs
 to_bob S6 X
-wait_for 10 "word at paris" said paris 'x400.bind.refused .*connector="sec" .*mode'
+wait_for 10 "word at paris" said paris 'x400.bind.refused .*connector="sec" .*mode="x410" reason="the mode is not'
 wait_for 10 "word at london" said london 'x400.association.failed .*connector="sec" .*mode'
 change paris 's/mode = "normal"/mode = "x410"/'
 arrives S6
