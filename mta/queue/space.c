@@ -757,14 +757,15 @@ sleep_a_while(struct space *s, uint64_t ns)
 {
     struct timespec until;
 
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    /* a wall clock that is set back would prolong it, and new mail be refused for as long */
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     ns += (uint64_t)until.tv_nsec;
     until.tv_sec += (time_t)(ns / NS_PER_S);
     until.tv_nsec = (long)(ns % NS_PER_S);
     (void)pthread_mutex_lock(&s->lock);
     if (!s->stop && s->cuts.count == 0 && (list_empty(&s->prepare) || (s->no_room && !s->urgent)) &&
         (s->failure != 0 || list_empty(&s->reclaim))) {
-        (void)pthread_cond_timedwait(&s->work, &s->lock, &until);
+        (void)pthread_cond_clockwait(&s->work, &s->lock, CLOCK_MONOTONIC, &until);
     }
     (void)pthread_mutex_unlock(&s->lock);
 }
