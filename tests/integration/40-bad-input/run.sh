@@ -95,6 +95,7 @@ says "listener p1: x400 at [192.0.2.10]:102"
 says "the peer is PARIS, with a password"
 says "route /C=FR/A=ATLAS/P=PARIS/: paris (cost 1)"
 expect 0 "a good file with X.400, --check" bridgeheadd --check --config /mnt/relay.conf
+expect 0 "the example" bridgehead --config "$tests/../deploy/examples/relay.conf" check
 # what the guides show is a good file
 for guide in exchange-x400-connector amhs; do
     {
