@@ -2,14 +2,23 @@
 #include "tools/tools.h"
 #include <stdio.h>
 
+/* It stays when the next attempt succeeded. */
+static void
+print_last_error(const char *before, const json_t *of)
+{
+    const char *text = tool_str(of, "last_error");
+
+    (void)printf(
+        "%s%s%s\n", text[0] != '\0' ? before : "", text[0] != '\0' ? "last error: " : "", text);
+}
+
 static void
 print_connector(const json_t *c)
 {
-    (void)printf(
-        "%-20s %-5s %-10s %8lld queued %8lld deferred %5lld sessions %6lld destinations  %s\n",
+    (void)printf("%-20s %-5s %-10s %8lld queued %8lld deferred %5lld sessions %6lld destinations",
         tool_str(c, "name"), tool_str(c, "protocol"), tool_str(c, "state"), tool_int(c, "queued"),
-        tool_int(c, "deferred"), tool_int(c, "sessions"), tool_int(c, "destinations"),
-        tool_str(c, "last_error"));
+        tool_int(c, "deferred"), tool_int(c, "sessions"), tool_int(c, "destinations"));
+    print_last_error("  ", c);
 }
 
 int
@@ -83,8 +92,7 @@ print_with_destinations(const json_t *c)
         if (tool_str(d, "next")[0] != '\0') {
             (void)printf(", next try %s", tool_str(d, "next"));
         }
-        (void)printf(
-            "%s%s\n", tool_str(d, "last_error")[0] != '\0' ? ": " : "", tool_str(d, "last_error"));
+        print_last_error("; ", d);
     }
     print_associations(c);
 }
