@@ -5,8 +5,8 @@
 #   london => paris: c1 to c4; what is for paris' users waits at paris, in a connector that never calls
 . "$(dirname "${BASH_SOURCE[0]}")/../daemon.sh"
 own_host "$@"
-declare -A at=([london]=192.0.2.10 [paris]=192.0.2.11 [users]=192.0.2.11)
-declare -A port=([london]=102 [paris]=102 [users]=2100)
+declare -A at=([london]=192.0.2.10 [paris]=192.0.2.11 [users]=192.0.2.11 [dover]=2001:db8::10 [calais]=2001:db8::11)
+declare -A port=([london]=102 [paris]=102 [users]=2100 [dover]=102 [calais]=102)
 # shellcheck source=tests/integration/x400.sh
 . "$tests/integration/x400.sh"
 
@@ -73,3 +73,15 @@ wait_for 10 "the end of the association" no_association london c2
 at_host london connector resume c2 >/dev/null
 send /C=FR/A=ATLAS/P=PARIS/O=TWO/S=Dupont/ >/dev/null
 wait_for 10 "word of it" logged london 'x400.association.failed .*remote="\[192.0.2.11\]:102".*no such TSAP.*remote.tsel'
+
+echo "the same over IPv6 (RFC 2126)"
+ip addr add 2001:db8::10/128 dev lo nodad
+ip addr add 2001:db8::11/128 dev lo nodad
+relay calais "$(connector c1 calais dover 1) $(connector users calais users x 'schedule = ["never"];')" \
+    '{ to = "/C=FR/"; via = ["users"]; }'
+relay dover "$(connector c1 dover calais 1)" '{ to = "/C=FR/"; via = ["c1"]; }'
+at_host dover x400 ping c1 >out || fail "the ping over IPv6: $(cat out)"
+grep -qF '[2001:db8::11]:102' out || fail "another address: $(cat out)"
+at_host dover x400 send --from /C=GB/A=TEST/S=Smith/ --to /C=FR/A=ATLAS/S=Dupont/ >/dev/null
+wait_for 10 "the message at calais" queued calais 1
+wait_for 5 "its source" logged calais 'x400.association.opened .*remote="\[2001:db8::10\]:'
