@@ -1,17 +1,21 @@
 /* x400_record.c - the log record of each transfer, with the fields of ICAO Doc 9880 Part II, 3.2.3:
  * identifier, priority, content type, originator, recipients on the responsibility list, size, last
- * trace element, times. What became of each recipient, and when, is delivery.delivered and so on.
+ * trace element, times. What became of each recipient, and when, is delivery.delivered and so on;
+ * what a report says of its subject's has a line of its own.
  */
 #include "core/log.h"
 #include "core/ticks.h"
+#include "x400/p1_report.h"
 #include "x400/x400_link.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define RECIPIENTS_MAX 20 /* in a line; then ", ..." */
 #define RECIPIENTS_CAP 2048
 #define IDENTIFIER_CAP 160
 #define TRACE_CAP      160
+#define REPORTED_CAP   1024 /* of one recipient of a report */
 
 static const char *
 kind_text(enum p1_kind kind)
@@ -65,6 +69,66 @@ put_recipient(struct buf *out, struct slice address, uint32_t i)
     return buf_slice(out); /* cut: the count is told too */
 }
 
+/* "/C=FR/.../ failed unable-to-transfer unrecognised-OR-name (the address is not known here)" */
+static struct slice
+reported_text(const struct p1_reported *one, char out[REPORTED_CAP])
+{
+    struct or_address address;
+    char *name = x400_judge_text(one->name, &address);
+    int n;
+
+    if (one->delivered) {
+        n = snprintf(out, REPORTED_CAP, "%s delivered %.*s", name != NULL ? name : "?",
+            SLICE_FMT(p1_text_slice(&one->delivery)));
+    } else {
+        n = snprintf(out, REPORTED_CAP, "%s failed %u %s", name != NULL ? name : "?", one->reason,
+            p1_code_reason(one->reason));
+    }
+    n = MIN(MAX(n, 0), REPORTED_CAP - 1);
+    if (!one->delivered && one->diagnostic != P1_NO_DIAGNOSTIC) {
+        n += snprintf(out + n, REPORTED_CAP - (size_t)n, ", %u %s", one->diagnostic,
+            p1_code_diagnostic(one->diagnostic));
+        n = MIN(n, REPORTED_CAP - 1);
+    }
+    if (one->supplementary.n > 0) {
+        n += snprintf(out + n, REPORTED_CAP - (size_t)n, " (%.*s)", SLICE_FMT(one->supplementary));
+    }
+    free(name);
+    return (struct slice){ out, (size_t)MIN(n, REPORTED_CAP - 1) };
+}
+
+/* A relay passes a report's content on unread: one that cannot be read is no fault of its. */
+static void
+record_report(const struct x400_receipt *r)
+{
+    char subject[IDENTIFIER_CAP], text[REPORTED_CAP];
+    uint32_t delivered = 0, failed = 0;
+    const char *error = "";
+    struct p1_report report;
+    struct p1_reported one;
+    struct ber_cursor c;
+    struct buf what;
+    uint64_t at;
+
+    buf_init(&what, RECIPIENTS_CAP);
+    subject[0] = '\0';
+    if (p1_report_parse(r->reader.envelope.report_content, &report, &error, &at) == 0) {
+        (void)identifier_text(&report.subject, subject);
+        ber_cursor_init(&c, report.recipients);
+        while (p1_reported_next(&c, &one) > 0) {
+            if (delivered + failed <= RECIPIENTS_MAX) {
+                (void)put_recipient(&what, reported_text(&one, text), delivered + failed);
+            }
+            delivered += one.delivered;
+            failed += !one.delivered;
+        }
+    }
+    log_event(EV_X400_REPORT_IN, LF_ID("id", r->id), LF_SLICE("connector", r->conf->o.name),
+        LF_STR("subject", subject), LF_UINT("delivered", delivered), LF_UINT("failed", failed),
+        LF_SLICE("rcpts", buf_slice(&what)), LF_STR("error", error));
+    buf_fini(&what);
+}
+
 void
 x400_record_in(const struct x400_receipt *r)
 {
@@ -95,6 +159,9 @@ x400_record_in(const struct x400_receipt *r)
         LF_ID("report", r->report_id), LF_UINT("size", r->content_bytes),
         LF_STR("trace", last_trace(e, trace)), LF_STR("arrived", at));
     buf_fini(&to);
+    if (e->kind == P1_REPORT) {
+        record_report(r);
+    }
 }
 
 void

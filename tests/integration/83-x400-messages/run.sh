@@ -91,6 +91,11 @@ for mode in "${modes[@]}"; do
     same small "$(number bob "R$mode-1")"
     ID=RR$mode hand bob paris out report "bob/bob.$(number bob "R$mode-1")" 1 delivered failed
     report "R$mode" "delivered .* failed reason 0 diagnostic 4"
+    bobs=/C=FR/A=BOB/P=$mode
+    for who in paris london; do
+        wait_for 5 "what it says, in the log of $who" logged "$who" "x400.report.in .* R$mode-1\" delivered=1 failed=1 \
+rcpts=\"$bobs/S=one/ delivered [0-9]*Z, $bobs/S=two/ failed 0 transfer-failure, 4 recipient-unavailable"
+    done
     ID=N$mode put message small 1 "/C=FR/A=BOB/P=$mode/S=b/"
     arrives "N$mode"
     ! hand bob paris out report "bob/bob.$(number bob "N$mode-1")" 1 delivered 2>report.err || fail "a report was asked for"
