@@ -155,7 +155,7 @@
     X(EV_CTL_REPLY_FAILED, 2002, "ctl.reply.failed", WARN, "An answer could not be sent to a client of the control socket.", "None needed; the client was gone or does not read.")
 
 #define BRIDGEHEAD_EVENTS_X400(X) \
-    X(EV_X400_CALL_REFUSED, 2120, "x400.call.refused", WARN, "A connection was refused before it could bind: too many that have not bound, or no connector has the called T-selector.", "Compare the peer's called T-selector with local.tsel of its connector; look at the limits if it is one of ours.") \
+    X(EV_X400_CALL_REFUSED, 2120, "x400.call.refused", WARN, "A connection was refused, or given up, before it could bind: too many that have not bound, no connector has the called T-selector, what came is not what a layer below the bind takes, or nothing came in time.", "Compare the peer's called T-selector with local.tsel of its connector; look at the limits if it is one of ours. Where the reason names a layer the peer's stack is set otherwise than X.400 has it, or no X.400 calls.") \
     X(EV_X400_BIND_REFUSED, 2121, "x400.bind.refused", WARN, "An association was refused; the line says which part did not match, or which limit is reached, and what the peer called and in which mode.", "Compare the named part with the connector's configuration on both sides (the password is in neither log).") \
     X(EV_X400_OPENED, 2122, "x400.association.opened", INFO, "An association with a connector's peer is open.", "None needed.") \
     X(EV_X400_CLOSED, 2123, "x400.association.closed", DEBUG, "An association, or a connection without one, ended as it should.", "None needed.") \

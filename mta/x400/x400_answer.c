@@ -17,6 +17,13 @@ log_call(const struct x400_link *l, const char *why)
 }
 
 void
+x400_answer_broken(struct x400_link *l, const char *why)
+{
+    l->x->stats.refused_calls++;
+    log_call(l, why);
+}
+
+void
 x400_answer_call(void *ctx, struct slice calling, struct slice called)
 {
     struct x400_link *l = ctx;
@@ -27,8 +34,7 @@ x400_answer_call(void *ctx, struct slice calling, struct slice called)
     memcpy(l->called.octets, called.n > 0 ? called.p : "", l->called.n);
     if (called.n > sizeof(l->called.octets) ||
         !x400_match_transport(x->expected, x->expected_count, called)) {
-        x->stats.refused_calls++;
-        log_call(l, x400_match_text(X400_MATCH_NO_T));
+        x400_answer_broken(l, x400_match_text(X400_MATCH_NO_T));
         x400_conn_refuse_call(l->conn, TP0_REASON_ADDRESS);
         return;
     }

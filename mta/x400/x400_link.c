@@ -112,8 +112,9 @@ name_of(const struct x400_link *l)
 }
 
 static void
-log_end(const struct x400_link *l, const struct x400_end *end)
+log_end(struct x400_link *l, const struct x400_end *end)
 {
+    bool broken = end->how == X400_BROKEN || end->how == X400_TIMED_OUT;
     bool well = end->how == X400_CLOSED || end->how == X400_STOPPED || l->closing;
     char why[X400_WHY_CAP], remote[NETADDR_TEXT_CAP];
 
@@ -121,6 +122,10 @@ log_end(const struct x400_link *l, const struct x400_end *end)
     (void)snprintf(remote, sizeof(remote), "%s", l->remote);
     if (remote[0] == '\0' && end->remote.family != 0) { /* it was never open: who was called */
         netaddr_text_port(&end->remote, remote);
+    }
+    if (l->connector == NULL && l->incoming && broken) {
+        x400_answer_broken(l, why);
+        return;
     }
     log_event(well || l->connector == NULL ? EV_X400_CLOSED : EV_X400_FAILED,
         LF_UINT("association", l->id), LF_SLICE("connector", name_of(l)), LF_STR("remote", remote),

@@ -138,6 +138,8 @@ void x400_link_note(struct x400_connector *c, bool incoming, enum osi_layer laye
     const char *text);
 
 /* x400_answer.c */
+/* Who calls got no further than this: an event, on this side too. */
+void x400_answer_broken(struct x400_link *l, const char *why);
 void x400_answer_call(void *ctx, struct slice calling, struct slice called);
 void x400_answer_offer(void *ctx, const struct rtse_open *offer);
 

@@ -127,6 +127,30 @@ limits_refuse_with_busy(void)
     }
 }
 
+/* What a layer below the bind does not take is told on this side too; who only connects (a probe of
+ * a load balancer) is not. */
+static void
+who_does_not_get_as_far_as_a_bind_is_told_of(void)
+{
+    static const struct {
+        enum x400_end_how how;
+        bool told;
+    } ends[] = { { X400_BROKEN, true }, { X400_TIMED_OUT, true }, { X400_LOST, false },
+        { X400_ABORTED, false }, { X400_STOPPED, false } };
+
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct x400_stats stats;
+        struct fake_world w;
+
+        fake_prepare(&w);
+        fake_start(&w);
+        fake_ends(fake_call(&w, "ldn1"), ends[i].how, OSI_SESSION, false);
+        x400_stats(w.x, &stats);
+        CU_ASSERT_EQUAL(stats.refused_calls, ends[i].told);
+        fake_stop(&w);
+    }
+}
+
 static void
 connections_that_do_not_bind_are_few(void)
 {
@@ -333,7 +357,7 @@ TEST_MAIN("x400_answer", TEST(who_calls_from_elsewhere_is_refused),
     TEST(an_association_that_matches_is_accepted_without_points), TEST(points_are_one_switch),
     TEST(another_t_selector_is_refused_by_the_transport),
     TEST(a_bind_that_does_not_match_is_told_apart), TEST(limits_refuse_with_busy),
-    TEST(connections_that_do_not_bind_are_few),
+    TEST(who_does_not_get_as_far_as_a_bind_is_told_of), TEST(connections_that_do_not_bind_are_few),
     TEST(an_association_that_broke_is_recovered_by_who_had_it),
     TEST(a_recovery_ends_the_association_that_it_names), TEST(a_reload_leaves_associations_alone),
     TEST(an_address_that_left_cuts_its_associations))
