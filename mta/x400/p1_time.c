@@ -1,7 +1,5 @@
 #include "x400/p1_time.h"
 
-#include <stdio.h>
-
 #define DAY_SECONDS 86400
 
 struct fields {
@@ -140,6 +138,14 @@ p1_time_read(struct slice text, uint64_t now_wall_ms, uint64_t *out_wall_ms)
     return 0;
 }
 
+static void
+put_two(char *p, unsigned n)
+{
+    p[0] = (char)('0' + n / 10 % 10);
+    p[1] = (char)('0' + n % 10);
+}
+
+/* Once for each recipient of a report. */
 void
 p1_time_write(uint64_t wall_ms, char out[P1_TIME_WRITTEN_BYTES + 1])
 {
@@ -148,7 +154,12 @@ p1_time_write(uint64_t wall_ms, char out[P1_TIME_WRITTEN_BYTES + 1])
     int year, month, day;
 
     date_of((int64_t)(seconds / DAY_SECONDS), &year, &month, &day);
-    (void)snprintf(out, P1_TIME_WRITTEN_BYTES + 1, "%02u%02u%02u%02u%02u%02uZ",
-        (unsigned)year % 100, (unsigned)month % 100, (unsigned)day % 100, of_day / 3600 % 100,
-        of_day / 60 % 60, of_day % 60);
+    put_two(out, (unsigned)year);
+    put_two(out + 2, (unsigned)month);
+    put_two(out + 4, (unsigned)day);
+    put_two(out + 6, of_day / 3600);
+    put_two(out + 8, of_day / 60 % 60);
+    put_two(out + 10, of_day % 60);
+    out[12] = 'Z';
+    out[13] = '\0';
 }
