@@ -899,13 +899,22 @@ fake_offer(struct x400_conn *c, enum p1_protocol p, enum rtse_dialogue dialogue,
     buf_fini(&bind);
 }
 
-/* ... and is bound. */
+/* ... and asks to be bound, as the connector would have it. */
 static inline struct x400_conn *
-fake_bound(struct fake_world *w, enum rtse_dialogue dialogue)
+fake_asked(struct fake_world *w, enum rtse_dialogue dialogue)
 {
     struct x400_conn *c = fake_call(w, "ldn1");
 
     fake_offer(c, w->o.protocol, dialogue, "PARIS", "par-secret");
+    return c;
+}
+
+/* ... and is. */
+static inline struct x400_conn *
+fake_bound(struct fake_world *w, enum rtse_dialogue dialogue)
+{
+    struct x400_conn *c = fake_asked(w, dialogue);
+
     CHECK(c->accepted);
     return c;
 }

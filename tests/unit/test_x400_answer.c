@@ -2,6 +2,31 @@
 #include "fake_x400.h"
 #include "test_main.h"
 
+/* The usual world, with an association that is bound. */
+static struct x400_conn *
+start_bound(struct fake_world *w)
+{
+    fake_prepare(w);
+    fake_start(w);
+    return fake_bound(w, RTSE_MONOLOGUE);
+}
+
+/* One with points, and an association that another can recover by its name. */
+static struct x400_conn *
+start_recoverable(struct fake_world *w, uint64_t recovery_ms)
+{
+    struct x400_conn *c;
+
+    fake_prepare(w);
+    w->mta.points = true;
+    w->o.checkpoint = 10;
+    w->o.recovery_ms = recovery_ms;
+    fake_start(w);
+    c = fake_bound(w, RTSE_MONOLOGUE);
+    c->recovery = (struct rtse_recovery){ .user = "\x04\x01Q", .user_n = 3, .checkpoint = 10 };
+    return c;
+}
+
 static void
 an_association_that_matches_is_accepted_without_points(void)
 {
@@ -10,9 +35,7 @@ an_association_that_matches_is_accepted_without_points(void)
     struct p1_bind bind;
     const char *error;
 
-    fake_prepare(&w);
-    fake_start(&w);
-    c = fake_bound(&w, RTSE_MONOLOGUE);
+    c = start_bound(&w);
     CU_ASSERT_TRUE(c->answered);
     CU_ASSERT_EQUAL(c->offer.checkpoint, 0);
     CU_ASSERT_EQUAL(c->offer.window, 3);
@@ -117,8 +140,7 @@ limits_refuse_with_busy(void)
         first = fake_bound(&w, RTSE_MONOLOGUE);
         x400_connector_suspend(w.c, way == 2);
         CU_ASSERT_EQUAL(first->closed, way == 2);
-        c = fake_call(&w, "ldn1");
-        fake_offer(c, P1_1988_NORMAL, RTSE_MONOLOGUE, "PARIS", "par-secret");
+        c = fake_asked(&w, RTSE_MONOLOGUE);
         CU_ASSERT_TRUE(c->refused);
         CU_ASSERT_EQUAL(c->refuse_reason, RTSE_REFUSE_BUSY);
         fake_ends(c, X400_REFUSED, OSI_USER, false);
@@ -220,14 +242,7 @@ an_association_that_broke_is_recovered_by_who_had_it(void)
         struct fake_world w;
         struct netaddr peer;
 
-        fake_prepare(&w);
-        w.mta.points = true;
-        w.o.checkpoint = 10;
-        w.o.recovery_ms = rows[i].recovery_ms;
-        fake_start(&w);
-        first = fake_bound(&w, RTSE_MONOLOGUE);
-        first->recovery =
-            (struct rtse_recovery){ .user = "\x04\x01Q", .user_n = 3, .checkpoint = 10 };
+        first = start_recoverable(&w, rows[i].recovery_ms);
         fake_ends(first, rows[i].how, OSI_TCP, false);
         CU_ASSERT_EQUAL(netaddr_parse(slice_of(rows[i].peer), &peer), 0);
         c = fake_call_from(&w, "ldn1", &peer);
@@ -258,13 +273,7 @@ a_recovery_ends_the_association_that_it_names(void)
     struct fake_world w;
     struct netaddr other;
 
-    fake_prepare(&w);
-    w.mta.points = true;
-    w.o.checkpoint = 10;
-    w.o.recovery_ms = 60000;
-    fake_start(&w);
-    first = fake_bound(&w, RTSE_MONOLOGUE);
-    first->recovery = (struct rtse_recovery){ .user = "\x04\x01Q", .user_n = 3, .checkpoint = 10 };
+    first = start_recoverable(&w, 60000);
     CU_ASSERT_EQUAL(netaddr_parse(SLICE_LIT("192.0.2.21"), &other), 0);
     c = fake_call_from(&w, "ldn1", &other);
     c->user->on_offer(c->ctx, &offer);
@@ -286,14 +295,11 @@ a_reload_leaves_associations_alone(void)
     struct fake_world w;
     struct x400_conn *c, *next;
 
-    fake_prepare(&w);
-    fake_start(&w);
-    c = fake_bound(&w, RTSE_MONOLOGUE);
+    c = start_bound(&w);
     w.o.remote_password = (struct slice)SLICE_LIT("new-secret");
     CU_ASSERT_EQUAL(x400_connector_set_options(w.c, &w.o), 0);
     CU_ASSERT_FALSE(c->closed);
-    next = fake_call(&w, "ldn1");
-    fake_offer(next, P1_1988_NORMAL, RTSE_MONOLOGUE, "PARIS", "par-secret");
+    next = fake_asked(&w, RTSE_MONOLOGUE);
     CU_ASSERT_TRUE(next->refused);
     fake_ends(next, X400_REFUSED, OSI_USER, false);
     fake_ends(c, X400_CLOSED, OSI_SESSION, false);
@@ -307,9 +313,7 @@ an_address_that_left_cuts_its_associations(void)
     struct x400_conn *c;
     struct netaddr other;
 
-    fake_prepare(&w);
-    fake_start(&w);
-    c = fake_bound(&w, RTSE_MONOLOGUE);
+    c = start_bound(&w);
     CU_ASSERT_EQUAL(netaddr_parse(SLICE_LIT("192.0.2.11"), &other), 0);
     x400_cut(w.x, &other);
     CU_ASSERT_FALSE(c->cut);
@@ -342,9 +346,8 @@ who_calls_from_elsewhere_is_refused(void)
             w.o.caller_count++;
         }
         fake_start(&w);
-        c = fake_call(&w, "ldn1");
+        c = fake_asked(&w, RTSE_MONOLOGUE);
         CU_ASSERT_TRUE(c->answered);
-        fake_offer(c, P1_1988_NORMAL, RTSE_MONOLOGUE, "PARIS", "par-secret");
         CU_ASSERT_EQUAL(c->accepted, rows[i].accepted);
         x400_connector_view(w.c, &v);
         CU_ASSERT_EQUAL(strstr(v.refused, "remote.from") == NULL, rows[i].accepted);

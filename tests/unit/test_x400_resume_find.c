@@ -76,6 +76,19 @@ octets(struct x400_conn *c, const struct sent *s, size_t from, size_t to, size_t
     }
 }
 
+/* The first transfer, over the association "one". */
+static struct x400_conn *
+begun(struct sent *s)
+{
+    struct x400_conn *c;
+
+    start();
+    sent_init(s, "M-1", 'a');
+    c = bound("one");
+    fake_begin(c);
+    return c;
+}
+
 /* The transfer of that association (the first activity there) goes on at the point. */
 static void
 resumes(struct x400_conn *c, const char *user, uint32_t point)
@@ -101,6 +114,14 @@ lost(struct x400_conn *c)
     fake_ends(c, X400_LOST, OSI_TCP, false);
 }
 
+static void
+finish(struct x400_conn *c, struct sent *s)
+{
+    lost(c);
+    fake_stop(&w);
+    sent_fini(s);
+}
+
 /* Reported as procedural: the peer begins anew. */
 static void
 expect_anew(const struct x400_conn *c)
@@ -124,13 +145,9 @@ expect_committed(const struct sent *s)
 static void
 what_was_secured_of_it_goes_on(void)
 {
-    struct x400_conn *c;
     struct sent s;
+    struct x400_conn *c = begun(&s);
 
-    start();
-    sent_init(&s, "M-1", 'a');
-    c = bound("one");
-    fake_begin(c);
     octets(c, &s, 0, 3 * POINT_BYTES + 100, POINT_BYTES);
     CU_ASSERT_EQUAL(c->secured_point, 3);
     lost(c);
@@ -142,9 +159,7 @@ what_was_secured_of_it_goes_on(void)
     expect_committed(&s);
     fake_intake_synced(&w.intake, 0, 0);
     CU_ASSERT_EQUAL(c->secured_point, 9);
-    lost(c);
-    fake_stop(&w);
-    sent_fini(&s);
+    finish(c, &s);
 }
 
 /* A resumption at point 0 says that nothing was confirmed. Its end has the number 1, and so must
@@ -152,13 +167,9 @@ what_was_secured_of_it_goes_on(void)
 static void
 a_part_confirms_no_end(void)
 {
-    struct x400_conn *c;
     struct sent s;
+    struct x400_conn *c = begun(&s);
 
-    start();
-    sent_init(&s, "M-1", 'a');
-    c = bound("one");
-    fake_begin(c);
     octets(c, &s, 0, POINT_BYTES + 100, POINT_BYTES);
     lost(c);
     c = bound("two");
@@ -173,9 +184,7 @@ a_part_confirms_no_end(void)
         fake_intake_synced(&w.intake, 0, 0);
         CU_ASSERT_EQUAL(c->secured, 1);
     }
-    lost(c);
-    fake_stop(&w);
-    sent_fini(&s);
+    finish(c, &s);
 }
 
 /* X.228 has segments of at most the checkpoint size: a point's number does not tell an offset then,
@@ -183,37 +192,26 @@ a_part_confirms_no_end(void)
 static void
 shorter_segments_are_not_kept(void)
 {
-    struct x400_conn *c;
     struct sent s;
+    struct x400_conn *c = begun(&s);
 
-    start();
-    sent_init(&s, "M-1", 'a');
-    c = bound("one");
-    fake_begin(c);
     octets(c, &s, 0, 3500, 700);
     CU_ASSERT_EQUAL(c->secured_point, 5); /* or a peer with a window would wait for ever */
     lost(c);
     c = bound("two");
     resumes(c, "one", 3);
     expect_anew(c);
-    lost(c);
-    fake_stop(&w);
-    sent_fini(&s);
+    finish(c, &s);
 }
 
 /* The peer ends it before the octets that we have: they were not its own. */
 static void
 a_resumption_shorter_than_what_came_is_refused(void)
 {
-    struct x400_conn *c;
     struct sent s;
-    size_t n;
+    struct x400_conn *c = begun(&s);
+    size_t n = buf_len(&s.apdu);
 
-    start();
-    sent_init(&s, "M-1", 'a');
-    n = buf_len(&s.apdu);
-    c = bound("one");
-    fake_begin(c);
     octets(c, &s, 0, n - n % POINT_BYTES, POINT_BYTES);
     lost(c);
     c = bound("two");
@@ -221,9 +219,7 @@ a_resumption_shorter_than_what_came_is_refused(void)
     fake_octets(c, slice_sub(buf_slice(&s.apdu), 2 * POINT_BYTES, 10), 10);
     end(c, 3);
     expect_anew(c);
-    lost(c);
-    fake_stop(&w);
-    sent_fini(&s);
+    finish(c, &s);
 }
 
 /* References have seconds in them, and some peers nothing else that changes. */
@@ -271,14 +267,10 @@ static void
 a_number_that_two_transfers_have_is_nobodys(void)
 {
     for (unsigned keep = 0; keep < 2; keep++) {
-        struct x400_conn *one, *c;
         struct sent a, b;
+        struct x400_conn *one = begun(&a), *c;
 
-        start();
-        sent_init(&a, "M-1", 'a');
         sent_init(&b, "M-2", 'b');
-        one = bound("one");
-        fake_begin(one);
         octets(one, &a, 0, 3 * POINT_BYTES, POINT_BYTES);
         fake_says(one, RTSE_IND_STOPPED, (struct rtse_ind){ .keep = keep != 0 }, false);
         fake_begin(one);
@@ -326,13 +318,9 @@ a_part_is_not_taken_by_another_of_its_name(void)
 static void
 two_resume_one_transfer_and_one_gets_it(void)
 {
-    struct x400_conn *c, *late;
     struct sent s;
+    struct x400_conn *c = begun(&s), *late;
 
-    start();
-    sent_init(&s, "M-1", 'a');
-    c = bound("one");
-    fake_begin(c);
     octets(c, &s, 0, 3 * POINT_BYTES, POINT_BYTES);
     lost(c);
     c = bound("two");

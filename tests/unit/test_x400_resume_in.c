@@ -52,6 +52,35 @@ moves(struct pair_mta *m)
     m->stopped = false;
 }
 
+/* A message of which so many octets came when the wire was cut. */
+static void
+begin_and_cut(uint64_t octets)
+{
+    start(P1_1988_NORMAL);
+    p.cut_at = octets;
+    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
+    pair_pump(&p.a);
+    while (p.cuts == 0) {
+        CHECK(loop_run(p.loop) == 0);
+    }
+}
+
+/* Until nobody says anything any more. */
+static void
+run_until_silent(void)
+{
+    uint64_t before;
+
+    do {
+        before = p.octets;
+        loop_timer_start(&p.guard, 100);
+        while (!p.guarded) {
+            CHECK(loop_run(p.loop) == 0);
+        }
+        p.guarded = false;
+    } while (p.octets != before || before == 0);
+}
+
 static void
 expect_whole(void)
 {
@@ -231,13 +260,7 @@ a_half_open_association_lets_go_of_its_part(void)
 static void
 a_resumption_that_came_too_early_comes_again(void)
 {
-    start(P1_1988_NORMAL);
-    p.cut_at = 150000;
-    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
-    pair_pump(&p.a);
-    while (p.cuts == 0) {
-        CHECK(loop_run(p.loop) == 0);
-    }
+    begin_and_cut(150000);
     p.b.parts_unknown = 2;
     pair_run(&p);
     expect_whole();
@@ -319,13 +342,7 @@ what_cannot_be_resumed_makes_nobody_wait(void)
 static void
 what_is_not_known_any_more_begins_anew(void)
 {
-    start(P1_1988_NORMAL);
-    p.cut_at = 150000;
-    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
-    pair_pump(&p.a);
-    while (p.cuts == 0) {
-        CHECK(loop_run(p.loop) == 0);
-    }
+    begin_and_cut(150000);
     moves(&p.b);
     for (unsigned i = 0; i < PAIR_PARTS; i++) {
         if (p.b.parts[i].used) {
@@ -343,20 +360,11 @@ what_is_not_known_any_more_begins_anew(void)
 static void
 no_point_is_confirmed_before_it_is_durable(void)
 {
-    uint64_t before;
-
     start(P1_1988_NORMAL);
     p.b.no_sync = true;
     (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
     pair_pump(&p.a);
-    do {
-        before = p.octets;
-        loop_timer_start(&p.guard, 100);
-        while (!p.guarded) {
-            CHECK(loop_run(p.loop) == 0);
-        }
-        p.guarded = false;
-    } while (p.octets != before || before == 0);
+    run_until_silent();
     CU_ASSERT_TRUE(p.octets < 9 * POINT_BYTES);
     CU_ASSERT_EQUAL(p.a.noted, 0);
     p.b.no_sync = false;
@@ -406,15 +414,8 @@ points_that_come_again_are_confirmed(void)
 {
     struct x400_note n;
     struct buf value;
-    uint64_t before;
 
-    start(P1_1988_NORMAL);
-    p.cut_at = 150000;
-    (void)pair_put(&p.a, P1_MESSAGE, CONTENT_BYTES);
-    pair_pump(&p.a);
-    while (p.cuts == 0) {
-        CHECK(loop_run(p.loop) == 0);
-    }
+    begin_and_cut(150000);
     moves(&p.a);
     CU_ASSERT_EQUAL_FATAL(
         x400_note_read((struct slice){ p.a.settings[0].value, p.a.settings[0].bytes }, &n), 0);
@@ -426,14 +427,7 @@ points_that_come_again_are_confirmed(void)
     buf_fini(&value);
     p.b.no_sync = true;
     pair_pump(&p.a);
-    do {
-        before = p.octets;
-        loop_timer_start(&p.guard, 100);
-        while (!p.guarded) {
-            CHECK(loop_run(p.loop) == 0);
-        }
-        p.guarded = false;
-    } while (p.octets != before);
+    run_until_silent();
     CU_ASSERT_EQUAL(p.b.reopened, 1);
     p.b.no_sync = false;
     loop_call_soon(p.loop, &p.b.sync);
