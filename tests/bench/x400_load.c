@@ -22,6 +22,7 @@
 #include "x400/p1_make.h"
 #include "x400/p1_stored.h"
 #include "x400/x400.h"
+#include "x400_plain.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -163,14 +164,6 @@ static struct intake_message *
 message_of(struct list *link)
 {
     return CONTAINER_OF(link, struct intake_message, link);
-}
-
-static int
-on_ready(void *ctx, uint64_t size_bytes)
-{
-    (void)ctx;
-    (void)size_bytes;
-    return 0;
 }
 
 /* "x400 /CONNECTOR/COUNTRY/ADMD/PRMD/B-12-4711 ...": the number, and when it was due. */
@@ -326,14 +319,6 @@ on_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
             message_of(it)->cb = NULL;
         }
     }
-}
-
-static struct or_route
-on_way(void *ctx, const struct x400_way *way)
-{
-    (void)ctx;
-    (void)way;
-    return (struct or_route){ .verdict = OR_ROUTE_GO, .instead_of = OR_ROUTE_NO_CONNECTOR };
 }
 
 static void
@@ -546,15 +531,6 @@ on_again(void *ctx)
 }
 
 static int
-up_yes(struct sched_session *s, transport_ready_fn *ready, void *ctx)
-{
-    (void)s;
-    (void)ready;
-    (void)ctx;
-    return 0;
-}
-
-static int
 up_content(struct sched_session *s, struct slice *out, transport_ready_fn *ready, void *ctx)
 {
     uint64_t head_bytes = buf_len(&s->head);
@@ -614,12 +590,6 @@ up_done(struct sched_session *s)
 }
 
 static void
-up_opened(struct sched_session *s)
-{
-    (void)s;
-}
-
-static void
 up_closed(struct sched_session *s, const struct transport_result *r)
 {
     s->open = false;
@@ -635,8 +605,8 @@ up_closed(struct sched_session *s, const struct transport_result *r)
     loop_call_soon(run.loop, &run.finish);
 }
 
-static const struct transport_up up = { up_yes, up_yes, up_content, up_seek, up_yes, up_recipient,
-    up_done, up_opened, up_closed };
+static const struct transport_up up = { plain_yes, plain_yes, up_content, up_seek, plain_yes,
+    up_recipient, up_done, plain_opened, up_closed };
 
 /* All messages have their answer: the sessions end, then the associations. */
 static void
@@ -761,7 +731,7 @@ options_make(void)
 static void
 begin(void)
 {
-    static const struct intake_ops ops = { .ready = on_ready,
+    static const struct intake_ops ops = { .ready = plain_room,
         .known = on_known,
         .open = on_open,
         .write = on_write,
@@ -773,7 +743,7 @@ begin(void)
         .unbound_max = SESSIONS_MAX,
         .unbound_per_client_max = SESSIONS_MAX,
         .times = x400_times_default };
-    struct x400_env env = { .intake = { &ops, NULL }, .route = on_way };
+    struct x400_env env = { .intake = { &ops, NULL }, .route = plain_way };
     struct vip_watch *watch;
     struct egress *egress = NULL;
     struct loop_signal *unused;

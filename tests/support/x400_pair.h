@@ -10,6 +10,7 @@
 #include "x400/x400.h"
 #include "x400/x400_resume.h"
 #include "x400/x400_trace.h"
+#include "x400_plain.h"
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -132,14 +133,6 @@ struct pair {
 };
 
 /* ---- the queue */
-
-static inline int
-pair_ready(void *ctx, uint64_t size_bytes)
-{
-    (void)ctx;
-    (void)size_bytes;
-    return 0;
-}
 
 static inline int
 pair_known(void *ctx, struct slice transid, struct intake_known *out)
@@ -529,15 +522,6 @@ pair_pump(void *ctx)
 }
 
 static inline int
-pair_up_yes(struct sched_session *s, transport_ready_fn *ready, void *ctx)
-{
-    (void)s;
-    (void)ready;
-    (void)ctx;
-    return 0;
-}
-
-static inline int
 pair_up_content(struct sched_session *s, struct slice *out, transport_ready_fn *ready, void *ctx)
 {
     const struct pair_entry *e = s->entry;
@@ -619,12 +603,6 @@ pair_up_done(struct sched_session *s)
 }
 
 static inline void
-pair_up_opened(struct sched_session *s)
-{
-    (void)s;
-}
-
-static inline void
 pair_up_closed(struct sched_session *s, const struct transport_result *r)
 {
     if (s->entry != NULL) {
@@ -636,8 +614,8 @@ pair_up_closed(struct sched_session *s, const struct transport_result *r)
     loop_stop(s->mta->pair->loop);
 }
 
-static const struct transport_up pair_up = { pair_up_yes, pair_up_yes, pair_up_content,
-    pair_up_seek, pair_up_yes, pair_up_recipient, pair_up_done, pair_up_opened, pair_up_closed };
+static const struct transport_up pair_up = { plain_yes, plain_yes, pair_up_content, pair_up_seek,
+    plain_yes, pair_up_recipient, pair_up_done, plain_opened, pair_up_closed };
 
 static inline void
 pair_reached(void *ctx)
@@ -910,7 +888,7 @@ pair_init(struct pair *p)
 static inline void
 pair_mta_start(struct pair *p, struct pair_mta *m, const char *prmd)
 {
-    static const struct intake_ops ops = { .ready = pair_ready,
+    static const struct intake_ops ops = { .ready = plain_room,
         .known = pair_known,
         .open = pair_open,
         .write = pair_write,

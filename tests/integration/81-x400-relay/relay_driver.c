@@ -23,6 +23,7 @@
 #include "x400/p1_report.h"
 #include "x400/p1_stored.h"
 #include "x400/x400.h"
+#include "x400_plain.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,14 +267,6 @@ on_forget(void *ctx, intake_commit_fn *cb, void *cb_ctx)
     }
 }
 
-static struct or_route
-on_way(void *ctx, const struct x400_way *way)
-{
-    (void)ctx;
-    (void)way;
-    return (struct or_route){ .verdict = OR_ROUTE_GO, .instead_of = OR_ROUTE_NO_CONNECTOR };
-}
-
 /* ---- what goes */
 
 struct sched_session {
@@ -382,15 +375,6 @@ on_again(void *unused)
 }
 
 static int
-up_yes(struct sched_session *s, transport_ready_fn *ready, void *ctx)
-{
-    (void)s;
-    (void)ready;
-    (void)ctx;
-    return 0;
-}
-
-static int
 up_content(struct sched_session *s, struct slice *out, transport_ready_fn *ready, void *ctx)
 {
     uint64_t n = MIN(sent_bytes - s->read, (uint64_t)32 * 1024);
@@ -452,12 +436,6 @@ up_done(struct sched_session *s)
 }
 
 static void
-up_opened(struct sched_session *s)
-{
-    (void)s;
-}
-
-static void
 up_closed(struct sched_session *s, const struct transport_result *r)
 {
     printf("closed %.*s\n", SLICE_FMT(r->reply));
@@ -469,8 +447,8 @@ up_closed(struct sched_session *s, const struct transport_result *r)
     }
 }
 
-static const struct transport_up up = { up_yes, up_yes, up_content, up_seek, up_yes, up_recipient,
-    up_done, up_opened, up_closed };
+static const struct transport_up up = { plain_yes, plain_yes, up_content, up_seek, plain_yes,
+    up_recipient, up_done, plain_opened, up_closed };
 
 /* ---- both */
 
@@ -533,7 +511,7 @@ begin(const struct p1_domain *domain)
         .unbound_max = 20,
         .unbound_per_client_max = 20,
         .times = { 30000, 30000, 60000, 60000, { 1000, 1000, 1000 }, 60000, 60000, 30000, 5000 } };
-    struct x400_env env = { .intake = { &ops, NULL }, .route = on_way };
+    struct x400_env env = { .intake = { &ops, NULL }, .route = plain_way };
     const char *source = getenv("SOURCE");
     struct vip_watch *watch;
     struct egress *egress;
