@@ -182,6 +182,13 @@ main(int argc, char **argv)
         (void)gethostname(node, sizeof(node) - 1);
         args.node = node;
     }
+    if (!queue_node_valid(args.node)) {
+        (void)fprintf(stderr,
+            "bridgeheadd: \"%.80s\" cannot be a node's name: it has 1 to %d bytes and no blanks. "
+            "Give --node another (under Pacemaker: name the node so in the cluster)\n",
+            args.node, QUEUE_NODE_CAP - 1);
+        return BRIDGEHEAD_EXIT_USAGE;
+    }
     if (args.config[0] != '/' &&
         getcwd(config, sizeof(config)) != NULL) { /* the keeper leaves this directory */
         size_t n = strlen(config);

@@ -79,6 +79,11 @@ struct queue_message {
 
 /* ---- opening: claim, seal, recover (design section 6). */
 
+/* An owner file has room for so much of a node's name, with its NUL. Valid: 1 byte or more and room
+ * for all of it (what is cut off could be another node's name), without blanks. */
+#define QUEUE_NODE_CAP 64
+bool queue_node_valid(const char *node);
+
 struct queue_fenced { /* what the cluster confirms: this owner is dead */
     const char *node; /* NULL: nothing confirmed */
     uint64_t epoch;
@@ -122,7 +127,7 @@ struct queue_options {
 };
 struct queue_claim { /* how it became ours: for the failover report */
     uint64_t epoch, previous_epoch;
-    char previous_node[64];
+    char previous_node[QUEUE_NODE_CAP];
     char cause[32]; /* "first", "released", "dead", "same-node", "fenced", "lease" */
     /* phases; replay: until the journal's end is known. load: after the seal, beside new mail */
     uint64_t lock_ms, claim_ms, wait_ms, replay_ms, seal_ms, load_ms;
@@ -307,7 +312,7 @@ const struct queue_claim *queue_claim_info(const struct queue *q);
 int queue_store_init(const char *path, uint64_t segment_bytes, uint32_t uid, uint32_t gid,
     char *text, size_t cap) MUST_USE;
 struct queue_owner {
-    char uuid[37], node[64], boot_id[64],
+    char uuid[37], node[QUEUE_NODE_CAP], boot_id[64],
         state[16]; /* state: "active", "released", "dead", "none" */
     uint64_t epoch, lease_ms, counter;
     bool locked; /* a live process holds LOCK */

@@ -33,6 +33,21 @@ struct queue_opening {
     uint64_t mark_ns; /* end of the last phase */
 };
 
+_Static_assert(QUEUE_NODE_CAP == OWNER_NODE_CAP, "the owner file's room for a node's name");
+
+bool
+queue_node_valid(const char *node)
+{
+    size_t n = strlen(node);
+
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)node[i] <= ' ' || node[i] == 0x7f) {
+            return false;
+        }
+    }
+    return n > 0 && n < QUEUE_NODE_CAP;
+}
+
 static int
 say(struct queue_opening *op, int rc, const char *what, const char *cure)
 {
@@ -636,7 +651,8 @@ queue_open(struct queue_opening **out, struct loop *l, const struct queue_option
     op->o = *o;
     op->cb = cb;
     op->ctx = ctx;
-    if (o->fenced.node != NULL) {
+    op->o.fenced.node = NULL;
+    if (o->fenced.node != NULL && queue_node_valid(o->fenced.node)) {
         (void)snprintf(op->fenced_node, sizeof(op->fenced_node), "%s", o->fenced.node);
         op->o.fenced.node = op->fenced_node;
     }

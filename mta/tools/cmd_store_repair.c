@@ -830,6 +830,11 @@ cmd_store_repair(struct tool *t, int argc, char **argv)
             return BRIDGEHEAD_EXIT_USAGE;
         }
     }
+    if (!queue_node_valid(node)) {
+        return tool_fail(t, BRIDGEHEAD_EXIT_USAGE,
+            tool_error(BRIDGEHEAD_EXIT_USAGE, "that cannot be a node's name",
+                "Give --node a name of 1 to 63 bytes without blanks."));
+    }
     code = tool_store_path(t, r.store, sizeof(r.store));
     if (code != 0 || app_conf_load(&c, t->config, NULL, ignore_fault, NULL) < 0) {
         return code != 0 ? code : BRIDGEHEAD_EXIT_CONFIG;

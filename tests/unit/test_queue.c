@@ -590,6 +590,21 @@ fencing_ends_everything_with_its_code(void)
 }
 
 static void
+a_nodes_name_fits_into_the_owner_file(void)
+{
+    char name[QUEUE_NODE_CAP + 1];
+
+    memset(name, 'n', sizeof(name));
+    name[QUEUE_NODE_CAP] = '\0';
+    CU_ASSERT_FALSE(queue_node_valid(name));
+    CU_ASSERT_TRUE(queue_node_valid(name + 1));
+    CU_ASSERT_FALSE(queue_node_valid(""));
+    CU_ASSERT_FALSE(queue_node_valid("n 1"));
+    CU_ASSERT_FALSE(queue_node_valid("n1\n"));
+    CU_ASSERT_TRUE(queue_node_valid("n1.example.org"));
+}
+
+static void
 only_the_reserves_of_owners_before_are_dropped(void)
 {
     static const char *const names[] = { "reserve.3", "reserve.4", "reserve.5", "reserve.x" };
@@ -619,6 +634,7 @@ TEST_MAIN("queue", TEST(a_committed_message_is_there_after_release_and_open),
     TEST(opening_can_be_given_up_while_it_waits), TEST(release_marks_a_dead_owner_of_this_node),
     TEST(segments_without_live_messages_go), TEST(settings_move_with_the_queue),
     TEST(a_message_that_waits_does_not_hold_the_journal_behind_it),
+    TEST(a_nodes_name_fits_into_the_owner_file),
     TEST(only_the_reserves_of_owners_before_are_dropped),
     TEST(descriptors_of_segments_that_are_only_read_are_closed),
     TEST(fencing_ends_everything_with_its_code))

@@ -165,6 +165,12 @@ wait_for 10 "the server to follow its keeper" no_daemon
 expect 0 "a dead owner of this node and boot" start_daemon relay --node elsewhere
 stop_daemon
 
+long=$(printf 'n%.0s' {1..64})
+expect 2 "a node's name that the store has no room for" start_daemon relay --node "$long"
+says "1 to 63 bytes"
+expect 2 "no node's name" start_daemon relay --node ""
+expect 2 "the same for a repair" bh store repair --node "$long"
+
 # ---- ports and addresses
 python3 -c '
 import socket, time
