@@ -2,7 +2,7 @@
  *
  * One heap node a message: the time of its delay notice or, later, of its expiry. Expiry does not
  * ask whether the destination is down or suspended; recipients in a session are failed when that
- * ends (sched_session.c: decide).
+ * ends (sched_outcome.c: decide).
  */
 #include "sched/sched_private.h"
 

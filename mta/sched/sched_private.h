@@ -5,7 +5,8 @@
  *   sched_deadline.c     delay notice and expiry; failing what waits
  *   sched_task.c         tasks: which recipients, in which state, counted where
  *   sched_destination.c  who may open a session now; back-off; moving mail to an alternate
- *   sched_session.c      one session's delivery: transport_up, results into outcomes
+ *   sched_session.c      sessions: their beginning and end, one delivery after the other
+ *   sched_outcome.c      what the transport says of each recipient, made into outcomes
  *   sched_notice.c       failure and delay notices
  *   sched_doubt.c        what the last owner had in hand
  *   sched_report.c       infos, why, totals
@@ -388,6 +389,14 @@ void session_seek(struct sched_session *ss, uint64_t offset);
 void session_close_content(struct sched_session *ss);
 /* It is no longer told when its attempt's record is durable. */
 void session_forget_try(struct sched_session *ss);
+
+/* ---- sched_outcome.c */
+/* What became of the delivery's index-th recipient; kept until the delivery is over. */
+void session_note_result(
+    struct sched_session *ss, uint32_t index, const struct transport_result *r);
+/* It is: what is known is recorded, and the task is gone. Recipients without a result go back to
+ * their destination's front, or (reroute) by their route. */
+void session_finish(struct sched_session *ss, bool reroute);
 
 /* ---- sched_notice.c */
 /* One failure to be told to the sender. Slices are copied. */
