@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+/* Of the connector it came by: as the rule of that name has it of the one it would go to. */
+static const char too_long[] = "too-long";
+
 /* Envelopes say a recipient twice, and lists of addresses come together: the queue has each once,
  * and what goes out names all recipients of that address (x400_out.c). */
 struct known {
@@ -168,6 +171,7 @@ judge_shares(struct judging *j)
             continue;
         }
         if (long_one) {
+            j->out->rule = too_long;
             fail(j->out, nth, P1_CAUSE_TOO_LONG);
         } else if (j->shares[nth].step == P1_REFUSE) {
             const struct p1_plan_rule *rule = p1_plan_rule(j->shares[nth].rule);
@@ -242,6 +246,8 @@ x400_judged_too_long(struct x400_judged *j, const struct p1_envelope *e)
 
     free_recipients(j);
     j->failed = 0;
+    j->why = NULL;
+    j->rule = too_long;
     ber_cursor_init(&c, e->recipients);
     for (uint32_t i = 0; p1_recipient_next(&c, &r) > 0; i++) {
         if ((r.indicators & P1_RESPONSIBLE) != 0) {

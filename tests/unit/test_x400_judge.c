@@ -77,6 +77,7 @@ a_message_that_is_too_long_or_goes_round_fails_for_all(void)
     CU_ASSERT_EQUAL(j.failed, 2);
     CU_ASSERT_EQUAL(j.recipient_count, 0);
     CU_ASSERT_EQUAL(j.outcomes[0].diagnostic, p1_code(P1_CAUSE_TOO_LONG)->diagnostic);
+    CU_ASSERT_STRING_EQUAL(j.rule, "too-long");
     x400_judged_fini(&j);
     j = judged(&h, OR_ROUTE_LOOP, 10, 10);
     CU_ASSERT_EQUAL(j.failed, 2);
@@ -92,7 +93,8 @@ a_message_that_is_too_long_or_goes_round_fails_for_all(void)
     x400_judged_too_long(&j, &h.e);
     CU_ASSERT_EQUAL(j.recipient_count, 0);
     CU_ASSERT_EQUAL(j.failed, 2);
-    CU_ASSERT_PTR_NOT_NULL(j.why);
+    CU_ASSERT_STRING_EQUAL(j.why, p1_code(P1_CAUSE_TOO_LONG)->text);
+    CU_ASSERT_STRING_EQUAL(j.rule, "too-long");
     x400_judged_fini(&j);
     p1_held_fini(&h);
 }
