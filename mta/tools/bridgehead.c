@@ -96,7 +96,7 @@ const struct tool_command tool_commands[] = {
         "The journal's records as they stand on the disk, also those that do not validate. "
         "Numbers are hexadecimal. Content only with --content. Reads only.",
         cmd_store_dump },
-    { "store repair", "[--yes] [--node NAME]",
+    { "store repair", "[--yes] [--node NAME] [--progress]",
         "Set aside what is damaged, so that the rest is whole: messages with what can be read of "
         "them (for queue import), damaged places, segments of which nothing can be read. Lists the "
         "steps and asks; --yes answers. Refused while somebody owns the store.",

@@ -48,6 +48,8 @@ struct repair {
     struct queue *q;
     int status; /* of what the loop was last run for */
     unsigned saved, settled, moved;
+    bool progress_wanted;
+    struct tool_progress progress;
     char text[512];
 };
 
@@ -654,6 +656,26 @@ run_steps(struct repair *r)
 
 /* ---- the command */
 
+static void
+on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    tool_progress(&((struct repair *)ctx)->progress, done, total);
+}
+
+/* The whole store is read: what takes time in a repair. */
+static int
+check(struct repair *r, struct store_look *look, struct store_totals *k)
+{
+    int rc;
+
+    tool_progress_begin(&r->progress, r->progress_wanted);
+    look->progress = r->progress.wanted ? on_progress : NULL;
+    look->ctx = r;
+    rc = store_check(look, k);
+    tool_progress_clear(&r->progress);
+    return rc;
+}
+
 /* The daemon must be able to open what is made here: as the store's account. */
 static int
 become_owner_of_store(const struct repair *r)
@@ -739,11 +761,11 @@ print_result(const struct repair *r, uint64_t damaged)
 }
 
 static int
-result(const struct repair *r)
+result(struct repair *r)
 {
     struct store_look look = { .path = r->store };
     struct store_totals k;
-    int rc = store_check(&look, &k);
+    int rc = check(r, &look, &k);
 
     return rc < 0 ? tool_store_fail(r->t, rc, look.text) : print_result(r, k.damaged);
 }
@@ -776,10 +798,10 @@ repair(struct repair *r, const char *node)
 static int
 plan_and_repair(struct repair *r, const char *node, bool yes)
 {
-    struct store_look look = { .path = r->store, .finding = on_finding, .ctx = r };
+    struct store_look look = { .path = r->store, .finding = on_finding };
     struct queue_owner owner;
     struct store_totals totals;
-    int code, rc = store_check(&look, &totals);
+    int code, rc = check(r, &look, &totals);
 
     if (rc < 0 && r->count == 0) {
         return tool_store_fail(r->t, rc, look.text);
@@ -823,10 +845,13 @@ cmd_store_repair(struct tool *t, int argc, char **argv)
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--yes") == 0) {
             yes = true;
+        } else if (strcmp(argv[i], "--progress") == 0) {
+            r.progress_wanted = true;
         } else if (strcmp(argv[i], "--node") == 0 && i + 1 < argc) {
             node = argv[++i];
         } else {
-            (void)fputs("usage: bridgehead store repair [--yes] [--node NAME]\n", stderr);
+            (void)fputs(
+                "usage: bridgehead store repair [--yes] [--node NAME] [--progress]\n", stderr);
             return BRIDGEHEAD_EXIT_USAGE;
         }
     }

@@ -52,8 +52,9 @@ begin() { # a fresh store with three messages of which the second is large
 }
 held_is() { [[ $(bh queue show "$1" --json | field held) = "$2" ]]; }
 repair() {
-    expect 6 "repair without --yes lists its steps" bh store repair
+    expect 6 "repair without --yes lists its steps" bh store repair --progress
     says "--yes"
+    says "100 %"
     expect 0 "repair" bh store repair --yes
     whole "after the repair"
 }
