@@ -244,6 +244,18 @@ no_command(int argc, char **argv, bool help)
     return BRIDGEHEAD_EXIT_USAGE;
 }
 
+/* Half a list is no list: a full disk behind standard output is told. But what the monitor asks is
+ * answered by the exit code, whoever reads the rest. */
+static int
+printed(const struct tool_command *c, int code)
+{
+    if (code != 0 || c->run == cmd_probe || (fflush(stdout) == 0 && ferror(stdout) == 0)) {
+        return code;
+    }
+    (void)fputs("bridgehead: standard output: not all could be written\n", stderr);
+    return BRIDGEHEAD_EXIT_WRITE_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -270,13 +282,13 @@ main(int argc, char **argv)
         return no_command(left, argv + 1, help);
     }
     if (help) {
-        (void)printf("usage: bridgehead [--config FILE | --instance NAME] [--json] %s %s\n\n%s\n",
-            c->name, c->args, c->help);
+        (void)printf("usage: bridgehead [--config FILE | --instance NAME] [--json] %s%s%s\n\n%s\n",
+            c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
         return 0;
     }
     if (c->args[0] == '\0' && left > words) { /* it takes none */
         (void)fprintf(stderr, "bridgehead: unexpected argument \"%s\"\n", argv[1 + words]);
         return tool_usage(c);
     }
-    return c->run(&t, left - words, argv + 1 + words);
+    return printed(c, c->run(&t, left - words, argv + 1 + words));
 }

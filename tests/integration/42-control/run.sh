@@ -206,6 +206,9 @@ ids | sort -u >/mnt/ids
 (($(wc -l </mnt/ids) == 450)) || fail "a page was repeated"
 grep -o "smtp.in.accepted id=[^ ]*" /mnt/relay.log | cut -d= -f2 | sort >/mnt/in-the-log
 [[ -z $(comm -23 /mnt/ids /mnt/in-the-log) ]] || fail "the log has other ids: $(comm -23 /mnt/ids /mnt/in-the-log | head -n 3)"
+expect 9 "a list onto a full disk" bash -c 'bridgehead --config /mnt/relay.conf queue list >/dev/full'
+says "standard output"
+expect 0 "what the monitor asks, onto a full disk" bash -c 'bridgehead --config /mnt/relay.conf probe >/dev/full'
 mapfile -t many < <(ids)
 (($(bh queue list --json "${many[@]}" | sort -u | wc -l) == 450)) || fail "a list of 450 ids"
 expect 0 "hold of many ids" bh queue hold "${many[@]}"
