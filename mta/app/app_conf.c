@@ -75,7 +75,7 @@ static const struct conf_key table[] = {
     { "connector.*.source", CONF_STRINGS, 1, APP_VIPS_MAX, NULL, NULL, false, true, "Virtual IPs to send from. Default: the first of each family." },
     { "connector.*.port", CONF_INT, 1, 65535, NULL, NULL, false, true, "Port for hosts without one. Default: 25; of x400 102." },
     { "connector.*.concurrency", CONF_INT, 1, 1000, "20", NULL, false, true, "smtp, lmtp: sessions to one destination." },
-    { "connector.*.limit", CONF_INT, 0, 100000, "500", NULL, false, true, "smtp, lmtp: sessions of the connector; 0: no limit." },
+    { "connector.*.limit", CONF_INT, 0, 100000, "500", NULL, false, true, "smtp, lmtp: sessions of the connector; 0: no limit. A new destination that is silent holds up to five of them until a time-out: where hundreds may be silent at once, more are needed." },
     { "connector.*.recipients", CONF_INT, 1, 1000, "100", NULL, false, true, "smtp, lmtp: recipients in one transaction." },
     { "connector.*.messages_per_session", CONF_INT, 0, 1000000, "1000", NULL, false, true, "smtp, lmtp: messages before a session is closed; 0: no limit." },
     { "connector.*.idle", CONF_DURATION, 0, MIN_MS(60), "5s", NULL, false, true, "smtp, lmtp: how long an idle session is kept." },
