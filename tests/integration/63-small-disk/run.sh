@@ -33,7 +33,7 @@ mount_small() {
 }
 # to the last block, as root
 fill() {
-    dd if=/dev/zero of=/mnt/small/fill bs=64k 2>/dev/null || true
+    dd if=/dev/zero of=/mnt/small/fill bs=64k oflag=append conv=notrunc 2>/dev/null || true
     dd if=/dev/zero of=/mnt/small/fill bs=4k oflag=append conv=notrunc 2>/dev/null || true
     sync --file-system /mnt/small
 }
@@ -107,7 +107,22 @@ wait_for 10 "another owner on a full disk" degraded reserve-in-use
 bh connector resume up
 wait_for 60 "an empty queue on a full disk" drained
 echo "ok: filled to the last block: $(($(refused) - before)) messages are refused, and another owner delivered the others"
+
+# And again and again, while root takes what each of them frees: each start takes an owner file and a first segment of the
+# reserve, or two segments once these are gone. With the last one gone the next start says so, and leaves nothing behind.
+for ((starts = 0; starts < 20; starts++)); do
+    crash
+    fill
+    start_daemon 2>/dev/null || break
+done
+((starts < 20)) || fail "starts without an end, of nothing"
+before=$(find /mnt/small/store | sort)
+expect 9 "a start without room" start_daemon
+says "The disk is full: make room for one segment"
+[[ $(find /mnt/small/store | sort) = "$before" ]] || fail "it left something behind: $(find /mnt/small/store)"
+echo "ok: $starts starts in a row that found nothing but the reserve"
 rm /mnt/small/fill
+start_daemon
 wait_for 20 "serving" serving_state
 send 20 --tag room
 verify
