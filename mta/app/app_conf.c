@@ -330,23 +330,31 @@ take_vips(struct pass *p, const char *vip_text)
     }
 }
 
-static void
-check_listener_alone(struct pass *p, struct slice name, const struct netaddr *a)
+static const struct app_listener *
+listener_at(const struct app_conf *c, const struct netaddr *a)
 {
-    const struct app_conf *c = p->c;
-    char key[APP_KEY_CAP];
-
     for (size_t i = 0; i < c->listener_count; i++) {
         for (size_t j = 0; j < c->listeners[i].address_count; j++) {
             const struct netaddr *other = &c->listeners[i].addresses[j];
 
             if (netaddr_eq(other, a) && other->port == a->port) {
-                app_conf_fault(p, app_conf_key(key, "listener", name, "port"),
-                    "Give one of them another port.", "listener %s has the same address and port",
-                    c->listeners[i].name);
-                return;
+                return &c->listeners[i];
             }
         }
+    }
+    return NULL;
+}
+
+static void
+check_listener_alone(struct pass *p, struct slice name, const struct netaddr *a)
+{
+    const struct app_listener *other = listener_at(p->c, a);
+    char key[APP_KEY_CAP];
+
+    if (other != NULL) {
+        app_conf_fault(p, app_conf_key(key, "listener", name, "port"),
+            "Give one of them another port.", "listener %s has the same address and port",
+            other->name);
     }
 }
 
@@ -390,6 +398,19 @@ take_listener(struct pass *p, struct slice name)
     c->listener_count++;
 }
 
+/* What it hands to itself comes back until it has too many Received fields. */
+static void
+check_hop_is_another(
+    struct pass *p, const struct app_connector *o, const char *key, const struct netaddr *a)
+{
+    const struct app_listener *own = listener_at(p->c, a);
+
+    if (o->protocol == APP_SMTP && own != NULL && own->protocol == APP_SMTP) {
+        app_conf_fault(p, key, "Name the host behind this one.",
+            "listener %s of this instance is there: the mail would come back", own->name);
+    }
+}
+
 static void
 take_hop(struct pass *p, struct app_connector *o, const char *key, struct slice text)
 {
@@ -401,6 +422,7 @@ take_hop(struct pass *p, struct app_connector *o, const char *key, struct slice 
     *hop = (struct app_hop){ .port = o->port };
     if (netaddr_parse_port(text, o->port, &hop->address) == 0) {
         hop->port = hop->address.port;
+        check_hop_is_another(p, o, key, &hop->address);
         o->hop_count++;
         return;
     }

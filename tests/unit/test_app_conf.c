@@ -179,6 +179,10 @@ static const struct fault_row faults[] = {
     { RELAY, "relay = { postmaster = \"operator\"; };", "relay.postmaster", "not an address",
         "LOCAL@DOMAIN", EV_CONF_INVALID },
     { CONNECTOR,
+        "connector = { up = { protocol = \"smtp\"; next_hop = [\"192.0.2.11\"]; }; internet = { "
+        "protocol = \"smtp\"; }; };",
+        "connector.up.next_hop", "come back", "behind this one", EV_CONF_INVALID },
+    { CONNECTOR,
         "connector = { up = { protocol = \"smtp\"; source = [\"192.0.2.99\"]; }; internet = { "
         "protocol = \"smtp\"; }; };",
         "connector.up.source", "192.0.2.99", "virtual IPs", EV_CONF_INVALID },
