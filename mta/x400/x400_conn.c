@@ -473,7 +473,7 @@ timed_out(struct x400_conn *c, enum stack_wait wait)
     } else if (wait == STACK_WAIT_CONFIRM) {
         check(c, stack_stop(&c->stack, true)); /* then its confirmation is awaited, or abort */
     } else if (wait == STACK_WAIT_IDLE && !c->incoming) {
-        c->closing = true;
+        c->closing = c->closing || c->user->on_idle == NULL || c->user->on_idle(c->ctx);
     } else {
         stop(c, X400_TIMED_OUT, RTSE_ABORT_TEMPORARY, -ETIMEDOUT,
             wait == STACK_WAIT_OCTETS && c->patience.slow

@@ -114,7 +114,7 @@ struct x400_end {
     bool broken;   /* a transfer was under way, in either direction: x400_conn_recovery */
 };
 
-/* All but on_end may be NULL if it cannot come. */
+/* All but on_end may be NULL if it cannot come; on_idle in any case. */
 struct x400_conn_user {
     void (*on_called)(void *ctx, struct slice calling, struct slice called);
     void (*on_offer)(void *ctx, const struct rtse_open *offer);
@@ -126,6 +126,9 @@ struct x400_conn_user {
      * x400_conn_write left none. */
     void (*on_room)(void *ctx);
     void (*on_end)(void *ctx, const struct x400_end *end);
+    /* Nothing was under way for the idle time, and we opened it. True, or no such callback: it is
+     * released now, and must be used no more. False: it is about to be used, and stays. */
+    bool (*on_idle)(void *ctx);
 };
 
 /* An error here means that no callback ever runs: -ENOMEM; BH_ENOVIP, … of egress for the only or

@@ -409,6 +409,26 @@ on_room(void *ctx)
     }
 }
 
+/* Who has it but nothing to send finds another one, if something comes before the peer's answer to
+ * the release; who is about to send keeps it. */
+static bool
+on_idle(void *ctx)
+{
+    struct x400_link *l = ctx;
+    struct transport_session *t = l->session;
+
+    if (t != NULL && t->d != NULL) {
+        return false;
+    }
+    if (t != NULL) {
+        l->session = NULL;
+        t->at = NULL;
+        loop_call_soon(l->x->env.loop, &t->task); /* and ends, if nothing comes until then */
+    }
+    l->closing = l->released = true;
+    return true;
+}
+
 const char *
 x400_link_refused(const struct x400_end *end)
 {
@@ -447,4 +467,5 @@ const struct x400_conn_user x400_link_user = { .on_called = x400_answer_call,
     .on_opened = on_opened,
     .on_rtse = on_rtse,
     .on_room = on_room,
-    .on_end = on_end };
+    .on_end = on_end,
+    .on_idle = on_idle };

@@ -35,6 +35,7 @@ struct rig_end {
     /* what it does not do by itself */
     bool mute_call, mute_offer, holds, mute_please, keeps;
     unsigned refuse_call; /* TP0_REASON_ + 1 */
+    unsigned stays;       /* so often it is not idle */
     bool refuse_bind;
     const char *free_at; /* a word: freed in that callback */
 };
@@ -186,8 +187,18 @@ rig_on_end(void *ctx, const struct x400_end *end)
     }
 }
 
+static inline bool
+rig_on_idle(void *ctx)
+{
+    struct rig_end *e = ctx;
+    bool stays = e->stays > 0;
+
+    e->stays -= stays;
+    return !stays;
+}
+
 static const struct x400_conn_user rig_user = { rig_on_called, rig_on_offer, rig_on_opened,
-    rig_on_rtse, rig_on_room, rig_on_end };
+    rig_on_rtse, rig_on_room, rig_on_end, rig_on_idle };
 
 static inline void
 rig_on_accept(void *ctx, int fd, const struct netaddr *peer)

@@ -429,6 +429,24 @@ a_peer_that_stalls_in_any_state_is_given_up(void)
     }
 }
 
+/* Whoever is about to use it says so, and is asked again. */
+static void
+an_association_is_released_when_its_user_has_no_use_for_it(void)
+{
+    static struct x400_rig r;
+    struct x400_options o;
+
+    rig_start(&r);
+    set_times(&r, STALL_IDLE_OUT);
+    o = rig_options(&r, PRESENTATION_NORMAL, 0);
+    r.out.stays = 2;
+    rig_open(&r, &o);
+    CU_ASSERT_TRUE(rig_until(&r.out, "ended "));
+    CU_ASSERT_EQUAL(r.out.stays, 0);
+    CU_ASSERT_EQUAL(r.out.end.how, X400_CLOSED);
+    rig_stop(&r);
+}
+
 struct drip {
     struct rig_end *from;
     struct loop_timer timer;
@@ -705,8 +723,9 @@ TEST_MAIN("x400_conn", TEST(three_protocols_bind_transfer_and_unbind),
     TEST(the_turn_is_asked_for_and_given_and_asked_back_to_close),
     TEST(a_broken_association_is_recovered_where_it_was),
     TEST(a_refusal_names_its_layer_and_reason), TEST(one_address_after_another_is_tried),
-    TEST(a_peer_that_stalls_in_any_state_is_given_up), TEST(a_peer_that_drips_is_given_up),
-    TEST(an_answer_of_ours_that_takes_its_time_is_no_stall),
+    TEST(a_peer_that_stalls_in_any_state_is_given_up),
+    TEST(an_association_is_released_when_its_user_has_no_use_for_it),
+    TEST(a_peer_that_drips_is_given_up), TEST(an_answer_of_ours_that_takes_its_time_is_no_stall),
     TEST(thousands_of_failed_binds_leave_nothing_behind),
     TEST(mutated_associations_leave_nothing_behind),
     TEST(an_association_may_be_freed_in_any_callback),

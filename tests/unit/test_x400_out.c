@@ -463,6 +463,88 @@ the_next_delivery_follows_and_the_limit_of_an_association_holds(void)
     }
 }
 
+/* Mail that comes between our release and the peer's answer to it, which may be a minute, takes
+ * another association. */
+static void
+an_idle_association_is_left_before_it_is_released(void)
+{
+    struct rig g;
+    struct sched_session second;
+    struct x400_conn *c;
+    uint64_t was;
+
+    rig_init(&g, 1, 100);
+    second = g.s;
+    c = opened(&g);
+    sent(&g, c);
+    was = c->apdu_bytes;
+    CU_ASSERT_TRUE(c->user->on_idle(c->ctx));
+    run_a_while(g.w.loop);
+    CU_ASSERT_EQUAL(g.s.closed, 1);
+    buf_clear(&c->out);
+    CU_ASSERT_EQUAL(g.transport.ops->open(
+                        g.transport.ctx, L("paris"), &second, &g.deliveries[0], &second.transport),
+        0);
+    run_a_while(g.w.loop);
+    CU_ASSERT_EQUAL_FATAL(fake_conn_count, 2);
+    fake_opened(&fake_conns[1], P1_1988_NORMAL, "PARIS", "par-secret");
+    run_a_while(g.w.loop);
+    CU_ASSERT_EQUAL(fake_conns[1].apdu_bytes, was);
+    CU_ASSERT_EQUAL(buf_len(&c->out), 0);
+    CU_ASSERT_FALSE(c->closed); /* x400_conn releases it by itself */
+    fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+    sent(&g, &fake_conns[1]);
+    CU_ASSERT_EQUAL(second.kinds[0], OUTCOME_DELIVERED);
+    fake_ends(&fake_conns[1], X400_CLOSED, OSI_SESSION, false);
+    rig_stop(&g);
+}
+
+/* The scheduler gives the session work in the same turn of the loop. */
+static void
+an_idle_session_that_gets_work_finds_another(void)
+{
+    struct rig g;
+    struct x400_conn *c;
+
+    rig_init(&g, 2, 100);
+    g.s.count = 1; /* the second one comes later */
+    c = opened(&g);
+    sent(&g, c);
+    CU_ASSERT_TRUE(c->user->on_idle(c->ctx));
+    g.transport.ops->work(g.s.transport, &g.deliveries[1]);
+    run_a_while(g.w.loop);
+    CU_ASSERT_EQUAL(g.s.closed, 0);
+    CU_ASSERT_EQUAL_FATAL(fake_conn_count, 2);
+    fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+    fake_opened(&fake_conns[1], P1_1988_NORMAL, "PARIS", "par-secret");
+    run_a_while(g.w.loop);
+    sent(&g, &fake_conns[1]);
+    CU_ASSERT_EQUAL(g.s.results, 4);
+    fake_ends(&fake_conns[1], X400_CLOSED, OSI_SESSION, false);
+    rig_stop(&g);
+}
+
+/* A slow disk may need longer than a short idle time. */
+static void
+an_association_with_a_delivery_in_hand_is_not_idle(void)
+{
+    struct rig g;
+    struct x400_conn *c;
+
+    fake_prepare(&g.w);
+    rig_start(&g, 1, 100);
+    g.s.attempted = BH_EBUSY;
+    c = opened(&g);
+    CU_ASSERT_EQUAL(c->apdu_bytes, 0);
+    CU_ASSERT_FALSE(c->user->on_idle(c->ctx));
+    ready(&g);
+    CU_ASSERT_TRUE(c->apdu_bytes > 100);
+    sent(&g, c);
+    CU_ASSERT_EQUAL(g.s.kinds[1], OUTCOME_DELIVERED);
+    fake_ends(c, X400_CLOSED, OSI_SESSION, false);
+    rig_stop(&g);
+}
+
 /* Two-way alternate over an association that the peer opened: the turn is asked for, used, and
  * given when the peer wants it and has waited its number of messages. */
 static void
@@ -662,6 +744,9 @@ TEST_MAIN("x400_out", TEST(what_goes_out_is_for_these_recipients_alone),
     TEST(what_is_not_due_yet_waits_and_the_association_goes_on),
     TEST(another_mta_that_answers_gets_nothing),
     TEST(the_next_delivery_follows_and_the_limit_of_an_association_holds),
+    TEST(an_idle_association_is_left_before_it_is_released),
+    TEST(an_idle_session_that_gets_work_finds_another),
+    TEST(an_association_with_a_delivery_in_hand_is_not_idle),
     TEST(the_peers_association_carries_our_mail_when_it_gives_the_turn),
     TEST(without_work_the_turn_is_given_at_once_and_a_free_association_is_told_of),
     TEST(another_association_is_opened_only_when_it_may),

@@ -54,7 +54,7 @@ on_offer(void *ctx, const struct rtse_open *offer)
 }
 
 static const struct x400_conn_user answers = { rig_on_called, on_offer, NULL, rig_on_rtse, NULL,
-    rig_on_end };
+    rig_on_end, NULL };
 
 static void
 on_accept(void *ctx, int fd, const struct netaddr *peer)

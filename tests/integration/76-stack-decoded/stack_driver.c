@@ -269,7 +269,7 @@ on_end(void *ctx, const struct x400_end *end)
 }
 
 static const struct x400_conn_user user = { on_called, on_offer, on_opened, on_rtse, on_room,
-    on_end };
+    on_end, NULL };
 
 static void
 on_accept(void *ctx, int fd, const struct netaddr *peer)
