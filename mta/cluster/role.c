@@ -18,10 +18,11 @@ role_state_name(enum role_state s)
     return (unsigned)s < ROLE_STATE_COUNT ? names[s] : "unknown";
 }
 
-static const struct {
+struct reason_row {
     enum role_reason reason;
     const char *name, *text;
-} reason_rows[] = {
+};
+static const struct reason_row reason_rows[] = {
     { ROLE_VIP_MISSING, "vip-missing",
         "a virtual IP is not on this host: look at its IPaddr2 resource" },
     { ROLE_RESTARTED, "server-restarted",
@@ -46,26 +47,29 @@ static const struct {
 };
 _Static_assert(1 << ARRAY_LEN(reason_rows) == ROLE_REASONS_END, "a reason has no row");
 
+static const struct reason_row *
+row_of(enum role_reason r)
+{
+    static const struct reason_row unknown = { .name = "unknown", .text = "" };
+
+    for (size_t i = 0; i < ARRAY_LEN(reason_rows); i++) {
+        if (reason_rows[i].reason == r) {
+            return &reason_rows[i];
+        }
+    }
+    return &unknown;
+}
+
 const char *
 role_reason_name(enum role_reason r)
 {
-    for (size_t i = 0; i < ARRAY_LEN(reason_rows); i++) {
-        if (reason_rows[i].reason == r) {
-            return reason_rows[i].name;
-        }
-    }
-    return "unknown";
+    return row_of(r)->name;
 }
 
 const char *
 role_reason_text(enum role_reason r)
 {
-    for (size_t i = 0; i < ARRAY_LEN(reason_rows); i++) {
-        if (reason_rows[i].reason == r) {
-            return reason_rows[i].text;
-        }
-    }
-    return "";
+    return row_of(r)->text;
 }
 
 /* A VIP that is not there yet is no complaint within its grace: IPaddr2 starts after us. */
