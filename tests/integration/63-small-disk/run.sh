@@ -41,7 +41,8 @@ fill() {
 mkdir /mnt/small
 mount_small
 mkdir /mnt/small/store
-write_config relay 'store = { path = "/mnt/small/store"; reserve = "8MiB"; snapshot = "16MiB"; };'
+store='store = { path = "/mnt/small/store"; reserve = "8MiB"; snapshot = "16MiB"; };'
+write_config relay "$store"
 chown bridgehead: /mnt/small/store
 bh store init --segment 2MiB >/dev/null
 start_daemon
@@ -67,6 +68,13 @@ degraded disk-full || fail "the state does not say why: $(bh status)"
 logged "1413 queue.no-room" || fail "no event for what is refused"
 [[ $(offer 1000) = "250 "* ]] || fail "1 kB has no room: $(offer 1000)"
 degraded disk-full || fail "30 MB have no room still, but the state says nothing: $(bh status)"
+write_config relay "$store limits = { message_size = \"10MiB\"; };"
+expect 0 "a reload by which nothing so long comes any more" bh reload
+wait_for 10 "serving" serving_state
+write_config relay "$store"
+expect 0 "a reload by which it comes" bh reload
+no_room || fail "30 MB have room: $(offer 30000000)"
+degraded disk-full || fail "the state does not say why: $(bh status)"
 rm /mnt/small/others
 wait_for 10 "serving" serving_state
 [[ $(offer 30000000) = "250 "* ]] || fail "30 MB have no room: $(offer 30000000)"
