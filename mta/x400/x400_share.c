@@ -295,6 +295,9 @@ make(struct sharing *s, struct x400_share *out)
     if (rc < 0) {
         return rc == -ENOMEM ? rc : BH_EDAMAGED;
     }
+    if (s->e.kind != P1_MESSAGE && q->content_bytes > 0) {
+        return BH_EDAMAGED; /* a probe or report is all envelope: out of a file that was changed */
+    }
     rc = in_time(s, out);
     rc = rc < 0 ? rc : not_back(s, out);
     if (rc < 0) {

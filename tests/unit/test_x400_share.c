@@ -288,6 +288,10 @@ a_stored_envelope_that_is_none_is_damage(void)
     CU_ASSERT_EQUAL(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1), BH_EDAMAGED);
     CU_ASSERT_PTR_NULL(s.why);
     p1_held_fini(&h);
+    p1_hold(&h, (struct p1_made){ .kind = P1_PROBE }, to, 3, 0); /* with five octets behind it */
+    CU_ASSERT_EQUAL(shared(&s, &h, P1_1988_NORMAL, 0, &a, 1), BH_EDAMAGED);
+    CU_ASSERT_PTR_NULL(s.why);
+    p1_held_fini(&h);
 }
 
 TEST_MAIN("x400_share", TEST(responsibility_goes_for_this_deliverys_addresses),
