@@ -72,7 +72,8 @@
     X(EV_SMTP_COMMIT_FAILED, 1205, "smtp.in.commit.failed", WARN, "A received message could not be made durable; the client was told to try again.", "See the event of the queue or of the ownership before it.") \
     X(EV_SMTP_CLOSED, 1206, "smtp.in.closed", INFO, "A session was ended by us; the line has the reply: time-out, too many errors, a bare LF, draining.", "None needed; a client that is closed again and again has to be repaired.") \
     X(EV_SMTP_SESSION_REFUSED, 1207, "smtp.in.session.refused", WARN, "A client was turned away with 421 before its session began.", "If the client is wanted, add it to relay.clients (they have no limit of their own) or raise limits.sessions_per_client; raise limits.sessions if that is reached.") \
-    X(EV_SMTP_KNOWN, 1208, "smtp.in.known", INFO, "A client came again with a transaction that had completed, because it had not heard so (CHECKPOINT); it was told, and nothing was taken twice.", "None needed.")
+    X(EV_SMTP_KNOWN, 1208, "smtp.in.known", INFO, "A client came again with a transaction that had completed, because it had not heard so (CHECKPOINT); it was told, and nothing was taken twice.", "None needed.") \
+    X(EV_SMTP_LEFT, 1209, "smtp.in.left", INFO, "A session ended before its message was durable, and no answer could be given. The message is in the queue all the same if it reached the disk; a client that sends it again sends another.", "None needed; a client that does so often does not wait for the answer to the final dot (RFC 5321 asks for 10 minutes).")
 
 #define BRIDGEHEAD_EVENTS_SMTP_OUT(X) \
     X(EV_SMTP_OUT_CONNECTED, 1300, "smtp.out.connected", DEBUG, "An SMTP session to a next hop was opened.", "None needed.") \

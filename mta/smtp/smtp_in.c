@@ -130,6 +130,7 @@ client_put(struct smtp_in *in, struct client *c)
 }
 
 static void on_commit(void *ctx, int status);
+static void log_left(const struct session *s);
 
 static void
 message_abort(struct session *s)
@@ -147,6 +148,7 @@ session_end(struct session *s, uint64_t linger_ms)
     struct smtp_in *in = s->in;
 
     if (s->committing) {
+        log_left(s);
         in->intake.ops->forget(in->intake.ctx, on_commit, s);
     }
     message_abort(s);
@@ -190,6 +192,21 @@ log_accepted(struct session *s)
     log_event(EV_SMTP_ACCEPTED, LF_ID("id", s->message_id), LF_STR("client", address),
         LF_SLICE("from", t->sender), LF_UINT("size", t->size_bytes),
         LF_UINT("rcpts", t->recipient_count), LF_STR("msgid", t->header.message_id));
+}
+
+/* Without this line nobody could tell later where the message came from. */
+static void
+log_left(const struct session *s)
+{
+    const struct smtp_transaction *t = s->proto.transaction;
+    char address[NETADDR_TEXT_CAP];
+
+    netaddr_text(&s->who.address, address);
+    log_event(EV_SMTP_LEFT, LF_ID("id", s->message_id), LF_STR("client", address),
+        LF_SLICE("from", t != NULL ? t->sender : SLICE_NONE),
+        LF_UINT("size", t != NULL ? t->size_bytes : 0),
+        LF_UINT("rcpts", t != NULL ? t->recipient_count : 0),
+        LF_STR("msgid", t != NULL ? t->header.message_id : ""));
 }
 
 static void
