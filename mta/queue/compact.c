@@ -16,8 +16,9 @@
 #include "queue/queue_int.h"
 #include <stdlib.h>
 
-#define PIECE_BYTES (256 * KIB) /* of a batch: it takes that much longer for those beside us */
-#define SKIP_BYTES  64          /* looking at a message that is passed by, in bytes of a piece */
+#define PIECE_BYTES     (256 * KIB) /* of a batch: it takes that much longer for those beside us */
+#define PIECE_BYTES_MAX (2 * MIB)
+#define SKIP_BYTES      64 /* looking at a message that is passed by, in bytes of a piece */
 /* in a copied COMMIT, of one recipient */
 #define TRANSFER_BYTES (COPIED_STATEMENT_BYTES + ATTEMPT_HEAD_BYTES + 4 + ATTEMPT_TAIL_BYTES)
 
@@ -633,16 +634,31 @@ queue_compact_piece_bytes(const struct queue *q)
     return MIN((uint64_t)PIECE_BYTES, q->segment_bytes / 8);
 }
 
+/* Where others write faster than that, a quarter of what they wrote since the last piece: or the
+ * round would never catch up with them. */
+static uint64_t
+piece_bytes(struct queue *q)
+{
+    uint64_t here = journal_position(q->journal), since = here - q->compaction.piece_at;
+    uint64_t most = queue_compact_piece_bytes(q);
+
+    q->compaction.piece_at = here;
+    /* at most half of what makes the journal full: intakes go on beside it */
+    since = MIN(since / 4, MIN((uint64_t)PIECE_BYTES_MAX, q->segment_bytes / 4));
+    return q->is_short ? most : MAX(most, since);
+}
+
 static void
 piece(struct queue *q)
 {
     struct journal_wait w = { WAIT_COMPACT, NULL, NULL, NULL };
     struct compaction *c = &q->compaction;
-    uint64_t before = c->appended, looked = 0;
+    uint64_t before = c->appended, looked = 0, most = piece_bytes(q);
     int rc = journal_reserve_waits(q->journal, 1);
 
     rc = rc < 0 ? rc : 1;
-    while (rc > 0 && c->appended - before + looked < queue_compact_piece_bytes(q)) {
+    while (
+        rc > 0 && looked < queue_compact_piece_bytes(q) && c->appended - before + looked < most) {
         rc = advance(q, &looked);
     }
     if (q->failed == 0 && (c->appended > before || looked >= queue_compact_piece_bytes(q))) {
@@ -674,8 +690,7 @@ queue_compact(struct queue *q)
 {
     struct compaction *c = &q->compaction;
 
-    if (q->failed != 0 || q->releasing || c->waiting || c->reading ||
-        (journal_is_full(q->journal) && !q->is_short)) {
+    if (q->failed != 0 || q->releasing || c->waiting || c->reading) {
         return;
     }
     if (!c->active) {
@@ -689,6 +704,7 @@ queue_compact(struct queue *q)
         if (!c->active) {
             return;
         }
+        c->piece_at = journal_position(q->journal);
     }
     piece(q);
 }

@@ -38,7 +38,8 @@ struct compaction {
     uint64_t freed,
         gain;          /* of the last round: what was to go, and that less what it was to write */
     uint64_t appended; /* by it so far, with what is unused behind an END, … */
-    uint32_t pieces;   /* … in so many batches */
+    uint32_t pieces;   /* … in so many batches; … */
+    uint64_t piece_at; /* … and where the journal stood at the last one */
     struct stored *s;  /* the message that is being copied, … */
     struct queue_reader *reader;
     uint64_t *chunk_lsn; /* … and where its chunks are so far */

@@ -572,10 +572,77 @@ what_follows_a_part_that_was_copied_outlives_the_copy(void)
     store_end();
 }
 
+/* ---- mail that comes in as fast as it can */
+
+struct flood {
+    struct rig *r;
+    msg_id id; /* of the large message under way */
+    unsigned left;
+};
+
+static void
+ignore_done(void *ctx, int status)
+{
+    (void)ctx;
+    CU_ASSERT_EQUAL(status, 0);
+}
+
+static msg_id
+flood_put(struct rig *r, size_t n, queue_done_fn *cb, void *ctx)
+{
+    static const char bytes[200000];
+    static const struct envelope_recipient to = { .address = { "b@example.com", 13 } };
+    struct envelope e = envelope_of(&to, 1);
+    struct queue_intake *in;
+    msg_id id;
+
+    CU_ASSERT_EQUAL_FATAL(queue_begin(r->q, no_resume, NULL, &in, &id), 0);
+    CU_ASSERT_TRUE(queue_append(in, (struct slice){ bytes, n }) >= 0);
+    CU_ASSERT_EQUAL_FATAL(queue_commit(in, &e, cb, ctx), 0);
+    return id;
+}
+
+/* A small one that stays and a large one that is delivered at once, again and again: mostly the
+ * batch that gathers is full when the last one is told. */
+static void
+flood_on(void *ctx, int status)
+{
+    struct flood *f = ctx;
+
+    CU_ASSERT_EQUAL(status, 0);
+    record(f->r, f->id, 0, OUTCOME_DELIVERED, "");
+    if (--f->left == 0) {
+        loop_stop(loop);
+        return;
+    }
+    (void)flood_put(f->r, 10000, ignore_done, NULL);
+    f->id = flood_put(f->r, 200000, flood_on, f);
+}
+
+static void
+mail_that_comes_in_as_fast_as_it_can_does_not_hold_it_up(void)
+{
+    struct rig r;
+    struct flood f = { .r = &r, .left = 100 };
+
+    store_begin();
+    CU_ASSERT_EQUAL_FATAL(open_tight(&r), 0);
+    leave_first(&r);
+    f.id = flood_put(&r, 200000, flood_on, &f);
+    (void)loop_run(loop);
+    CU_ASSERT_EQUAL(f.left, 0);
+    settle(&r);
+    CU_ASSERT_TRUE(stats(&r).copied_bytes > 0);
+    CU_ASSERT_EQUAL(stats(&r).messages, 99);
+    CU_ASSERT_EQUAL(rig_release(&r), 0);
+    store_end();
+}
+
 TEST_MAIN("compact", TEST(what_a_dead_owner_did_not_use_is_given_back),
     TEST(the_journal_stays_within_its_bound_while_some_mail_waits),
     TEST(all_that_was_said_of_a_message_goes_with_it),
     TEST(a_message_over_many_segments_moves_as_a_whole), TEST(a_backlog_is_retired_not_copied),
     TEST(a_reader_goes_on_while_its_message_moves), TEST(damaged_content_is_never_copied),
     TEST(mended_damage_never_comes_back), TEST(a_release_and_a_death_end_it_at_any_point),
-    TEST(what_follows_a_part_that_was_copied_outlives_the_copy))
+    TEST(what_follows_a_part_that_was_copied_outlives_the_copy),
+    TEST(mail_that_comes_in_as_fast_as_it_can_does_not_hold_it_up))
