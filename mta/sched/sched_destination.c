@@ -54,6 +54,16 @@ destination_new(struct connector *c, struct slice name)
     return d;
 }
 
+/* A place that was free for a destination which has no use for it, or may not take it now, is for
+ * the next one in the line. */
+static void
+pass_on(struct sched *s, struct connector *c)
+{
+    if (c->limit == 0 || c->sessions < c->limit) {
+        connector_slot_free(s, c);
+    }
+}
+
 void
 destination_free(struct sched *s, struct destination *d)
 {
@@ -66,6 +76,7 @@ destination_free(struct sched *s, struct destination *d)
     if (c != NULL) {
         map_remove(&c->dests, &d->node);
         c->down_dests -= d->down;
+        pass_on(s, c);
     }
     free(d->last_error);
     free(d);
@@ -337,6 +348,7 @@ destination_pump(struct sched *s, struct destination *d)
             break;
         }
     }
+    pass_on(s, c);
 }
 
 void

@@ -296,6 +296,29 @@ what_needs_no_further_session_waits_for_the_one_that_opens(void)
     world_free(w);
 }
 
+/* Who is in the line for a session of the connector, and needs none any more when its turn comes,
+ * or may not take it, passes it on. */
+static void
+a_place_of_the_connector_that_is_not_taken_is_the_next_ones(void)
+{
+    for (unsigned fails = 0; fails < 2; fails++) {
+        struct world *w = world_new();
+        const struct host *last;
+
+        w->connectors[0].connector_limit = 1;
+        world_start(w);
+        world_host(w, "h.example", fails ? HOST_REFUSE : HOST_OK)->latency_ms = SECOND;
+        last = world_host(w, "last.example", HOST_OK);
+        (void)world_put(w, "a@b", "u0@h.example");
+        (void)world_put(w, "a@b", "u1@h.example"); /* for it and the next one another is wanted, */
+        (void)world_put(w, "a@b", "u2@h.example"); /* and the first one's carries them */
+        (void)world_put(w, "a@b", "u0@last.example");
+        (void)world_run(w, w->now + (fails ? 3 : 10) * SECOND, NULL); /* no back-off is over yet */
+        CU_ASSERT_EQUAL(last->delivered, 1);
+        world_free(w);
+    }
+}
+
 static void
 a_delivery_knows_that_it_takes_an_alternate(void)
 {
@@ -376,4 +399,5 @@ TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its
     TEST(a_delivery_knows_that_it_takes_an_alternate),
     TEST(whether_an_alternate_is_taken_is_found_out_only_for_who_says_so),
     TEST(what_needs_no_further_session_waits_for_the_one_that_opens),
+    TEST(a_place_of_the_connector_that_is_not_taken_is_the_next_ones),
     TEST(so_many_further_transfers_return_a_message))
