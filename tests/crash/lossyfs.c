@@ -2,16 +2,22 @@
  * so that the real daemon, with its threads and system calls, meets the power cuts of the
  * simulation.
  *
- *     lossyfs MOUNTPOINT --seed N [--size MIB]     in the foreground, until it is unmounted or
- * ended
+ *     lossyfs MOUNTPOINT --seed N [--size MIB]     in the foreground, until unmounted or ended
  *
  * Commands are extended attributes of the mount point:
- *     set user.cut            the power goes: a legal subset of what was not synced is there
- * afterwards, chosen by the seed (what is legal: support/fake_disk.h). Nobody may have a file open;
- * who does gets EIO from then on set user.lie 1          syncs do nothing from now on: the control,
- * with which mail must be lost get user.calls          how many calls the disk has seen Everything
- * passes through uncached, each write and sync as the daemon makes it. Owners and modes are not
- * kept. Locks are the kernel's.
+ *
+ *     set user.cut                   the power goes: a legal subset of what was not synced is there
+ *                                    afterwards, chosen by the seed (what is legal:
+ *                                    support/fake_disk.h). Nobody may have a file open; who does
+ *                                    gets EIO from then on
+ *     set user.cut_in "CALLS PID"    the same inside the last of so many calls: the keeper of this
+ *                                    id and who made the call are killed there
+ *     get user.cut_at                when that was, in seconds since 1970; empty: not yet
+ *     set user.lie 1                 syncs do nothing from now on, 0: again something. The control,
+ *                                    with which mail must be lost
+ *
+ * Everything passes through uncached, each write and sync as the daemon makes it. Owners and modes
+ * are not kept. Locks are the kernel's.
  */
 #define FUSE_USE_VERSION 35
 #include "core/io.h"
