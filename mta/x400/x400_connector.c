@@ -331,6 +331,20 @@ x400_connector_new(struct x400_connector **out, struct x400 *x,
     return 0;
 }
 
+/* For the peer's call, which nobody has to make any more, or which would be another connector's. */
+static void
+wait_no_longer(struct x400_connector *c)
+{
+    LIST_FOR(it, &c->sessions)
+    {
+        struct transport_session *t = CONTAINER_OF(it, struct transport_session, link);
+
+        if (loop_timer_running(&t->timer)) {
+            loop_timer_start(&t->timer, 0);
+        }
+    }
+}
+
 int
 x400_connector_set_options(struct x400_connector *c, const struct x400_connector_options *o)
 {
@@ -344,6 +358,9 @@ x400_connector_set_options(struct x400_connector *c, const struct x400_connector
     c->conf = conf;
     expect(c->x);
     x400_connector_arm(c);
+    if (conf->o.schedule.kind != X400_REMOTE_INITIATED) {
+        wait_no_longer(c);
+    }
     return 0;
 }
 
@@ -369,6 +386,7 @@ x400_connector_retire(struct x400_connector *c)
 {
     c->retired = true;
     expect(c->x);
+    wait_no_longer(c);
     x400_connector_suspend(c, true);
 }
 

@@ -429,7 +429,13 @@ static void
 on_waited(void *ctx)
 {
     struct transport_session *t = ctx;
+    const struct x400_connector *c = t->connector;
 
+    if (!c->retired && c->conf->o.schedule.kind != X400_REMOTE_INITIATED) {
+        x400_conf_take(&t->conf, c, NULL); /* a reload: now it is for us to call */
+        find(t);
+        return;
+    }
     t->status = "4.4.1";
     t->untried = true; /* it was for the peer to call */
     end_with(t, OUTCOME_DEFERRED, false);

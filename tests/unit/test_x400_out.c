@@ -602,6 +602,39 @@ the_peers_association_carries_our_mail_when_it_gives_the_turn(void)
     rig_stop(&g);
 }
 
+/* A reload says that we call, or removes the connector: then nobody waits for the peer's call. */
+static void
+a_reload_ends_the_wait_for_the_peers_call(void)
+{
+    for (unsigned way = 0; way < 3; way++) { /* 0: the peer is still to call; 2: removed */
+        struct rig g;
+
+        fake_prepare(&g.w);
+        g.w.o.dialogue = RTSE_TWA;
+        g.w.o.schedule.kind = X400_REMOTE_INITIATED;
+        rig_start(&g, 1, 100);
+        if (way < 2) {
+            g.w.o.schedule.kind = way == 0 ? X400_REMOTE_INITIATED : X400_ALWAYS;
+            CU_ASSERT_EQUAL(x400_connector_set_options(g.w.c, &g.w.o), 0);
+        } else {
+            x400_connector_retire(g.w.c);
+        }
+        run_a_while(g.w.loop);
+        CU_ASSERT_EQUAL(g.s.closed, way == 2);
+        CU_ASSERT_EQUAL_FATAL(fake_conn_count, way == 1);
+        if (way == 1) {
+            sent(&g, opened(&g));
+            CU_ASSERT_EQUAL(g.s.kinds[0], OUTCOME_DELIVERED);
+            fake_ends(&fake_conns[0], X400_CLOSED, OSI_SESSION, false);
+        } else if (way == 2) {
+            CU_ASSERT_TRUE(g.s.end_untried);
+        } else {
+            g.transport.ops->close(g.s.transport, false);
+        }
+        rig_stop(&g);
+    }
+}
+
 static void
 without_work_the_turn_is_given_at_once_and_a_free_association_is_told_of(void)
 {
@@ -748,6 +781,7 @@ TEST_MAIN("x400_out", TEST(what_goes_out_is_for_these_recipients_alone),
     TEST(an_idle_session_that_gets_work_finds_another),
     TEST(an_association_with_a_delivery_in_hand_is_not_idle),
     TEST(the_peers_association_carries_our_mail_when_it_gives_the_turn),
+    TEST(a_reload_ends_the_wait_for_the_peers_call),
     TEST(without_work_the_turn_is_given_at_once_and_a_free_association_is_told_of),
     TEST(another_association_is_opened_only_when_it_may),
     TEST(a_connector_that_may_not_call_defers),
