@@ -75,7 +75,8 @@ set_delivery(struct transport_session *t, const struct delivery *d)
     t->priority = P1_NORMAL;
 }
 
-/* Free the association for another session, or close it. */
+/* Free the association for another session, or close it; of a connector that is suspended or gone
+ * the peer's too: what it sends there would be refused for as long as it tries. */
 static void
 let_go(struct transport_session *t)
 {
@@ -89,7 +90,7 @@ let_go(struct transport_session *t)
     used_up = limit != 0 && !l->incoming && l->messages_out >= limit;
     t->at = NULL;
     l->session = NULL;
-    if (used_up || l->x->draining || (t->closing && !l->incoming)) {
+    if (used_up || l->x->draining || l->connector->suspended || (t->closing && !l->incoming)) {
         x400_link_close(l);
     } else {
         x400_link_turn(l);

@@ -635,6 +635,47 @@ a_reload_ends_the_wait_for_the_peers_call(void)
     }
 }
 
+/* Suspended, or removed by a reload, while a session of ours has the peer's association: that ends
+ * with the session, like one that nobody has, and not within a transfer of the peer's. */
+static void
+no_association_outlives_its_connectors_suspension(void)
+{
+    for (unsigned way = 0; way < 3; way++) { /* 1: removed; 2: the peer sends */
+        struct x400_conn *c;
+        struct rig g;
+
+        fake_prepare(&g.w);
+        g.w.o.dialogue = RTSE_TWA;
+        g.w.o.schedule.kind = X400_REMOTE_INITIATED;
+        rig_start(&g, 1, 100);
+        c = fake_bound(&g.w, RTSE_TWA);
+        run_a_while(g.w.loop);
+        fake_says(c, RTSE_IND_TURN, (struct rtse_ind){ .priority = 0 }, false);
+        sent(&g, c);
+        CU_ASSERT_EQUAL(g.s.closed, 0); /* it is idle */
+        if (way == 2) {
+            fake_says(c, RTSE_IND_GAVE, (struct rtse_ind){ .priority = 0 }, false);
+            fake_says(c, RTSE_IND_BEGIN, (struct rtse_ind){ .activity = 1 }, false);
+        }
+        if (way == 1) {
+            x400_connector_retire(g.w.c);
+        } else {
+            x400_connector_suspend(g.w.c, true);
+        }
+        CU_ASSERT_FALSE(c->closed);
+        g.transport.ops->close(g.s.transport, false); /* as the scheduler does then */
+        run_a_while(g.w.loop);
+        CU_ASSERT_EQUAL(g.s.closed, 1);
+        if (way == 2) {
+            CU_ASSERT_FALSE(c->closed);
+            fake_says(c, RTSE_IND_STOPPED, (struct rtse_ind){ .activity = 1 }, false);
+        }
+        CU_ASSERT_TRUE(c->closed);
+        fake_ends(c, X400_STOPPED, OSI_USER, false);
+        rig_stop(&g);
+    }
+}
+
 static void
 without_work_the_turn_is_given_at_once_and_a_free_association_is_told_of(void)
 {
@@ -782,6 +823,7 @@ TEST_MAIN("x400_out", TEST(what_goes_out_is_for_these_recipients_alone),
     TEST(an_association_with_a_delivery_in_hand_is_not_idle),
     TEST(the_peers_association_carries_our_mail_when_it_gives_the_turn),
     TEST(a_reload_ends_the_wait_for_the_peers_call),
+    TEST(no_association_outlives_its_connectors_suspension),
     TEST(without_work_the_turn_is_given_at_once_and_a_free_association_is_told_of),
     TEST(another_association_is_opened_only_when_it_may),
     TEST(a_connector_that_may_not_call_defers),
