@@ -285,7 +285,7 @@ on_listener_msg(struct app *a, const struct channel_msg *m, int fd)
             return;
         }
     }
-    s = a->socket_count < APP_SOCKETS_MAX ? calloc(1, sizeof(*s)) : NULL;
+    s = a->socket_count < ARRAY_LEN(a->sockets) ? calloc(1, sizeof(*s)) : NULL;
     if (s == NULL) {
         (void)close(fd);
         app_fail(a, -ENOMEM, "no memory for a listener");

@@ -76,7 +76,7 @@ struct app {
     struct app_ping *ping; /* app_ctl_x400.c; NULL: none is under way */
     struct app_trace *trace;
     struct intake intake;
-    struct app_socket *sockets[APP_SOCKETS_MAX];
+    struct app_socket *sockets[2 * APP_SOCKETS_MAX]; /* within a reload those of both */
     size_t socket_count;
     struct role_facts facts;
     uint64_t refused_bytes; /* with facts.disk_full: the most for which there was no room */

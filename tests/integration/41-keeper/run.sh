@@ -194,3 +194,22 @@ wait_for 10 "delivery after the reloads" drained
 kill -TERM $keeper
 keeper_ends 0 "SIGTERM after reloads"
 verify "${cuts[@]}"
+
+# ---- as many listeners as there may be: within a reload there are those of both configurations
+many() { # NAME: 32 of them at each of 16 addresses, named so
+    local i
+
+    echo -n 'listener = { '
+    for i in {1..32}; do
+        echo -n "$1$i = { protocol = \"smtp\"; address = \"vip\"; port = $((3000 + i)); }; "
+    done
+    echo '};'
+}
+printf -v vips '"192.0.2.%d", ' {10..25}
+write_config relay "vip = [${vips%, }];" "$(many a)"
+expect 0 "a start with 512 sockets" start_daemon
+server=$(server_pid)
+write_config relay "vip = [${vips%, }];" "$(many b)"
+expect 0 "a reload by which all of them have another name" bh reload
+[[ $(server_pid) = "$server" ]] || fail "the reload ended the server"
+expect 0 "stop" stop_daemon
