@@ -326,6 +326,14 @@ end_recipient(struct ending *x, uint32_t index, uint64_t now)
     }
 }
 
+/* What waited there when the connector was removed or suspended was routed again; nobody looks at
+ * what comes back to it later. */
+static bool
+goes_elsewhere(const struct destination *d)
+{
+    return d->connector->removed || (d->connector->suspended && d->alternates);
+}
+
 /* Put the tasks where they belong now; the message is live if any is left. */
 static void
 ending_settle(struct ending *x, bool reroute)
@@ -352,7 +360,7 @@ ending_settle(struct ending *x, bool reroute)
         x->again->requeued = true;
         if (held) {
             task_to_held(s, x->again);
-        } else if (reroute) {
+        } else if (reroute || goes_elsewhere(x->ss->dest)) {
             task_route(s, x->again);
         } else {
             task_to_ready(s, x->again, true);

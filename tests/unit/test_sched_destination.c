@@ -319,6 +319,36 @@ a_place_of_the_connector_that_is_not_taken_is_the_next_ones(void)
     }
 }
 
+/* The delivery goes back without an outcome: its session was lost before anything was said. */
+static void
+what_comes_back_to_a_connector_that_is_gone_goes_elsewhere(void)
+{
+    for (unsigned suspended = 0; suspended < 2; suspended++) {
+        struct world *w = prepared();
+
+        w->via[1] = 1;
+        w->via_count = 2;
+        w->idle_ms = HOUR;
+        (void)world_put(w, "a@b", "u0@h.example");
+        CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+        (void)world_put(w, "a@b", "u1@h.example"); /* over the session that is kept */
+        CU_ASSERT_EQUAL(sched_active(w->s), 1);
+        if (suspended) {
+            CU_ASSERT_EQUAL(sched_connector_suspend(w->s, SLICE_LIT("mx"), true), 0);
+        } else {
+            w->via_count = 1;
+            CU_ASSERT_EQUAL(sched_reconfigure(w->s, &w->o, &w->connectors[1], 1), 0);
+        }
+        w->hosts[0].mode = HOST_LOSE;
+        (void)world_run(w, w->now + 6, NULL);
+        w->hosts[0].mode = HOST_OK;
+        CU_ASSERT_TRUE(world_run(w, w->now + MINUTE, world_empty));
+        CU_ASSERT_EQUAL(w->q->outcomes[OUTCOME_DEFERRED], 0);
+        CU_ASSERT_EQUAL(w->hosts[0].delivered, 2);
+        world_free(w);
+    }
+}
+
 static void
 a_delivery_knows_that_it_takes_an_alternate(void)
 {
@@ -400,4 +430,5 @@ TEST_MAIN("sched_destination", TEST(urgent_mail_goes_first_and_each_class_in_its
     TEST(whether_an_alternate_is_taken_is_found_out_only_for_who_says_so),
     TEST(what_needs_no_further_session_waits_for_the_one_that_opens),
     TEST(a_place_of_the_connector_that_is_not_taken_is_the_next_ones),
+    TEST(what_comes_back_to_a_connector_that_is_gone_goes_elsewhere),
     TEST(so_many_further_transfers_return_a_message))
