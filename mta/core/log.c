@@ -319,15 +319,9 @@ drain(void)
 static void
 gather(void)
 {
-    struct timespec until;
+    const struct timespec until = ticks_until(GATHER_MS * UINT64_C(1000000));
     int rc = 0;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += GATHER_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
     while (!logger.stop && rc == 0) {
         rc = pthread_cond_clockwait(&logger.filled, &logger.lock, CLOCK_MONOTONIC, &until);
     }

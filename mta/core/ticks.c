@@ -40,6 +40,17 @@ ticks_wall_ms(void)
     return to_ms(now(CLOCK_REALTIME));
 }
 
+struct timespec
+ticks_until(uint64_t ns)
+{
+    struct timespec ts = now(CLOCK_MONOTONIC);
+
+    ns += (uint64_t)ts.tv_nsec;
+    ts.tv_sec += (time_t)(ns / (MS_PER_S * NS_PER_MS));
+    ts.tv_nsec = (long)(ns % (MS_PER_S * NS_PER_MS));
+    return ts;
+}
+
 /* A time read from a disk may be any number; the year must stay in four digits. */
 #define WALL_MS_MAX 253402300799999u /* 9999-12-31T23:59:59.999Z */
 

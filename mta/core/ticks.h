@@ -7,9 +7,13 @@
 
 #include "core/slice.h"
 
+#include <time.h>
+
 uint64_t ticks_ms(void);
 uint64_t ticks_boot_ns(void);
 uint64_t ticks_wall_ms(void); /* since 1970 */
+/* CLOCK_MONOTONIC ns from now: until when a thread waits, whatever becomes of the wall clock. */
+struct timespec ticks_until(uint64_t ns);
 
 #define TICKS_RFC3339_CAP 32
 /* "2026-11-21T08:30:00.123Z", always terminated. */

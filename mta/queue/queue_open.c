@@ -88,14 +88,9 @@ renewal_step(struct renewal *r)
 static bool
 renewal_sleep(struct renewal *r)
 {
-    uint64_t ns = r->lease.length_ns / 3;
-    struct timespec until;
+    const struct timespec until = ticks_until(r->lease.length_ns / 3);
     bool stop;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    ns += (uint64_t)until.tv_nsec;
-    until.tv_sec += (time_t)(ns / 1000000000u);
-    until.tv_nsec = (long)(ns % 1000000000u);
     (void)pthread_mutex_lock(&r->lock);
     while (!r->stop && pthread_cond_timedwait(&r->cond, &r->lock, &until) == 0) {
     }
@@ -172,10 +167,7 @@ wait_a_while(struct queue_opening *op, uint64_t ns)
         op->o.in_line(op->o.ctx, ns);
         return 0;
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* a wall clock set back would prolong it */
-    ns += (uint64_t)until.tv_nsec;
-    until.tv_sec += (time_t)(ns / 1000000000u);
-    until.tv_nsec = (long)(ns % 1000000000u);
+    until = ticks_until(ns);
     (void)pthread_mutex_lock(&op->lock);
     while (!op->cancelled && pthread_cond_timedwait(&op->cond, &op->lock, &until) == 0) {
     }

@@ -12,7 +12,6 @@
 
 #define FILE_MODE 0600
 #define NS_PER_MS 1000000u
-#define NS_PER_S  1000000000u
 #define ZERO_STEP_BYTES                                                                            \
     MIB               /* written and synced at once: the journal's own sync waits no longer        \
                        */
@@ -755,13 +754,9 @@ step(struct space *s)
 static void
 sleep_a_while(struct space *s, uint64_t ns)
 {
-    struct timespec until;
-
     /* a wall clock that is set back would prolong it, and new mail be refused for as long */
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    ns += (uint64_t)until.tv_nsec;
-    until.tv_sec += (time_t)(ns / NS_PER_S);
-    until.tv_nsec = (long)(ns % NS_PER_S);
+    const struct timespec until = ticks_until(ns);
+
     (void)pthread_mutex_lock(&s->lock);
     if (!s->stop && s->cuts.count == 0 && (list_empty(&s->prepare) || (s->no_room && !s->urgent)) &&
         (s->failure != 0 || list_empty(&s->reclaim))) {
