@@ -124,6 +124,7 @@ log_role(const struct app *a)
 void
 app_update_role(struct app *a)
 {
+    a->facts.disk_full = a->refused_bytes > 0;
     role_update(&a->role, &a->facts, loop_now_ms(a->loop));
     if (a->role.again_at_ms > 0) {
         uint64_t now = loop_now_ms(a->loop);
@@ -161,8 +162,7 @@ on_tick(void *ctx)
     queue_stats(a->queue, &stats);
     a->facts.connector_down = totals.connectors_down > 0;
     a->facts.quarantine = stats.quarantined > 0;
-    if (a->facts.disk_full && queue_ready(a->queue, a->refused_bytes) != -ENOSPC) {
-        a->facts.disk_full = false;
+    if (a->refused_bytes > 0 && queue_ready(a->queue, a->refused_bytes) != -ENOSPC) {
         a->refused_bytes = 0;
     }
     a->facts.restarted =

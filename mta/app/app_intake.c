@@ -91,15 +91,16 @@ static void
 found_no_room(struct app *a, uint64_t size_bytes)
 {
     struct queue_stats s;
+    bool first;
 
     if (a->facts.reserve_in_use || size_bytes <= a->refused_bytes) {
         return;
     }
+    first = a->refused_bytes == 0;
     a->refused_bytes = size_bytes;
-    if (!a->facts.disk_full) {
+    if (first) {
         queue_stats(a->queue, &s);
         log_event(EV_QUEUE_NO_ROOM, LF_UINT("size", size_bytes), LF_UINT("free", s.free_bytes));
-        a->facts.disk_full = true;
         app_update_role(a);
     }
 }

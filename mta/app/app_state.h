@@ -79,7 +79,7 @@ struct app {
     struct app_socket *sockets[2 * APP_SOCKETS_MAX]; /* within a reload those of both */
     size_t socket_count;
     struct role_facts facts;
-    uint64_t refused_bytes; /* with facts.disk_full: the most for which there was no room */
+    uint64_t refused_bytes; /* the most that found no room: facts.disk_full; 0: none did */
     struct role role;
     struct role applied; /* what the parts were last told */
     struct loop_timer role_timer, tick, drain_timer;

@@ -293,8 +293,7 @@ app_reload_listeners(struct app *a, int code, const char *text)
     }
     app_conf_free(a->conf);
     a->conf = fresh;
-    a->facts.disk_full = false; /* what was refused may be too long now; if not, it comes again */
-    a->refused_bytes = 0;
+    a->refused_bytes = 0; /* may be too long now; if not, it comes again */
     reopen_log(a);
     end_reload(a, 0, "");
 }
