@@ -353,12 +353,39 @@ expect_joined(const struct cluster_event *e)
 }
 
 static void
+begin_joined(void)
+{
+    begin();
+    expect_joined(next_events(2));
+}
+
+/* It ends, as one of its descriptors tells; next time so many calls of trackstart fail. */
+static void
+corosync_ends(const int pipe[2], unsigned failing_tracks)
+{
+    lock();
+    fake.is_down = true;
+    fake.failing_tracks = failing_tracks;
+    ring(pipe);
+    unlock();
+    CU_ASSERT_EQUAL(next_events(1)->kind, CLUSTER_LEFT);
+}
+
+static void
+corosync_comes_back(void)
+{
+    lock();
+    fake.is_down = false;
+    unlock();
+    expect_joined(next_events(2));
+}
+
+static void
 who_joins_is_told_so_and_then_of_quorum(void)
 {
     const struct cluster_event *e;
 
-    begin();
-    expect_joined(next_events(2));
+    begin_joined();
     lock();
     fake.quorate = false;
     ring(fake.quorum);
@@ -372,8 +399,7 @@ who_joins_is_told_so_and_then_of_quorum(void)
 static void
 an_owner_says_its_epoch_and_again_to_who_joins(void)
 {
-    begin();
-    expect_joined(next_events(2));
+    begin_joined();
     cluster_announce(seen.cluster, 7);
     wait_until_said(7);
     lock();
@@ -391,8 +417,7 @@ a_peers_epoch_is_told_and_nothing_else(void)
 {
     const struct cluster_event *e;
 
-    begin();
-    expect_joined(next_events(2));
+    begin_joined();
     deliver(MAGIC, 9, "node1", sizeof(struct wire)); /* ourselves */
     deliver(MAGIC + 1, 10, "node2", sizeof(struct wire));
     deliver(MAGIC, 11, "node2", sizeof(struct wire) - 1);
@@ -407,19 +432,11 @@ a_peers_epoch_is_told_and_nothing_else(void)
 static void
 corosync_that_ends_is_left_and_joined_again(void)
 {
-    begin();
-    expect_joined(next_events(2));
+    begin_joined();
     cluster_announce(seen.cluster, 7);
     wait_until_said(7);
-    lock();
-    fake.is_down = true;
-    ring(fake.cpg);
-    unlock();
-    CU_ASSERT_EQUAL(next_events(1)->kind, CLUSTER_LEFT);
-    lock();
-    fake.is_down = false;
-    unlock();
-    expect_joined(next_events(2));
+    corosync_ends(fake.cpg, 0);
+    corosync_comes_back();
     end();
 }
 
@@ -427,18 +444,9 @@ corosync_that_ends_is_left_and_joined_again(void)
 static void
 a_join_that_fails_half_way_is_none(void)
 {
-    begin();
-    expect_joined(next_events(2));
-    lock();
-    fake.is_down = true;
-    fake.failing_tracks = 1;
-    ring(fake.quorum);
-    unlock();
-    CU_ASSERT_EQUAL(next_events(1)->kind, CLUSTER_LEFT);
-    lock();
-    fake.is_down = false;
-    unlock();
-    expect_joined(next_events(2));
+    begin_joined();
+    corosync_ends(fake.quorum, 1);
+    corosync_comes_back();
     CU_ASSERT_EQUAL(fake.failing_tracks, 0);
     end();
 }
@@ -446,8 +454,7 @@ a_join_that_fails_half_way_is_none(void)
 static void
 a_thread_that_corosync_holds_up_holds_up_nobody(void)
 {
-    begin();
-    expect_joined(next_events(2));
+    begin_joined();
     lock();
     fake.is_down = fake.holds = true;
     ring(fake.cpg);

@@ -254,9 +254,7 @@ a_name_that_two_associations_have_is_nobodys(void)
             expect_committed(&b);
             fake_intake_synced(&w.intake, 0, 0);
         }
-        lost(c);
-        fake_stop(&w);
-        sent_fini(&a);
+        finish(c, &a);
         sent_fini(&b);
     }
 }
@@ -281,9 +279,7 @@ a_number_that_two_transfers_have_is_nobodys(void)
         resumes(c, "one", 3);
         expect_anew(c);
         octets(c, &a, 3 * POINT_BYTES, buf_len(&a.apdu), POINT_BYTES);
-        lost(c);
-        fake_stop(&w);
-        sent_fini(&a);
+        finish(c, &a);
         sent_fini(&b);
     }
 }
@@ -308,9 +304,7 @@ a_part_is_not_taken_by_another_of_its_name(void)
     resumes(c, "same", 2);
     expect_anew(c);
     octets(c, &b, 2 * POINT_BYTES, buf_len(&b.apdu), POINT_BYTES);
-    lost(c);
-    fake_stop(&w);
-    sent_fini(&a);
+    finish(c, &a);
     sent_fini(&b);
 }
 
@@ -334,9 +328,7 @@ two_resume_one_transfer_and_one_gets_it(void)
     expect_committed(&s);
     fake_intake_synced(&w.intake, 0, 0);
     lost(c);
-    lost(late);
-    fake_stop(&w);
-    sent_fini(&s);
+    finish(late, &s);
 }
 
 TEST_MAIN("x400_resume_find", TEST(what_was_secured_of_it_goes_on), TEST(a_part_confirms_no_end),
