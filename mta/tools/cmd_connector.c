@@ -8,8 +8,10 @@ print_last_error(const char *before, const json_t *of)
 {
     const char *text = tool_str(of, "last_error");
 
-    (void)printf(
-        "%s%s%s\n", text[0] != '\0' ? before : "", text[0] != '\0' ? "last error: " : "", text);
+    if (text[0] != '\0') {
+        (void)printf("%slast error: %s", before, text);
+    }
+    (void)putchar('\n');
 }
 
 static void
