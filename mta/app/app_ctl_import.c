@@ -9,6 +9,7 @@
 #include "app/app_ctl.h"
 #include "core/base64.h"
 #include "core/crc32c.h"
+#include "core/id.h"
 #include "core/ticks.h"
 #include "mail/address.h"
 #include <stdio.h>
@@ -252,7 +253,7 @@ app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args)
     const char *fault = envelope_fault(envelope);
     struct import *im;
     msg_id origin, there;
-    char text[128];
+    char text[128], id[ID_TEXT_CAP];
     int rc;
 
     if (!app_ctl_need_queue(a, rq)) {
@@ -267,8 +268,8 @@ app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args)
     origin = origin_of(a, envelope);
     there = json_is_true(json_object_get(args, "force")) ? 0 : already_here(a, origin);
     if (there != 0) {
-        (void)snprintf(text, sizeof(text), "the message is still in the queue, as %llx",
-            (unsigned long long)there);
+        (void)snprintf(
+            text, sizeof(text), "the message is still in the queue, as %s", id_text(there, id));
         refuse(rq, text, "Remove that one first, or add --force to have it twice.");
         return;
     }
@@ -288,8 +289,8 @@ app_ctl_import_open(void *ctx, struct ctl_request *rq, const json_t *args)
     if (!comes_in(a->imports, origin) && queue_intake_again(im->in, origin)) {
         im->id = origin;
     }
-    (void)snprintf(text, sizeof(text), "%llx", (unsigned long long)im->id);
-    ctl_reply(rq, 0, json_pack("{s:I,s:s}", "import", (json_int_t)im->handle, "id", text));
+    ctl_reply(
+        rq, 0, json_pack("{s:I,s:s}", "import", (json_int_t)im->handle, "id", id_text(im->id, id)));
 }
 
 static bool
@@ -397,9 +398,9 @@ on_committed(void *ctx, int status)
     struct app *a = im->of->app;
     struct ctl_request *rq = im->waits;
     struct queue_message *m = status == 0 ? queue_find(a->queue, im->id) : NULL;
-    char id[24];
+    char id[ID_TEXT_CAP];
 
-    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)im->id);
+    id_text(im->id, id);
     if (status == 0) {
         remember(im->of, im->origin, im->id);
     }

@@ -3,6 +3,7 @@
 #include "app/app_ctl.h"
 #include "app/app_select.h"
 #include "core/base64.h"
+#include "core/id.h"
 #include "core/log.h"
 #include "core/ticks.h"
 #include <stdio.h>
@@ -104,14 +105,13 @@ message_json(const struct app *a, const struct queue_message *m, uint32_t recipi
         [HOLD_NO] = NULL, [HOLD_OPERATOR] = "operator", [HOLD_POISON] = "poison"
     };
     json_t *list = json_array();
-    char id[24];
+    char id[ID_TEXT_CAP];
 
     for (uint32_t i = 0; i < m->recipient_count && i < recipients_max; i++) {
         (void)json_array_append_new(list, recipient_json(a, m, i));
     }
-    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)m->id);
-    return json_pack("{s:s,s:o,s:I,s:o,s:b,s:s?,s:i,s:o,s:I,s:o}", "id", id, "sender",
-        app_ctl_text(m->sender), "size", (json_int_t)m->size_bytes, "received",
+    return json_pack("{s:s,s:o,s:I,s:o,s:b,s:s?,s:i,s:o,s:I,s:o}", "id", id_text(m->id, id),
+        "sender", app_ctl_text(m->sender), "size", (json_int_t)m->size_bytes, "received",
         app_ctl_time(m->received_wall_ms), "held", m->held != HOLD_NO, "held_by",
         held_by[MIN(m->held, HOLD_POISON)], "crashes", (int)m->crashes, "client",
         app_ctl_text(m->client), "recipient_count", (json_int_t)m->recipient_count, "recipients",

@@ -1,6 +1,7 @@
 /* app/app_ctl_x400.c - what the operator sees of X.400: a connector's associations, ping, trace. */
 #include "app/app_ctl.h"
 #include "core/base64.h"
+#include "core/id.h"
 #include "core/ticks.h"
 #include "x400/x400_trace.h"
 
@@ -34,7 +35,7 @@ static void
 add_association(void *ctx, const struct x400_association_view *v)
 {
     const struct x400_view *c = &v->conn;
-    char local[NETADDR_TEXT_CAP] = "", remote[NETADDR_TEXT_CAP] = "";
+    char local[NETADDR_TEXT_CAP] = "", remote[NETADDR_TEXT_CAP] = "", id[ID_TEXT_CAP];
     json_t *one;
 
     if (json_array_size(ctx) >= ASSOCIATIONS_MAX) {
@@ -58,8 +59,8 @@ add_association(void *ctx, const struct x400_association_view *v)
             (json_int_t)c->done_bytes, "octets_in", (json_int_t)c->octets_in, "octets_out",
             (json_int_t)c->octets_out, "messages_in", (json_int_t)v->messages_in, "messages_out",
             (json_int_t)v->messages_out, "waits_for", c->waits_for != NULL ? c->waits_for : ""));
-    (void)json_object_set_new(one, "message",
-        v->message_id != 0 ? json_sprintf("%llx", (unsigned long long)v->message_id) : json_null());
+    (void)json_object_set_new(
+        one, "message", v->message_id != 0 ? json_string(id_text(v->message_id, id)) : json_null());
     (void)json_array_append_new(ctx, one);
 }
 

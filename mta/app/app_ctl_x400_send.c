@@ -2,6 +2,7 @@
  * somewhere. It is an interpersonal message of ours, submitted as if by a user of this domain; what
  * becomes of it is told by queue list, why and the events, as of all mail. */
 #include "app/app_ctl.h"
+#include "core/id.h"
 #include "core/ticks.h"
 #include "x400/ipm.h"
 #include "x400/p1_make.h"
@@ -180,11 +181,11 @@ static void
 on_committed(void *ctx, int status)
 {
     struct sending *s = ctx;
-    char id[24];
+    char id[ID_TEXT_CAP];
 
-    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)s->id);
     if (status == 0) {
-        ctl_reply(s->rq, 0, json_pack("{s:s,s:s}", "id", id, "message", s->local_id));
+        ctl_reply(
+            s->rq, 0, json_pack("{s:s,s:s}", "id", id_text(s->id, id), "message", s->local_id));
     } else {
         ctl_fail(s->rq, app_exit_code(status), 0, error_text(status),
             "Whether it is in the queue is not known; look at bridgehead status.");

@@ -7,6 +7,7 @@
  *  4 Lines of libqb itself never reach a target: the filters name our one file name.
  */
 #include "core/log.h"
+#include "core/id.h"
 #include "core/io.h"
 #include "core/ticks.h"
 #include <fcntl.h>
@@ -160,6 +161,8 @@ put_quoted(struct text *t, struct slice s)
 static void
 put_field(struct text *t, const struct log_field *f)
 {
+    char id[ID_TEXT_CAP];
+
     put_bytes(t, " ", 1);
     put_bytes(t, f->key, strlen(f->key));
     put_bytes(t, "=", 1);
@@ -171,7 +174,8 @@ put_field(struct text *t, const struct log_field *f)
         put_format(t, "%llu", (unsigned long long)f->v.u);
         break;
     case LF_KIND_ID:
-        put_format(t, "%llx", (unsigned long long)f->v.u);
+        id_text(f->v.u, id);
+        put_bytes(t, id, strlen(id));
         break;
     case LF_KIND_SLICE:
         put_quoted(t, f->v.s);

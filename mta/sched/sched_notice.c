@@ -20,6 +20,7 @@
  */
 #include "sched/sched_private.h"
 
+#include "core/id.h"
 #include "core/log.h"
 #include "mail/dsn.h"
 
@@ -332,9 +333,9 @@ send_notice(struct notice *n, uint32_t *sent)
     const struct queue_message *m = n->entry->m;
     uint32_t most = n->task != NULL ? n->count : m->recipient_count;
     struct dsn_recipient *recipients = calloc(most, sizeof(*recipients));
-    char id[24];
+    char id[ID_TEXT_CAP];
     struct dsn d = { .reporting_mta = slice_of(s->hostname),
-        .id = { id, 0 },
+        .id = slice_of(id_text(m->id, id)),
         .sender = m->sender,
         .envid = m->envid,
         .now_wall_ms = sched_now(s),
@@ -346,7 +347,6 @@ send_notice(struct notice *n, uint32_t *sent)
 
     buf_init(&out, DSN_BYTES_MAX);
     if (recipients != NULL) {
-        d.id.n = (size_t)snprintf(id, sizeof(id), "%llx", (unsigned long long)m->id);
         d.unique = unique(n);
         d.recipient_count = collect(n, recipients);
         rc = d.recipient_count > 0 ? dsn_write(&out, &d) : 0;

@@ -10,6 +10,7 @@
  *           its callers return at once when it says that the session is gone.
  */
 #include "core/buf.h"
+#include "core/id.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/ticks.h"
@@ -338,7 +339,7 @@ static void
 write_received(struct session *s)
 {
     const struct smtp_transaction *t = s->proto.transaction;
-    char address[NETADDR_TEXT_CAP + 8] = "IPv6:", id[20], out[1536];
+    char address[NETADDR_TEXT_CAP + 8] = "IPv6:", id[ID_TEXT_CAP], out[1536];
     bool v6 = s->who.address.family == AF_INET6;
     struct header_received r = {
         .helo = { s->proto.helo, s->proto.helo_bytes },
@@ -351,8 +352,7 @@ write_received(struct session *s)
 
     netaddr_text(&s->who.address, address + (v6 ? 5 : 0));
     r.client_address = slice_of(address);
-    n = snprintf(id, sizeof(id), "%" PRIx64, s->message_id);
-    r.id = (struct slice){ id, (size_t)n };
+    r.id = slice_of(id_text(s->message_id, id));
     n = header_write_received(out, sizeof(out), &r);
     CHECK(n > 0); /* each part is limited: it fits */
     write_content(s, (struct slice){ out, (size_t)n });

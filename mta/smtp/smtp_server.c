@@ -5,6 +5,7 @@
  * any other control character makes a line a syntax error.
  */
 #include "smtp/smtp_server.h"
+#include "core/id.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -40,6 +41,14 @@ format(struct smtp_server_shared *sh, const char *fmt, ...)
         return SLICE_LIT("451 4.3.0 Temporary failure\r\n");
     }
     return (struct slice){ sh->scratch, (size_t)n };
+}
+
+static struct slice
+queued_as(struct smtp_server *s, uint64_t id)
+{
+    char text[ID_TEXT_CAP];
+
+    return format(s->shared, "250 2.0.0 Queued as %s\r\n", id_text(id, text));
 }
 
 struct slice
@@ -594,9 +603,8 @@ end_of_data(struct smtp_server *s)
         s->state = SMTP_SERVER_COMMIT;
         return ACT(COMMIT);
     }
-    reply = s->refusal == SMTP_SERVER_KNOWN
-                ? format(s->shared, "250 2.0.0 Queued as %" PRIx64 "\r\n", s->transaction->known_id)
-                : refusal_at_dot(s);
+    reply = s->refusal == SMTP_SERVER_KNOWN ? queued_as(s, s->transaction->known_id)
+                                            : refusal_at_dot(s);
     end_transaction(s);
     s->state = SMTP_SERVER_READY;
     return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY, .reply = reply };
@@ -751,8 +759,8 @@ smtp_server_committed(struct smtp_server *s, int rc, uint64_t id)
     s->state = SMTP_SERVER_READY;
     if (rc == 0) {
         s->errors = s->idle_commands = s->refused_recipients = 0;
-        return (struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY,
-            .reply = format(s->shared, "250 2.0.0 Queued as %" PRIx64 "\r\n", id) };
+        return (
+            struct smtp_server_action){ .act = SMTP_SERVER_DO_REPLY, .reply = queued_as(s, id) };
     }
     return not_now(s, rc);
 }

@@ -1,4 +1,5 @@
 /* tools/cmd_store_check.c - store check and store stat. */
+#include "core/id.h"
 #include "core/ticks.h"
 #include "queue/segment.h"
 #include "queue/store_tools.h"
@@ -38,10 +39,10 @@ print_finding_json(const struct queue_finding *f, const char *id)
 void
 tool_print_finding(const struct tool *t, const struct queue_finding *f)
 {
-    char id[24] = "", file[300];
+    char id[ID_TEXT_CAP] = "", file[300];
 
     if (f->id != 0) {
-        (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)f->id);
+        id_text(f->id, id);
     }
     if (t->json) {
         print_finding_json(f, id);

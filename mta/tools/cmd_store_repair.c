@@ -8,6 +8,7 @@
 #include "app/app.h"
 #include "app/app_conf.h"
 #include "core/crc32c.h"
+#include "core/id.h"
 #include "core/io.h"
 #include "core/ticks.h"
 #include "loop/loop.h"
@@ -134,6 +135,8 @@ step_of(enum bridgehead_finding kind)
 static void
 step_text(const struct kept *k, char *out, size_t cap)
 {
+    char id[ID_TEXT_CAP];
+
     switch (step_of(k->f.kind)) {
     case STEP_OWNER:
         (void)snprintf(out, cap, "move %s to quarantine/, and mark its epoch as dead", k->file);
@@ -147,11 +150,11 @@ step_text(const struct kept *k, char *out, size_t cap)
             (unsigned long long)k->f.offset, k->file, (unsigned long long)k->f.length);
         break;
     case STEP_SAVE:
+        id_text(k->f.id, id);
         (void)snprintf(out, cap,
-            "write what can be read of message %llx to quarantine/%llx.eml and .json, and remove "
-            "it "
+            "write what can be read of message %s to quarantine/%s.eml and .json, and remove it "
             "from the queue",
-            (unsigned long long)k->f.id, (unsigned long long)k->f.id);
+            id, id);
         break;
     case STEP_MISS:
         (void)snprintf(out, cap, "note that %s is not there any more", k->detail);
@@ -416,7 +419,7 @@ static json_t *
 envelope_json(const struct repair *r, const struct queue_message *m)
 {
     json_t *list = json_array();
-    char id[24], uuid[37];
+    char id[ID_TEXT_CAP], uuid[37];
 
     for (uint32_t i = 0; i < m->recipient_count; i++) {
         const struct queue_recipient *to = &m->recipients[i];
@@ -430,9 +433,8 @@ envelope_json(const struct repair *r, const struct queue_message *m)
         }
     }
     queue_store_uuid(r->q, uuid);
-    (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)m->id);
-    return json_pack("{s:s,s:s,s:o,s:o,s:s,s:i,s:o,s:I,s:o,s:b,s:o}", "id", id, "store", uuid,
-        "sender", tool_text(m->sender), "envid", tool_text(m->envid), "body",
+    return json_pack("{s:s,s:s,s:o,s:o,s:s,s:i,s:o,s:I,s:o,s:b,s:o}", "id", id_text(m->id, id),
+        "store", uuid, "sender", tool_text(m->sender), "envid", tool_text(m->envid), "body",
         envelope_body_name(m->body), "hops", (int)m->hops, "received",
         tool_time(m->received_wall_ms), "received_ms", (json_int_t)m->received_wall_ms, "client",
         tool_text(m->client), "held", 0, "recipients", list);
@@ -442,12 +444,12 @@ static int
 save_message(struct repair *r, const struct queue_message *m)
 {
     struct saving s = { .fd = -1, .missing = json_array() };
-    char path[PATH_CAP], envelope_path[PATH_CAP];
+    char path[PATH_CAP], envelope_path[PATH_CAP], id[ID_TEXT_CAP];
     json_t *shown = envelope_json(r, m), *envelope;
     uint32_t crc;
     int rc;
 
-    (void)snprintf(path, sizeof(path), "%s/%llx.eml", r->quarantine, (unsigned long long)m->id);
+    (void)snprintf(path, sizeof(path), "%s/%s.eml", r->quarantine, id_text(m->id, id));
     message_file_envelope(path, envelope_path, sizeof(envelope_path));
     rc = save_content(r, m, path, &s);
     rc = rc < 0 ? rc : checksum(s.fd, s.at, &crc);

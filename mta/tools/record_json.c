@@ -1,4 +1,5 @@
 #include "tools/record_json.h"
+#include "core/id.h"
 #include "queue/repaired.h"
 #include "queue/segment.h"
 #include "queue/snapshot.h"
@@ -10,10 +11,9 @@
 static json_t *
 id_json(uint64_t id)
 {
-    char text[24];
+    char text[ID_TEXT_CAP];
 
-    (void)snprintf(text, sizeof(text), "%llx", (unsigned long long)id);
-    return json_string(text);
+    return json_string(id_text(id, text));
 }
 
 static json_t *
